@@ -1,0 +1,24 @@
+// A bump allocator with a hard ceiling. Lifetime: whatever owns it (a call, a parse); nothing in it
+// is freed singly. Not thread-safe; one owner at a time. Poisoned under ASan after reset.
+#pragma once
+
+#include "base/base.h"
+#include "base/str.h"
+
+struct arena_chunk;
+
+struct arena {
+    struct arena_chunk *head;
+    size_t used_bytes, ceiling_bytes;
+};
+
+void arena_init(struct arena *a, size_t ceiling_bytes);
+void arena_done(struct arena *a);  // frees every chunk; a zeroed or done arena is fine
+void arena_reset(struct arena *a); // keeps the first chunk
+
+// NULL when the ceiling would be passed. Aligned to 16 bytes. arena_zalloc is zeroed.
+void *arena_alloc(struct arena *a, size_t size) MUST_USE;
+void *arena_zalloc(struct arena *a, size_t count, size_t size) MUST_USE;
+// A NUL-terminated copy; a str with ptr == NULL when the ceiling would be passed.
+str arena_str(struct arena *a, str s) MUST_USE;
+str arena_printf(struct arena *a, const char *fmt, ...) PRINTF_LIKE(2, 3) MUST_USE;

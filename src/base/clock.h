@@ -1,0 +1,18 @@
+// Time. Monotonic for everything that measures or waits; wall time only for people and protocols.
+// Any thread.
+#pragma once
+
+#include "base/base.h"
+
+uint64_t clock_mono_ns(void);
+static inline uint64_t clock_mono_us(void)
+{
+    return clock_mono_ns() / 1000;
+}
+static inline uint64_t clock_mono_ms(void)
+{
+    return clock_mono_ns() / 1000000;
+}
+uint64_t clock_wall_ms(void); // since 1970
+// "2026-11-22T04:33:06.123Z"; out holds 25 bytes with the NUL.
+void clock_iso8601(uint64_t wall_ms, char out[static 25]);
