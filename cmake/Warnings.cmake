@@ -6,7 +6,7 @@ add_library(weir_flags INTERFACE)
 target_compile_definitions(weir_flags INTERFACE _GNU_SOURCE WEIR_VERSION="${PROJECT_VERSION}")
 target_compile_options(weir_flags INTERFACE
   -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes -Wmissing-prototypes
-  -Wvla -Wformat=2 -Wundef -Wwrite-strings -Wimplicit-fallthrough -Wcast-qual
+  -Wvla -Walloca -Wformat=2 -Wundef -Wwrite-strings -Wimplicit-fallthrough -Wcast-qual
   -fno-strict-aliasing -fno-common -fstack-protector-strong -ffp-contract=off)
 if(WEIR_WERROR)
   target_compile_options(weir_flags INTERFACE -Werror)

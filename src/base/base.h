@@ -1,6 +1,7 @@
 // Attributes and small macros that every file may use. Nothing here allocates or has state.
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
