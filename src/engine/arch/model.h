@@ -1,0 +1,50 @@
+// A model ready to compute: weights repacked into panels, and the forward pass over a batch of rows
+// of any sequences. Exactness: each row's logits depend only on the model and that row's own
+// tokens, bit for bit, whatever else is in the batch, however the prompt was cut into chunks, and
+// on any number of threads and any instruction set (ENGINE.md). Weights are immutable after open.
+// model_forward is called by one thread at a time (the scheduler); it uses the team inside.
+#pragma once
+
+#include "base/err.h"
+#include "engine/format/model_file.h"
+
+#define KV_BLOCK_POSITIONS 16
+
+struct model;
+struct team; // engine/kernel/team.h: the fixed set of compute threads
+
+struct model_options {
+    const char *isa;     // NULL = best this CPU has; "portable" "avx2" "avx512" "neon"
+    const char *kv_type; // NULL = the model's numerics (f32 for F32 models, f16 otherwise)
+};
+
+// Repacks (the file may be closed afterwards only if model_borrows_file says false). Refuses
+// tensors whose shapes do not match.
+enum err model_open(const struct model_file *f, const struct model_options *o, struct team *team,
+                    struct model **ret, struct diag *d) MUST_USE;
+void model_free(struct model *m);
+bool model_borrows_file(const struct model *m);
+const struct hparams *model_hparams(const struct model *m);
+const char *model_isa(const struct model *m);
+size_t model_weight_bytes(const struct model *m);
+
+// K and V of KV_BLOCK_POSITIONS positions, all layers: size of one block. The engine owns the pool:
+// block b is pool + b*bytes (64-aligned).
+size_t model_kv_block_bytes(const struct model *m);
+
+struct model_row {
+    int32_t token;
+    uint32_t position;
+    const uint32_t
+        *blocks;   // the sequence's block table: position p lives in blocks[p / 16], slot p % 16
+    float *logits; // n_vocab floats, or NULL: not wanted
+    float *hidden; // n_embd floats after the last norm (embeddings), or NULL
+};
+
+// Rows of one sequence stand in ascending position; all their K and V are written before any query
+// of the same layer reads them. ERR_INVALID when a logit is not finite: ret_row (may be NULL) names
+// the first such row; other rows are good.
+enum err model_forward(struct model *m, uint8_t *kv_pool, const struct model_row *rows,
+                       size_t n_rows, size_t *ret_bad_row) MUST_USE;
+// Most rows one call takes (work space is allocated at open).
+size_t model_rows_max(const struct model *m);

@@ -1,0 +1,197 @@
+// The embedded engine, all that the rest of weir sees. One engine: one scheduler thread with its
+// compute team, any number of models. Submit from any thread; events of a job are read by one
+// consumer (usually a loop) and announced by its doorbell. Same request = same bits, whatever the
+// schedule. Bounds: queue_max waiting jobs (then ERR_BUSY), KV memory, tokens a step.
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+
+struct engine;
+struct engine_model;
+struct engine_job;
+
+struct engine_options {
+    uint32_t threads;      // 0 = CPUs available
+    uint64_t kv_bytes_max; // all models together; 0 = a quarter of the memory, at most 4 GiB; grown
+                           // on demand, never at once
+    uint32_t step_tokens_max; // token budget of one step (chunked prefill): default 256
+    uint32_t sequences_max;   // running at once: default 64
+    uint32_t queue_max;       // waiting: default 256
+    bool prefix_cache;        // default true
+    const char *isa;          // NULL = best
+};
+void engine_options_default(struct engine_options *o);
+
+enum err engine_new(const struct engine_options *o, struct engine **ret, struct diag *d) MUST_USE;
+void engine_free(struct engine *e); // ends running jobs with ERR_CANCELLED, joins threads
+
+struct engine_model_options {
+    const char *name;        // as clients call it
+    const char *path;        // GGUF file or Hugging Face folder, or NULL with
+    str image;               // a GGUF image in memory that outlives the engine
+    uint32_t context_max;    // 0 = the model's own
+    const char *chat_family; // NULL = by the template's text
+};
+// Blocking (maps, checks, repacks): call it from a worker thread, never a loop.
+enum err engine_model_load(struct engine *e, const struct engine_model_options *o,
+                           struct engine_model **ret, struct diag *d) MUST_USE;
+
+struct engine_model_info {
+    str name, arch, file_name;
+    uint32_t n_layer, n_embd, n_head, n_head_kv, n_ff, n_vocab, context_max;
+    uint64_t parameters, weight_bytes, file_bytes;
+    str weight_type; // the commonest matrix type
+    str chat_family;
+    bool chat_tools; // template supports tools
+    str isa;
+    const char *fingerprint; // model hash, numerics version and backend, for system_fingerprint
+};
+const struct engine_model_info *engine_model_info(const struct engine_model *m); // immutable
+struct engine_model *engine_model_find(struct engine *e, str name); // NULL when not loaded
+
+// --- Text (any thread; not on a loop for long inputs)
+struct engine_tokens {
+    int32_t *ids;
+    size_t len;
+}; // free with engine_tokens_done
+enum err engine_tokenize(const struct engine_model *m, str text, bool add_bos, bool parse_special,
+                         struct engine_tokens *ret) MUST_USE;
+enum err engine_detokenize(const struct engine_model *m, const int32_t *ids, size_t n,
+                           struct buf *out) MUST_USE;
+enum err engine_token_piece(const struct engine_model *m, int32_t id, struct buf *out) MUST_USE;
+void engine_tokens_done(struct engine_tokens *t);
+
+struct chat_message; // engine/text/chat_template.h's, re-exported to gateway by engine.h
+enum err engine_chat_render(const struct engine_model *m, const struct chat_message *messages,
+                            size_t n, str tools_json, bool add_generation, struct buf *out,
+                            struct diag *d) MUST_USE;
+
+// --- Generation
+#define ENGINE_TOP_LOGPROBS_MAX 20
+#define ENGINE_STOPS_MAX        16
+
+struct engine_bias {
+    int32_t token;
+    float bias;
+};
+
+struct engine_request {
+    // the prompt: ids, or text (tokenised on the engine's side, special tokens parsed if
+    // prompt_special)
+    const int32_t *prompt_ids;
+    size_t prompt_len;
+    str prompt_text;
+    bool prompt_special, add_bos;
+    uint32_t tokens_max; // 0 with echo: only score the prompt; UINT32_MAX = the rest of the context
+    uint32_t tokens_min; // eog and stops are not taken before
+    // sampling (ENG-7)
+    float temperature;                                             // 0 = greedy
+    uint32_t top_k;                                                // 0 = off
+    float top_p;                                                   // 1 = off
+    float min_p;                                                   // 0 = off
+    float presence_penalty, frequency_penalty, repetition_penalty; // 0, 0, 1 = off
+    const struct engine_bias *bias;
+    size_t bias_len;
+    bool ignore_eos;
+    bool seed_given;
+    uint64_t seed;   // drawn and reported when not given
+    uint32_t choice; // index among n: part of the sampling key
+    const str *stops;
+    size_t stops_len;
+    const int32_t *stop_ids;
+    size_t stop_ids_len;
+    bool include_stop;
+    // what to report
+    bool logprobs;
+    uint32_t top_logprobs;
+    bool prompt_logprobs; // an ENGINE_PROMPT_TOKEN event for each prompt token (echo + logprobs)
+    bool embedding; // no generation: one ENGINE_EMBEDDING event, mean of the last hidden states,
+                    // L2-normalised
+    str tenant;     // prefix cache namespace
+    uint64_t deadline_ms; // clock_mono_ms at which it ends with ERR_TIMEOUT; 0 = none
+    // the consumer's doorbell: called from the engine's thread, must be wait-free
+    // (loop_wake_signal)
+    void (*wake)(void *ctx);
+    void *wake_ctx;
+};
+void engine_request_default(struct engine_request *r);
+
+// Everything in r is copied. ERR_BUSY: queue full (ret_retry_ms: when to come back, from measured
+// speed; may be NULL). ERR_LIMIT: more tokens than the context; ERR_INVALID: ids out of range, bad
+// ranges. All refusals have their sentence in d.
+enum err engine_submit(struct engine_model *m, const struct engine_request *r,
+                       struct engine_job **ret, uint32_t *ret_retry_ms, struct diag *d) MUST_USE;
+void engine_job_cancel(struct engine_job *j);  // any thread; takes effect at the next step; frees
+                                               // KV; an END(cancelled) event follows
+void engine_job_release(struct engine_job *j); // the consumer is done with it (cancels if it runs);
+                                               // no wake after this returns
+
+enum engine_event_type {
+    ENGINE_STARTED,
+    ENGINE_PROMPT_TOKEN,
+    ENGINE_TOKEN,
+    ENGINE_EMBEDDING,
+    ENGINE_ENDED
+};
+enum engine_finish {
+    ENGINE_FINISH_STOP,
+    ENGINE_FINISH_LENGTH,
+    ENGINE_FINISH_CANCELLED,
+    ENGINE_FINISH_ERROR
+};
+
+struct engine_logprob {
+    int32_t token;
+    float logprob;
+};
+
+struct engine_event {
+    enum engine_event_type type;
+    // STARTED: left the queue. prompt_tokens, cached_tokens (prefix hits)
+    uint32_t prompt_tokens, cached_tokens;
+    uint64_t seed;
+    // TOKEN, PROMPT_TOKEN. `text`: bytes now safe to show (whole UTF-8 characters, stop strings
+    // held back): may be empty, may hold text of earlier tokens. `piece`: this token's own bytes
+    // (for logprobs).
+    int32_t token;
+    str text, piece;
+    float logprob; // of the chosen token under the full softmax of the model's own logits
+                   // (temperature 1)
+    const struct engine_logprob *top;
+    uint32_t top_len;
+    // EMBEDDING
+    const float *embedding;
+    uint32_t embedding_len;
+    // ENDED (text may carry what was held back)
+    enum engine_finish finish;
+    str stop_matched; // the stop string that ended it, or empty
+    uint32_t completion_tokens;
+    uint64_t queue_us, prefill_us, decode_us; // of this job
+    struct diag error;                        // FINISH_ERROR
+};
+// Next event; false when none now. Slices are valid until the next poll of this job. One consumer.
+bool engine_job_poll(struct engine_job *j, struct engine_event *ret);
+
+// --- Watching (any thread)
+struct engine_stats {
+    uint32_t running, waiting;
+    uint64_t kv_blocks_total, kv_blocks_used, kv_blocks_cached;
+    uint64_t prompt_tokens, generated_tokens, prefix_query_tokens, prefix_hit_tokens, preemptions;
+    uint64_t steps,
+        last_step_ms; // heartbeat: clock_mono_ms of the last step, or of the last look when idle
+    uint64_t jobs_finished[4];  // by enum engine_finish
+    double decode_tokens_per_s; // moving average
+};
+void engine_stats(const struct engine *e, struct engine_stats *ret);
+// Observe step times and batch sizes (called on the engine thread, wait-free): for histograms. May
+// be NULL.
+struct engine_observer {
+    void (*step)(void *ctx, const struct engine_model *m, uint32_t prefill_tokens,
+                 uint32_t decode_rows, uint64_t duration_us);
+    void *ctx;
+};
+void engine_observe(struct engine *e, const struct engine_observer *o); // before the first submit

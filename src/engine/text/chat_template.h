@@ -1,0 +1,48 @@
+// Chat messages to prompt text by the model's own template, recognised by family (nothing from a
+// model file is executed): ChatML (with and without a default system message, as SmolLM2's),
+// llama-2, llama-3, mistral, zephyr, phi-3, gemma, plain. An unknown template is refused by name;
+// the configuration may name a family instead. Immutable; any thread.
+#pragma once
+
+#include "base/buf.h"
+#include "base/err.h"
+
+enum chat_family {
+    CHAT_NONE,
+    CHAT_CHATML,
+    CHAT_LLAMA2,
+    CHAT_LLAMA3,
+    CHAT_MISTRAL,
+    CHAT_ZEPHYR,
+    CHAT_PHI3,
+    CHAT_GEMMA,
+    CHAT_PLAIN
+};
+
+struct chat_template {
+    enum chat_family family;
+    str default_system; // what the template itself adds when no system message is given; may be
+                        // empty
+    bool tools;         // the template's text supports tools
+};
+
+struct chat_message {
+    str role;            // system, developer, user, assistant, tool
+    str content;         // text parts joined
+    str tool_calls_json; // assistant: the calls as the model's convention wants them, or empty
+    str name;
+};
+
+// source: vocab.chat_template; family_override: NULL or "chatml" … (from configuration).
+enum err chat_template_detect(str source, const char *family_override, struct chat_template *ret,
+                              struct diag *d) MUST_USE;
+const char *chat_family_name(enum chat_family f);
+// Renders messages and, if add_generation, the opening of the assistant's turn. tools_json: the
+// request's tools array or empty (ERR_UNSUPPORTED when the template knows none). Roles that the
+// family does not know: ERR_INVALID with the remedy.
+enum err chat_template_render(const struct chat_template *t, const struct chat_message *messages,
+                              size_t n, str tools_json, bool add_generation, struct buf *out,
+                              struct diag *d) MUST_USE;
+// Strings at which a turn of this family ends although they may not be single tokens (NULL-ended
+// list).
+const char *const *chat_template_stops(const struct chat_template *t);
