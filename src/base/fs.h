@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 
+// On success *ret is a new buf of the caller's (buf_done), with that limit.
 enum err fs_read(const char *path, size_t limit_bytes, struct buf *ret, struct diag *d) MUST_USE;
 // Write to a temporary file beside, fsync, rename.
 enum err fs_write_atomic(const char *path, str data, struct diag *d) MUST_USE;
@@ -17,5 +18,6 @@ enum err fs_map_open(const char *path, struct fs_map *ret, struct diag *d) MUST_
 void fs_map_close(struct fs_map *m);
 bool fs_exists(const char *path);
 enum err fs_mkdirs(const char *path, struct diag *d) MUST_USE;
-// $XDG_DATA_HOME/weir or ~/.local/share/weir, without a trailing slash.
+// $XDG_DATA_HOME/weir or ~/.local/share/weir, without a trailing slash; made by nobody yet. *ret is
+// a new buf.
 enum err fs_data_dir(struct buf *ret, struct diag *d) MUST_USE;

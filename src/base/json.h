@@ -1,6 +1,7 @@
 // JSON: a strict reader over yyjson (immutable values) and a streaming writer into a buf.
-// Reader: the document owns its memory (arena ceiling by `limits`), values point into it. Numbers
-// keep their raw text. Not thread-safe; one owner.
+// Reader: the document owns its memory (bounded by `limits`), values point into it. Numbers keep
+// their raw text (YYJSON_TYPE_RAW): ask json_is_int and json_is_num, never yyjson_is_num. Not
+// thread-safe; one owner.
 #pragma once
 
 #include <yyjson.h>
@@ -34,9 +35,10 @@ void json_done(struct json_doc *d);
 yyjson_val *json_get(yyjson_val *obj, const char *key);
 str json_str(yyjson_val *v); // STR_NONE unless a string
 bool json_is_int(yyjson_val *v,
-                 int64_t *ret); // an integer, or a real with no fraction within ±2^53
-bool json_is_num(yyjson_val *v, double *ret);
-// "object", "array", "string", "integer", "number", "boolean", "null".
+                 int64_t *ret);               // an integer, or a real with no fraction within ±2^53
+bool json_is_num(yyjson_val *v, double *ret); // false also when a double cannot hold it (1e999)
+str json_num_text(yyjson_val *v); // a number as it was written; STR_NONE unless a number
+// "object", "array", "string", "integer", "number", "boolean", "null"; "nothing" for NULL.
 const char *json_type_name(yyjson_val *v);
 
 // Writer: commas and escapes are its business. A failed buf stays failed (check buf.failed once at
@@ -44,7 +46,7 @@ const char *json_type_name(yyjson_val *v);
 // written with U+FFFD for each bad byte.
 struct json_writer {
     struct buf *out;
-    uint64_t has_items; // bit per depth
+    uint64_t has_items, in_object; // a bit a level
     uint32_t depth;
     bool after_key;
 };
@@ -65,7 +67,7 @@ void jw_f64(struct json_writer *w,
 void jw_bool(struct json_writer *w, bool v);
 void jw_null(struct json_writer *w);
 void jw_raw(struct json_writer *w, str json);        // a complete value, trusted
-void jw_value(struct json_writer *w, yyjson_val *v); // copies a parsed value
+void jw_value(struct json_writer *w, yyjson_val *v); // copies a parsed value, NULL as null
 // Shorthands: key and value.
 void jw_kv_str(struct json_writer *w, const char *key, str s);
 void jw_kv_z(struct json_writer *w, const char *key, const char *s);

@@ -72,6 +72,11 @@ void *mem_try_alloc(size_t size)
     return injected_failure() ? NULL : malloc(size ? size : 1);
 }
 
+void *mem_try_resize(void *p, size_t size)
+{
+    return injected_failure() ? NULL : realloc(p, size ? size : 1);
+}
+
 char *mem_strdup(const char *s)
 {
     return mem_strndup(s, strlen(s));

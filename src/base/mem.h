@@ -5,14 +5,13 @@
 
 #include "base/base.h"
 
-#include <stdbool.h>
-
 void *mem_alloc(size_t size);                         // not zeroed
 void *mem_zalloc(size_t size);                        // zeroed
 void *mem_array(size_t count, size_t size);           // zeroed; the product is checked
 void *mem_resize(void *p, size_t count, size_t size); // realloc of an array; the product is checked
 void *mem_aligned(size_t align, size_t size);         // not zeroed; free with mem_free
 void *mem_try_alloc(size_t size) MUST_USE;            // NULL when refused
+void *mem_try_resize(void *p, size_t size) MUST_USE;  // NULL when refused; p stays as it was
 char *mem_strdup(const char *s);
 char *mem_strndup(const char *s, size_t len); // adds the NUL
 void mem_free(void *p);
