@@ -1,6 +1,6 @@
 #include "cli/help.h"
 
-#include <ctype.h>
+#include <stdio.h>
 
 #include "base/banned.h"
 
