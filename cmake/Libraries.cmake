@@ -1,18 +1,36 @@
 # The libraries weir stands on. scripts/setup installs them; a missing one is named with its Debian package.
+#
+# Where Debian has the archive (lib*.a), it is linked in, so that the program needs less of the machine it is
+# copied to; with sanitizers and in a cross build the shared library serves as well.
+option(WEIR_PREFER_ARCHIVES "link outside libraries from their archives where there are any" ON)
+
+# weir_library(NAME HEADER LIBRARY PACKAGE [OPTIONAL]): makes the target ext_NAME, or stops with one clear line.
 function(weir_library name header library package)
+  cmake_parse_arguments(PARSE_ARGV 4 ARG OPTIONAL "" "")
+  if(WEIR_PREFER_ARCHIVES)
+    set(names lib${library}.a ${library})
+  else()
+    set(names ${library})
+  endif()
   find_path(${name}_INCLUDE ${header})
-  find_library(${name}_LIBRARY ${library})
-  if(NOT ${name}_INCLUDE OR NOT ${name}_LIBRARY)
+  find_library(${name}_LIBRARY NAMES ${names})
+  mark_as_advanced(${name}_INCLUDE ${name}_LIBRARY)
+  if(${name}_INCLUDE AND ${name}_LIBRARY)
+    add_library(ext_${name} INTERFACE)
+    target_include_directories(ext_${name} SYSTEM INTERFACE ${${name}_INCLUDE})
+    target_link_libraries(ext_${name} INTERFACE ${${name}_LIBRARY})
+  elseif(NOT ARG_OPTIONAL)
     message(FATAL_ERROR "weir needs ${header} (Debian package ${package}). Run scripts/setup, or install it by hand.")
   endif()
-  add_library(ext_${name} INTERFACE)
-  target_include_directories(ext_${name} SYSTEM INTERFACE ${${name}_INCLUDE})
-  target_link_libraries(ext_${name} INTERFACE ${${name}_LIBRARY})
 endfunction()
+
+find_package(Threads REQUIRED)
 weir_library(yyjson yyjson.h yyjson libyyjson-dev)
 weir_library(llhttp llhttp.h llhttp libllhttp-dev)
 weir_library(yaml yaml.h yaml libyaml-dev)
 weir_library(utf8proc utf8proc.h utf8proc libutf8proc-dev)
-weir_library(ssl openssl/ssl.h ssl libssl-dev)
 weir_library(crypto openssl/evp.h crypto libssl-dev)
-find_package(Threads REQUIRED)
+weir_library(ssl openssl/ssl.h ssl libssl-dev)
+target_compile_definitions(ext_utf8proc INTERFACE UTF8PROC_STATIC)
+target_link_libraries(ext_crypto INTERFACE Threads::Threads ${CMAKE_DL_LIBS})
+target_link_libraries(ext_ssl INTERFACE ext_crypto)
