@@ -1,0 +1,339 @@
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "cli/commands.h"
+#include "cli/engine_wait.h"
+#include "cli/model_choice.h"
+#include "cli/term.h"
+#include "engine/text/chat_template.h"
+
+#include "base/banned.h"
+
+struct chat_options {
+    str model, system;
+    double temperature, top_p;
+    int64_t tokens_max, seed, threads;
+    bool stats;
+};
+
+#define FIELD(f) offsetof(struct chat_options, f)
+
+static const struct option options[] = {
+    {.name = "model",
+     .type = OPTION_STRING,
+     .offset = FIELD(model),
+     .arg = "NAME|FILE",
+     .short_name = 'm',
+     .help = "The model to talk to; without it, the bundled one."},
+    {.name = "system",
+     .type = OPTION_STRING,
+     .offset = FIELD(system),
+     .arg = "TEXT",
+     .help = "A system message that stands before the conversation."},
+    {.name = "temperature",
+     .type = OPTION_FLOAT,
+     .offset = FIELD(temperature),
+     .value = "0.7",
+     .max = 2,
+     .help = "0 always takes the likeliest token."},
+    {.name = "top_p",
+     .type = OPTION_FLOAT,
+     .offset = FIELD(top_p),
+     .value = "0.95",
+     .max = 1,
+     .help = "Sample from the likeliest tokens that together have this probability."},
+    {.name = "tokens_max",
+     .type = OPTION_INT,
+     .offset = FIELD(tokens_max),
+     .value = "512",
+     .min = 1,
+     .max = 1e6,
+     .help = "Longest answer, in tokens."},
+    {.name = "seed",
+     .type = OPTION_INT,
+     .offset = FIELD(seed),
+     .value = "-1",
+     .min = -1,
+     .max = 9007199254740992.0,
+     .help = "Same seed, same answers; -1 draws one."},
+    {.name = "threads",
+     .type = OPTION_INT,
+     .offset = FIELD(threads),
+     .value = "0",
+     .max = 1024,
+     .help = "Compute threads; 0 takes every CPU."},
+    {.name = "stats",
+     .type = OPTION_BOOL,
+     .offset = FIELD(stats),
+     .help = "After each answer, say how many tokens it had and how fast they came."},
+    {0},
+};
+
+// One conversation: messages are kept and rendered anew each turn; the engine's prefix cache makes
+// that cheap.
+struct conversation {
+    const struct chat_options *o;
+    struct engine_model *model;
+    struct chat_message *messages;
+    size_t len, cap;
+    bool colour;
+    uint32_t turn;
+};
+
+static volatile int interrupted;
+
+static void on_interrupt(int signal_number UNUSED)
+{
+    interrupted = 1;
+}
+
+static void push(struct conversation *c, const char *role, str content)
+{
+    if (c->len == c->cap) {
+        c->cap = c->cap ? 2 * c->cap : 16;
+        c->messages = mem_resize(c->messages, c->cap, sizeof *c->messages);
+    }
+    c->messages[c->len++] = (struct chat_message){
+        .role = str_of(role), .content = {mem_strndup(content.ptr, content.len), content.len}};
+}
+
+static void pop(struct conversation *c)
+{
+    mem_free((void *)(uintptr_t)c->messages[--c->len].content.ptr);
+}
+
+static void restart(struct conversation *c)
+{
+    while (c->len)
+        pop(c);
+    if (c->o->system.len)
+        push(c, "system", c->o->system);
+}
+
+static void request_fill(const struct conversation *c, const struct buf *prompt,
+                         struct engine_request *r)
+{
+    engine_request_default(r);
+    r->prompt_text = buf_str(prompt);
+    r->prompt_special = true;
+    r->add_bos = true;
+    r->tokens_max = (uint32_t)c->o->tokens_max;
+    r->temperature = (float)c->o->temperature;
+    r->top_p = (float)c->o->top_p;
+    r->seed_given = c->o->seed >= 0;
+    r->seed = (uint64_t)(c->o->seed < 0 ? 0 : c->o->seed) + c->turn;
+}
+
+static void say_stats(const struct engine_event *end)
+{
+    double seconds = (double)end->decode_us / 1e6;
+    fprintf(stderr, "[%u tokens, %.0f ms to the first, %.1f tokens/s]\n", end->completion_tokens,
+            (double)(end->queue_us + end->prefill_us) / 1e3,
+            seconds > 0 && end->completion_tokens > 1
+                ? (double)(end->completion_tokens - 1) / seconds
+                : 0);
+}
+
+// Print the answer as it comes and collect it; Ctrl-C ends it early and keeps what was said.
+static enum err stream_answer(struct engine_wait *w, struct engine_job *job, struct buf *answer,
+                              bool stats, struct diag *d)
+{
+    struct engine_event ev;
+    for (;;) {
+        if (!engine_wait_event(w, job, &interrupted, &ev)) {
+            engine_job_cancel(job);
+            interrupted = 0;
+            continue;
+        }
+        if (ev.text.len) {
+            fwrite(ev.text.ptr, 1, ev.text.len, stdout);
+            fflush(stdout);
+            (void)buf_append_str(answer, ev.text);
+        }
+        if (ev.type == ENGINE_ENDED)
+            break;
+    }
+    putchar('\n');
+    if (ev.finish == ENGINE_FINISH_ERROR) {
+        *d = ev.error;
+        return ev.error.code;
+    }
+    if (stats)
+        say_stats(&ev);
+    return ERR_OK;
+}
+
+static enum err answer_turn(struct conversation *c, struct diag *d)
+{
+    struct buf prompt, answer;
+    buf_init(&prompt, 16u << 20);
+    buf_init(&answer, 16u << 20);
+    struct engine_wait wait;
+    engine_wait_init(&wait);
+    struct engine_job *job = NULL;
+    struct engine_request r;
+    enum err e = engine_chat_render(c->model, c->messages, c->len, STR_NONE, true, &prompt, d);
+    if (e != ERR_OK)
+        goto out;
+    request_fill(c, &prompt, &r);
+    engine_wait_attach(&wait, &r);
+    e = engine_submit(c->model, &r, &job, NULL, d);
+    if (e != ERR_OK)
+        goto out;
+    e = stream_answer(&wait, job, &answer, c->o->stats, d);
+    engine_job_release(job);
+    c->turn++;
+    if (e == ERR_OK)
+        push(c, "assistant", buf_str(&answer));
+out:
+    engine_wait_done(&wait);
+    buf_done(&prompt);
+    buf_done(&answer);
+    return e;
+}
+
+static int turn(struct command_call *call, struct conversation *c, str text)
+{
+    struct diag d = {0};
+    push(c, "user", text);
+    if (answer_turn(c, &d) == ERR_OK)
+        return EXIT_STATUS_OK;
+    pop(c);
+    return command_fail(call, EXIT_STATUS_FAILED, &d);
+}
+
+enum reply { REPLY_GO_ON, REPLY_QUIT };
+
+static enum reply slash_command(struct conversation *c, str line)
+{
+    if (str_eq_z(line, "/quit") || str_eq_z(line, "/exit"))
+        return REPLY_QUIT;
+    if (str_eq_z(line, "/clear")) {
+        restart(c);
+        fprintf(stderr, "The conversation starts anew.\n");
+    } else {
+        fprintf(stderr,
+                "/clear  start anew    /quit  leave (or Ctrl-D)    Ctrl-C  stop an answer\n");
+    }
+    return REPLY_GO_ON;
+}
+
+static void prompt_mark(const struct conversation *c)
+{
+    fputs(c->colour ? "\033[1;36m>\033[0m " : "> ", stdout);
+    fflush(stdout);
+}
+
+static int talk(struct command_call *call, struct conversation *c)
+{
+    const struct engine_model_info *info = engine_model_info(c->model);
+    fprintf(stderr, "%.*s, context %u tokens. /help for the commands.\n", STR_ARG(info->name),
+            info->context_max);
+    char *line = NULL;
+    size_t cap = 0;
+    for (;;) {
+        prompt_mark(c);
+        ssize_t n = getline(&line, &cap, stdin);
+        if (n < 0 && interrupted) {
+            interrupted = 0;
+            clearerr(stdin);
+            putchar('\n');
+            break;
+        }
+        if (n < 0)
+            break;
+        str text = str_trim(str_slice(line, (size_t)n));
+        if (text.len == 0)
+            continue;
+        if (text.ptr[0] == '/') {
+            if (slash_command(c, text) == REPLY_QUIT)
+                break;
+            continue;
+        }
+        (void)turn(call, c, text); // what went wrong was said; the next question may go better
+    }
+    free(line);
+    return EXIT_STATUS_OK;
+}
+
+static int read_and_answer(struct command_call *call, struct conversation *c)
+{
+    struct buf text;
+    buf_init(&text, 1u << 20);
+    char chunk[4096];
+    size_t n;
+    while ((n = fread(chunk, 1, sizeof chunk, stdin)) > 0)
+        (void)buf_append(&text, chunk, n);
+    str question = str_trim(buf_str(&text));
+    int status =
+        text.failed ? command_fail_text(call, EXIT_STATUS_USAGE, "the question is over 1 MiB")
+        : question.len
+            ? turn(call, c, question)
+            : command_fail_text(call, EXIT_STATUS_USAGE, "there was no question on standard input");
+    buf_done(&text);
+    return status;
+}
+
+static int converse(struct command_call *call, struct conversation *c)
+{
+    restart(c);
+    struct sigaction action = {.sa_handler = on_interrupt};
+    sigaction(SIGINT, &action, NULL); // no SA_RESTART: a waiting getline returns
+    int status;
+    if (call->args_len)
+        status = turn(call, c, str_of(call->args[0]));
+    else if (term_is_tty(STDIN_FILENO))
+        status = talk(call, c);
+    else
+        status = read_and_answer(call, c);
+    while (c->len)
+        pop(c);
+    mem_free(c->messages);
+    return status;
+}
+
+static int run(struct command_call *call)
+{
+    const struct chat_options *o = call->options;
+    struct diag d = {0};
+    struct engine_options eo;
+    engine_options_default(&eo);
+    eo.threads = (uint32_t)o->threads;
+    struct engine *engine;
+    if (engine_new(&eo, &engine, &d) != ERR_OK)
+        return command_fail(call, EXIT_STATUS_FAILED, &d);
+    struct conversation c = {.o = o, .colour = term_colour(STDOUT_FILENO)};
+    struct engine_model_options mo;
+    enum err e = model_choice_options(call->arena, o->model, &mo, &d);
+    if (e == ERR_OK)
+        e = engine_model_load(engine, &mo, &c.model, &d);
+    int status =
+        e == ERR_OK
+            ? converse(call, &c)
+            : command_fail(call, e == ERR_NOT_FOUND ? EXIT_STATUS_UNREACHABLE : EXIT_STATUS_FAILED,
+                           &d);
+    engine_free(engine);
+    return status;
+}
+
+const struct command cmd_chat = {
+    .name = "chat",
+    .summary = "talk to a model on this terminal",
+    .args = "[QUESTION]",
+    .description = "With a QUESTION, or one on standard input, answers it and ends; on a terminal, "
+                   "a conversation. The engine runs in "
+                   "this process: no server is needed.",
+    .examples =
+        "weir chat                                  # a conversation with the bundled model\n"
+        "weir chat \"Tell me a story about a fox.\"   # one answer\n"
+        "weir chat -m smollm2 --system \"Be brief.\"  # another model, with a system message\n"
+        "echo \"What is 3 plus 4?\" | weir chat --temperature 0",
+    .options = options,
+    .options_size = sizeof(struct chat_options),
+    .args_max = 1,
+    .run = run,
+};

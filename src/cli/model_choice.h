@@ -1,0 +1,14 @@
+// "NAME|FILE, or nothing for the bundled model", as every verb that needs a model understands it.
+#pragma once
+
+#include "base/arena.h"
+#include "engine/engine.h"
+#include "engine/format/model_file.h"
+
+// For reading metadata only. Empty name: the bundled model.
+enum err model_choice_open_file(struct arena *a, str name_or_file, struct model_file **ret,
+                                struct diag *d) MUST_USE;
+// What engine_model_load wants. The name that clients use: the file's name without ".gguf", or the
+// bundled model's.
+enum err model_choice_options(struct arena *a, str name_or_file, struct engine_model_options *ret,
+                              struct diag *d) MUST_USE;
