@@ -87,7 +87,7 @@ struct run_result {
 
 struct stream {
     struct engine_job *job;
-    uint64_t first_ns, last_ns;
+    uint64_t *times_ns; // of each token
     uint32_t tokens;
     bool ended;
 };
@@ -133,9 +133,7 @@ static bool drain(struct stream *s, struct diag *d)
     struct engine_event ev;
     while (!s->ended && engine_job_poll(s->job, &ev)) {
         if (ev.type == ENGINE_TOKEN) {
-            s->last_ns = clock_mono_ns();
-            s->first_ns = s->first_ns ? s->first_ns : s->last_ns;
-            s->tokens++;
+            s->times_ns[s->tokens++] = clock_mono_ns();
         } else if (ev.type == ENGINE_ENDED) {
             s->ended = true;
             *d = ev.error;
@@ -176,25 +174,27 @@ static double median(double *v, size_t n)
     return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
 }
 
+// Prefill: all prompts, until the last stream has its first token. Decode: every token that came
+// after that moment.
 static void summarise(const struct bench *b, const struct stream *streams, uint32_t n,
                       uint64_t start_ns, struct run_result *ret)
 {
-    uint64_t last_first = 0, last = 0;
+    uint64_t last_first = 0, last = 0, decoded = 0;
     double waits[STREAMS_MAX];
-    uint64_t decoded = 0;
     for (uint32_t i = 0; i < n; i++) {
-        last_first = streams[i].first_ns > last_first ? streams[i].first_ns : last_first;
-        last = streams[i].last_ns > last ? streams[i].last_ns : last;
-        waits[i] = (double)(streams[i].first_ns - start_ns) / 1e6;
-        decoded += streams[i].tokens;
+        uint64_t first = streams[i].times_ns[0];
+        last_first = first > last_first ? first : last_first;
+        waits[i] = (double)(first - start_ns) / 1e6;
     }
-    double prefill_s = (double)(last_first - start_ns) / 1e9,
-           decode_s = (double)(last - last_first) / 1e9;
-    // tokens that came while other prompts were still being read belong to the first phase: counted
-    // out by proportion of streams
-    uint64_t after = decoded > n ? decoded - n : 0;
+    for (uint32_t i = 0; i < n; i++)
+        for (uint32_t t = 0; t < streams[i].tokens; t++) {
+            decoded += streams[i].times_ns[t] > last_first;
+            last = streams[i].times_ns[t] > last ? streams[i].times_ns[t] : last;
+        }
+    double prefill_s = (double)(last_first - start_ns) / 1e9;
+    double decode_s = (double)(last - last_first) / 1e9;
     ret->prefill_tokens_per_s = prefill_s > 0 ? (double)(b->o->prompt_tokens * n) / prefill_s : 0;
-    ret->decode_tokens_per_s = decode_s > 0 ? (double)after / decode_s : 0;
+    ret->decode_tokens_per_s = decode_s > 0 ? (double)decoded / decode_s : 0;
     ret->first_token_ms = median(waits, n);
 }
 
@@ -207,15 +207,19 @@ static enum err run_once(struct bench *b, uint32_t n, struct run_result *ret, st
     uint64_t start = clock_mono_ns();
     enum err e = ERR_OK;
     uint32_t submitted = 0;
-    for (; submitted < n && e == ERR_OK; submitted++)
+    for (; submitted < n && e == ERR_OK; submitted++) {
+        streams[submitted].times_ns = mem_array((size_t)b->o->tokens + 1, sizeof(uint64_t));
         e = submit(b, &w, submitted, &streams[submitted], d);
+    }
     if (e == ERR_OK && !drain_all(&w, streams, n, d))
         e = d->code;
     if (e == ERR_OK)
         summarise(b, streams, n, start, ret);
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < n; i++) {
         if (streams[i].job)
             engine_job_release(streams[i].job);
+        mem_free(streams[i].times_ns);
+    }
     engine_wait_done(&w);
     return e;
 }
