@@ -1,0 +1,84 @@
+// Every refusal that weir gives a client, in one vocabulary: a stable code, its type in OpenAI's
+// words, its HTTP status, and whether coming again can help. A dialect turns it into its own wire
+// shape. Value type, no allocation, any thread.
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/base.h"
+#include "base/err.h"
+#include "base/str.h"
+
+enum api_error_code {
+    API_OK = 0,
+    // the body
+    API_INVALID_JSON,
+    API_INVALID_UTF8,
+    API_DUPLICATE_MEMBER,
+    API_JSON_LIMIT,
+    API_MISSING_PARAMETER,
+    API_INVALID_TYPE,
+    API_INVALID_VALUE,
+    API_BELOW_MIN,
+    API_ABOVE_MAX,
+    API_EMPTY_ARRAY,
+    API_ARRAY_TOO_LONG,
+    API_STRING_TOO_LONG,
+    API_UNSUPPORTED_PARAMETER,
+    API_TOOLS_UNSUPPORTED,
+    API_IMAGES_UNSUPPORTED,
+    API_OPERATION_UNSUPPORTED,
+    API_CONTEXT_LENGTH,
+    API_ANSWER_TOO_LARGE,
+    API_BAD_REQUEST,
+    // who and where
+    API_MISSING_KEY,
+    API_INVALID_KEY,
+    API_FOREIGN_HOST,
+    API_FOREIGN_ORIGIN,
+    API_MODEL_NOT_FOUND,
+    API_UNKNOWN_URL,
+    API_METHOD_NOT_ALLOWED,
+    API_UNSUPPORTED_MEDIA_TYPE,
+    // the wire
+    API_REQUEST_TIMEOUT,
+    API_BODY_TOO_LARGE,
+    API_TARGET_TOO_LONG,
+    API_EXPECTATION_FAILED,
+    API_HEADER_TOO_LARGE,
+    API_TOO_MANY_CONNECTIONS,
+    API_NOT_IMPLEMENTED,
+    API_HTTP_VERSION,
+    // not now
+    API_QUEUE_FULL,
+    API_OVERLOADED,
+    API_MODEL_LOADING,
+    API_SHUTTING_DOWN,
+    API_TIMEOUT,
+    API_CANCELLED,
+    API_ENGINE_ERROR,
+    API_INTERNAL_ERROR,
+    API_ERROR_COUNT
+};
+
+struct api_error {
+    enum api_error_code code;
+    uint32_t retry_after_ms; // 0 = no word about it
+    char param[96];          // "messages[1].content"; empty = none
+    char message[640];       // one or two sentences with the remedy
+};
+
+// The row of the vocabulary.
+struct api_error_row {
+    const char *name; // "context_length_exceeded"
+    const char *type; // "invalid_request_error"
+    int status;
+    bool retry; // may the same request succeed later?
+};
+const struct api_error_row *api_error_row(enum api_error_code code);
+// The code of a name; API_BAD_REQUEST, API_INTERNAL_ERROR… by status when the name is unknown.
+enum api_error_code api_error_find(const char *name, int status);
+
+// Fill e and return false, so that `return api_error_set(…)` reads well. param may be NULL.
+bool api_error_set(struct api_error *e, enum api_error_code code, const char *param,
+                   const char *fmt, ...) PRINTF_LIKE(4, 5);

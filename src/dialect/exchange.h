@@ -1,0 +1,246 @@
+// The exchange: one request to a model and its answer, in no provider's words. A dialect reads its
+// own wire format into it and writes it back out; a provider fulfils it. Owner: the call. Strings
+// and JSON values point into the call's document or arena and live as long as the call. Pure data:
+// any thread, one at a time.
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/json.h"
+#include "base/str.h"
+#include "dialect/api_error.h"
+
+#define EXCHANGE_CHOICES_MAX      128 // n
+#define EXCHANGE_PROMPTS_MAX      2048
+#define EXCHANGE_STOPS_MAX        16
+#define EXCHANGE_TOP_LOGPROBS_MAX 20
+#define EXCHANGE_TOOLS_MAX        128
+#define EXCHANGE_MESSAGES_MAX     16384
+#define EXCHANGE_IGNORED_MAX      16
+
+enum exchange_kind { EXCHANGE_CHAT, EXCHANGE_COMPLETION, EXCHANGE_EMBEDDING };
+
+enum exchange_role {
+    EXCHANGE_SYSTEM,
+    EXCHANGE_DEVELOPER,
+    EXCHANGE_USER,
+    EXCHANGE_ASSISTANT,
+    EXCHANGE_TOOL,
+    EXCHANGE_ROLE_COUNT
+};
+const char *exchange_role_name(enum exchange_role role);
+
+enum exchange_part_type {
+    EXCHANGE_PART_TEXT,
+    EXCHANGE_PART_REFUSAL,
+    EXCHANGE_PART_IMAGE,
+    EXCHANGE_PART_AUDIO,
+    EXCHANGE_PART_FILE
+};
+
+struct exchange_part {
+    enum exchange_part_type type;
+    str text;        // TEXT, REFUSAL
+    str url;         // IMAGE: "https://…" or "data:…"; never fetched by weir
+    yyjson_val *raw; // the part as it came, for what only a provider understands
+};
+
+struct exchange_tool_call {
+    str id, name;
+    str arguments; // JSON text, as the model wrote it
+};
+
+struct exchange_message {
+    enum exchange_role role;
+    str name;         // may be absent
+    str tool_call_id; // TOOL: which call this is the result of
+    struct exchange_part *parts;
+    size_t parts_len;
+    struct exchange_tool_call *calls; // ASSISTANT
+    size_t calls_len;
+};
+
+struct exchange_tool {
+    str name, description;
+    yyjson_val *parameters; // JSON schema, or NULL
+    bool strict;
+};
+
+enum exchange_tool_choice {
+    EXCHANGE_TOOLS_AUTO,
+    EXCHANGE_TOOLS_NONE,
+    EXCHANGE_TOOLS_REQUIRED,
+    EXCHANGE_TOOLS_NAMED // tool_name
+};
+
+enum exchange_format { EXCHANGE_FORMAT_TEXT, EXCHANGE_FORMAT_JSON, EXCHANGE_FORMAT_SCHEMA };
+
+// What a completion or an embedding is asked about: text, or token ids.
+struct exchange_prompt {
+    str text;
+    int32_t *ids;
+    size_t ids_len;
+    bool is_ids;
+};
+
+struct exchange_bias {
+    int32_t token;
+    float bias;
+};
+
+// Which of the optional fields the client gave (a translation may not invent the others).
+enum {
+    EXCHANGE_HAS_TEMPERATURE = 1u << 0,
+    EXCHANGE_HAS_TOP_P = 1u << 1,
+    EXCHANGE_HAS_TOP_K = 1u << 2,
+    EXCHANGE_HAS_MIN_P = 1u << 3,
+    EXCHANGE_HAS_PRESENCE = 1u << 4,
+    EXCHANGE_HAS_FREQUENCY = 1u << 5,
+    EXCHANGE_HAS_REPETITION = 1u << 6,
+    EXCHANGE_HAS_SEED = 1u << 7,
+    EXCHANGE_HAS_TOKENS_MAX = 1u << 8,
+    EXCHANGE_HAS_DIMENSIONS = 1u << 9,
+    EXCHANGE_HAS_ADD_SPECIAL = 1u << 10
+};
+
+struct exchange_request {
+    enum exchange_kind kind;
+    uint32_t given;
+    str model; // as the client named it; empty = the default
+
+    struct exchange_message *messages; // CHAT
+    size_t messages_len;
+    struct exchange_prompt *prompts; // COMPLETION, EMBEDDING
+    size_t prompts_len;
+
+    struct exchange_tool *tools;
+    size_t tools_len;
+    yyjson_val *tools_raw; // the array as it came
+    enum exchange_tool_choice tool_choice;
+    str tool_name;
+    bool parallel_tool_calls; // default true
+    enum exchange_format format;
+    yyjson_val *schema; // FORMAT_SCHEMA
+
+    double temperature, top_p, min_p;
+    double presence_penalty, frequency_penalty, repetition_penalty;
+    int64_t top_k, seed, tokens_max, tokens_min, dimensions;
+    int64_t n, best_of;
+    bool ignore_eos, include_stop, add_special;
+    str *stops;
+    size_t stops_len;
+    int32_t *stop_ids;
+    size_t stop_ids_len;
+    struct exchange_bias *bias;
+    size_t bias_len;
+
+    bool stream, include_usage;
+    bool echo, logprobs;
+    int64_t top_logprobs;
+    bool base64; // EMBEDDING: encoding_format
+    str user;
+
+    str ignored[EXCHANGE_IGNORED_MAX]; // names of members nobody understood
+    size_t ignored_len;
+};
+void exchange_request_init(struct exchange_request *r, enum exchange_kind kind);
+// How many choices an answer to it has.
+size_t exchange_choices(const struct exchange_request *r);
+
+// --- The answer: a sequence of events, from any provider.
+enum exchange_finish {
+    EXCHANGE_FINISH_STOP,
+    EXCHANGE_FINISH_LENGTH,
+    EXCHANGE_FINISH_TOOL_CALLS,
+    EXCHANGE_FINISH_FILTER
+};
+const char *exchange_finish_name(enum exchange_finish f);
+
+struct exchange_alternative {
+    str bytes;
+    float logprob;
+};
+
+struct exchange_token {
+    str bytes; // what this token stands for: may be a part of a character
+    float logprob;
+    bool scored; // false: nothing precedes it (the first token of a prompt)
+    const struct exchange_alternative *top;
+    size_t top_len;
+};
+
+struct exchange_usage {
+    uint64_t prompt_tokens, cached_tokens, completion_tokens;
+};
+
+enum exchange_event_type {
+    EXCHANGE_EVENT_BEGIN,     // it runs: `usage.prompt_tokens` and `seed` are known
+    EXCHANGE_EVENT_TEXT,      // text and the tokens it is made of (both may be empty)
+    EXCHANGE_EVENT_CALL,      // a tool call opens: call_index, call (name, id)
+    EXCHANGE_EVENT_ARGUMENTS, // … and gets a piece of its arguments: call_index, text
+    EXCHANGE_EVENT_EMBEDDING,
+    EXCHANGE_EVENT_FINISH, // one choice is complete
+    EXCHANGE_EVENT_END,    // all are: `usage` is final
+    EXCHANGE_EVENT_ERROR
+};
+
+// Slices are valid until the next event is asked for.
+struct exchange_event {
+    enum exchange_event_type type;
+    uint32_t choice;
+    str text;
+    const struct exchange_token *tokens;
+    size_t tokens_len;
+    uint32_t call_index;
+    struct exchange_tool_call call;
+    const float *embedding;
+    size_t embedding_len;
+    enum exchange_finish finish;
+    struct exchange_usage usage;
+    uint64_t seed;
+    struct api_error error;
+};
+
+// What names an answer: constant through a stream.
+struct exchange_head {
+    str id, model, fingerprint;
+    int64_t created_s;
+};
+
+// --- The whole answer: the events folded up. Owner: the call. Bounded by bytes_max in all.
+struct exchange_call_text {
+    str id, name;
+    struct buf arguments;
+};
+
+struct exchange_choice {
+    struct buf text;
+    struct buf tokens; // of struct exchange_token, slices in the answer's arena
+    struct exchange_call_text *calls;
+    size_t calls_len, calls_cap;
+    float *embedding;
+    size_t embedding_len;
+    enum exchange_finish finish;
+    bool finished;
+};
+
+struct exchange_answer {
+    struct arena arena;
+    struct exchange_choice *choices;
+    size_t choices_len;
+    size_t bytes, bytes_max;
+    struct exchange_usage usage;
+};
+
+void exchange_answer_init(struct exchange_answer *a, size_t choices, size_t bytes_max);
+void exchange_answer_done(struct exchange_answer *a);
+// ERR_LIMIT when it would hold more than bytes_max.
+enum err exchange_answer_add(struct exchange_answer *a, const struct exchange_event *e) MUST_USE;
+static inline const struct exchange_token *exchange_choice_tokens(const struct exchange_choice *c,
+                                                                  size_t *ret_len)
+{
+    *ret_len = c->tokens.len / sizeof(struct exchange_token);
+    return (const struct exchange_token *)(const void *)buf_ptr(&c->tokens);
+}

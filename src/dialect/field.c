@@ -1,0 +1,187 @@
+#include "dialect/field.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/banned.h"
+
+const char *field_path(const struct reader *r, const char *name, char out[static 96])
+{
+    snprintf(out, 96, "%s%s", r->path, name ? name : "");
+    size_t len = strlen(out);
+    if (!name && len && out[len - 1] == '.')
+        out[len - 1] = 0;
+    return out;
+}
+
+bool field_refuse(struct reader *r, enum api_error_code code, const char *name, const char *fmt,
+                  ...)
+{
+    char path[96], text[480];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    field_path(r, name, path);
+    return api_error_set(r->error, code, path, "'%s' %s", path, text);
+}
+
+bool field_wrong_type(struct reader *r, const char *name, const char *expected, yyjson_val *v)
+{
+    const char *got = json_type_name(v);
+    const char *article = strchr("aeio", got[0]) ? "an" : "a";
+    if (yyjson_is_null(v))
+        article = "the value";
+    return field_refuse(r, API_INVALID_TYPE, name, "must be %s, but %s %s was given.", expected,
+                        article, got);
+}
+
+bool field_missing(struct reader *r, const char *name)
+{
+    return field_refuse(r, API_MISSING_PARAMETER, name, "is required.");
+}
+
+bool field_no_memory(struct reader *r)
+{
+    return api_error_set(r->error, API_JSON_LIMIT, NULL,
+                         "The request needs more memory than one call may use.");
+}
+
+void *field_alloc(struct reader *r, size_t count, size_t size)
+{
+    void *p = arena_zalloc(r->arena, count ? count : 1, size);
+    if (!p)
+        field_no_memory(r);
+    return p;
+}
+
+struct field_scope field_enter(struct reader *r, const char *name, size_t index)
+{
+    struct field_scope scope = {strlen(r->path)};
+    snprintf(r->path + scope.len, sizeof r->path - scope.len, "%s[%zu].", name, index);
+    return scope;
+}
+
+struct field_scope field_enter_member(struct reader *r, const char *name)
+{
+    struct field_scope scope = {strlen(r->path)};
+    snprintf(r->path + scope.len, sizeof r->path - scope.len, "%s.", name);
+    return scope;
+}
+
+void field_leave(struct reader *r, struct field_scope s)
+{
+    r->path[s.len] = 0;
+}
+
+bool field_token_id(struct reader *r, const char *name, yyjson_val *v, int32_t *ret)
+{
+    int64_t id;
+    if (!json_is_int(v, &id))
+        return field_wrong_type(r, name, "a token id (an integer)", v);
+    if (id < 0 || id > INT32_MAX)
+        return field_refuse(r, API_INVALID_VALUE, name, "is not a token id.");
+    *ret = (int32_t)id;
+    return true;
+}
+
+static bool in_range(struct reader *r, const struct field *f, double value)
+{
+    if (f->min >= f->max || (value >= f->min && value <= f->max))
+        return true;
+    bool below = value < f->min;
+    return field_refuse(r, below ? API_BELOW_MIN : API_ABOVE_MAX, f->name,
+                        "must be between %.17g and %.17g.", f->min, f->max);
+}
+
+static bool read_int(struct reader *r, const struct field *f, yyjson_val *v, void *place)
+{
+    int64_t value;
+    double number;
+    if (!json_is_num(v, &number))
+        return field_wrong_type(r, f->name, "an integer", v);
+    if (!in_range(r, f, number))
+        return false;
+    if (!json_is_int(v, &value))
+        return field_refuse(r, API_INVALID_TYPE, f->name, "must be an integer without a fraction.");
+    *(int64_t *)place = value;
+    return true;
+}
+
+static bool read_float(struct reader *r, const struct field *f, yyjson_val *v, void *place)
+{
+    double value;
+    if (!json_is_num(v, &value))
+        return field_wrong_type(r, f->name, "a number", v);
+    if (!in_range(r, f, value))
+        return false;
+    *(double *)place = value;
+    return true;
+}
+
+static bool is_inert(yyjson_val *v)
+{
+    return yyjson_is_false(v) || (yyjson_is_str(v) && yyjson_get_len(v) == 0) ||
+           (yyjson_is_ctn(v) && yyjson_get_len(v) == 0);
+}
+
+static bool read_one(struct reader *r, const struct field *f, yyjson_val *v, void *place)
+{
+    switch (f->type) {
+    case FIELD_BOOL:
+        if (!yyjson_is_bool(v))
+            return field_wrong_type(r, f->name, "a boolean", v);
+        *(bool *)place = yyjson_get_bool(v);
+        return true;
+    case FIELD_INT:
+        return read_int(r, f, v, place);
+    case FIELD_FLOAT:
+        return read_float(r, f, v, place);
+    case FIELD_STRING:
+        if (!yyjson_is_str(v))
+            return field_wrong_type(r, f->name, "a string", v);
+        *(str *)place = json_str(v);
+        return true;
+    case FIELD_CUSTOM:
+        return f->read(r, v);
+    case FIELD_ACCEPTED:
+        return true;
+    case FIELD_UNSUPPORTED:
+        return is_inert(v) || field_refuse(r, API_UNSUPPORTED_PARAMETER, f->name, "%s", f->why);
+    }
+    return true;
+}
+
+static const struct field *find(const struct field *table, str name)
+{
+    for (const struct field *f = table; f->name; f++)
+        if (str_eq_z(name, f->name))
+            return f;
+    return NULL;
+}
+
+static void ignore(struct reader *r, str name)
+{
+    struct exchange_request *q = r->request;
+    if (q->ignored_len < EXCHANGE_IGNORED_MAX)
+        q->ignored[q->ignored_len++] = name;
+}
+
+bool fields_read(struct reader *r, const struct field *table, yyjson_val *object, void *target,
+                 bool collect)
+{
+    yyjson_obj_iter it = yyjson_obj_iter_with(object);
+    for (yyjson_val *key; (key = yyjson_obj_iter_next(&it));) {
+        yyjson_val *v = yyjson_obj_iter_get_val(key);
+        str name = {yyjson_get_str(key), yyjson_get_len(key)};
+        const struct field *f = find(table, name);
+        if (!f && collect)
+            ignore(r, name);
+        if (!f || yyjson_is_null(v))
+            continue;
+        if (!read_one(r, f, v, (char *)target + f->offset))
+            return false;
+        r->request->given |= f->given;
+    }
+    return true;
+}

@@ -1,0 +1,58 @@
+// Reading a request object by a table: a row a member, with its type, range and place in the target
+// struct. What is not in the table is collected as ignored. Every refusal names the member by its
+// path ("messages[1].content"). Pure; any thread.
+#pragma once
+
+#include "dialect/exchange.h"
+
+enum field_type {
+    FIELD_BOOL,        // bool
+    FIELD_INT,         // int64_t in [min,max]
+    FIELD_FLOAT,       // double in [min,max]
+    FIELD_STRING,      // str
+    FIELD_CUSTOM,      // read(…)
+    FIELD_ACCEPTED,    // understood to change nothing here
+    FIELD_UNSUPPORTED, // refused unless null, false, or empty
+};
+
+struct reader {
+    struct arena *arena;
+    struct exchange_request *request;
+    struct api_error *error;
+    char path[96]; // of the object being read, with its trailing dot; "" at the root
+};
+
+struct field {
+    const char *name;
+    enum field_type type;
+    size_t offset;
+    uint32_t given; // bit set in request->given
+    double min, max;
+    bool (*read)(struct reader *r, yyjson_val *v);
+    const char *why; // UNSUPPORTED: the sentence
+};
+
+// Read `object` by `table` (ends with name NULL) into `target`. Unknown members go to
+// request->ignored when `collect`. null counts as absent.
+bool fields_read(struct reader *r, const struct field *table, yyjson_val *object, void *target,
+                 bool collect);
+
+// --- For FIELD_CUSTOM readers. `name` is the member's own name (may be NULL: path alone).
+const char *field_path(const struct reader *r, const char *name, char out[static 96]);
+bool field_wrong_type(struct reader *r, const char *name, const char *expected, yyjson_val *v);
+bool field_missing(struct reader *r, const char *name);
+bool field_refuse(struct reader *r, enum api_error_code code, const char *name, const char *fmt,
+                  ...) PRINTF_LIKE(4, 5);
+// Memory of the call: refuses the request when its ceiling is passed.
+void *field_alloc(struct reader *r, size_t count, size_t size);
+bool field_no_memory(struct reader *r);
+// A token id: an integer in [0, 2^31).
+bool field_token_id(struct reader *r, const char *name, yyjson_val *v, int32_t *ret);
+// The path of item i of the member `name` of the object being read becomes the path of what is read
+// next; field_leave restores it.
+struct field_scope {
+    size_t len;
+};
+struct field_scope field_enter(struct reader *r, const char *name, size_t index);
+struct field_scope field_enter_member(struct reader *r, const char *name);
+void field_leave(struct reader *r, struct field_scope s);

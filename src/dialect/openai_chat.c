@@ -1,0 +1,629 @@
+// POST /v1/chat/completions.
+#include "dialect/openai_common.h"
+
+#include <stdio.h>
+
+#include "base/utf8.h"
+
+#include "base/banned.h"
+
+#define TOOL_NAME_MAX 64
+
+// --- Reading: messages
+
+static bool read_part(struct reader *r, yyjson_val *v, enum exchange_role role,
+                      struct exchange_part *ret)
+{
+    if (!yyjson_is_obj(v))
+        return field_wrong_type(r, NULL, "an object with a 'type'", v);
+    yyjson_val *type = json_get(v, "type"), *image;
+    ret->raw = v;
+    if (!type || !yyjson_is_str(type))
+        return type ? field_wrong_type(r, "type", "a string", type) : field_missing(r, "type");
+    bool refusal = yyjson_equals_str(type, "refusal");
+    if (yyjson_equals_str(type, "text") || (refusal && role == EXCHANGE_ASSISTANT)) {
+        const char *name = refusal ? "refusal" : "text";
+        yyjson_val *text = json_get(v, name);
+        if (!text || !yyjson_is_str(text))
+            return text ? field_wrong_type(r, name, "a string", text) : field_missing(r, name);
+        ret->type = refusal ? EXCHANGE_PART_REFUSAL : EXCHANGE_PART_TEXT;
+        ret->text = json_str(text);
+        return true;
+    }
+    if (yyjson_equals_str(type, "image_url") && role == EXCHANGE_USER) {
+        ret->type = EXCHANGE_PART_IMAGE;
+        image = json_get(v, "image_url");
+        image = yyjson_is_obj(image) ? json_get(image, "url") : image;
+        if (!image || !yyjson_is_str(image))
+            return field_refuse(r, API_INVALID_TYPE, "image_url", "must have a 'url' string.");
+        ret->url = json_str(image);
+        return true;
+    }
+    if (yyjson_equals_str(type, "input_audio") && role == EXCHANGE_USER) {
+        ret->type = EXCHANGE_PART_AUDIO;
+        return true;
+    }
+    if (yyjson_equals_str(type, "file") && role == EXCHANGE_USER) {
+        ret->type = EXCHANGE_PART_FILE;
+        return true;
+    }
+    return field_refuse(r, API_INVALID_VALUE, "type", "is not a content part for the role '%s'.",
+                        exchange_role_name(role));
+}
+
+static bool read_content(struct reader *r, yyjson_val *v, struct exchange_message *m)
+{
+    size_t i, max;
+    yyjson_val *item;
+    if (!yyjson_is_str(v) && !yyjson_is_arr(v))
+        return field_wrong_type(r, "content", "a string or an array of content parts", v);
+    size_t len = yyjson_is_arr(v) ? yyjson_arr_size(v) : 1;
+    if (len == 0)
+        return field_refuse(r, API_EMPTY_ARRAY, "content", "must not be an empty array.");
+    m->parts = field_alloc(r, len, sizeof *m->parts);
+    if (!m->parts)
+        return false;
+    m->parts_len = len;
+    if (yyjson_is_str(v)) {
+        m->parts[0] = (struct exchange_part){.type = EXCHANGE_PART_TEXT, .text = json_str(v)};
+        return true;
+    }
+    yyjson_arr_foreach(v, i, max, item)
+    {
+        struct field_scope scope = field_enter(r, "content", i);
+        bool ok = read_part(r, item, m->role, &m->parts[i]);
+        field_leave(r, scope);
+        if (!ok)
+            return false;
+    }
+    return true;
+}
+
+static bool read_call(struct reader *r, yyjson_val *v, struct exchange_tool_call *ret)
+{
+    yyjson_val *function = json_get(v, "function");
+    if (!yyjson_is_obj(v))
+        return field_wrong_type(r, NULL, "an object", v);
+    if (!function || !yyjson_is_obj(function))
+        return field_refuse(r, API_INVALID_TYPE, "function",
+                            "must be an object with 'name' and 'arguments'.");
+    yyjson_val *name = json_get(function, "name"), *arguments = json_get(function, "arguments");
+    if (!yyjson_is_str(name))
+        return field_refuse(r, API_INVALID_TYPE, "function.name", "must be a string.");
+    if (arguments && !yyjson_is_str(arguments))
+        return field_wrong_type(r, "function.arguments", "a string of JSON", arguments);
+    ret->id = json_str(json_get(v, "id"));
+    ret->name = json_str(name);
+    ret->arguments = arguments ? json_str(arguments) : STR("");
+    return true;
+}
+
+static bool read_calls(struct reader *r, yyjson_val *v, struct exchange_message *m)
+{
+    size_t i, max;
+    yyjson_val *item;
+    if (!yyjson_is_arr(v))
+        return field_wrong_type(r, "tool_calls", "an array", v);
+    if (yyjson_arr_size(v) > EXCHANGE_TOOLS_MAX)
+        return field_refuse(r, API_ARRAY_TOO_LONG, "tool_calls", "may have %d items at most.",
+                            EXCHANGE_TOOLS_MAX);
+    m->calls = field_alloc(r, yyjson_arr_size(v), sizeof *m->calls);
+    if (!m->calls)
+        return false;
+    m->calls_len = yyjson_arr_size(v);
+    yyjson_arr_foreach(v, i, max, item)
+    {
+        struct field_scope scope = field_enter(r, "tool_calls", i);
+        bool ok = read_call(r, item, &m->calls[i]);
+        field_leave(r, scope);
+        if (!ok)
+            return false;
+    }
+    return true;
+}
+
+static bool read_role(struct reader *r, yyjson_val *v, enum exchange_role *ret)
+{
+    if (!v)
+        return field_missing(r, "role");
+    if (!yyjson_is_str(v))
+        return field_wrong_type(r, "role", "a string", v);
+    for (int role = 0; role < EXCHANGE_ROLE_COUNT; role++) {
+        if (yyjson_equals_str(v, exchange_role_name((enum exchange_role)role))) {
+            *ret = (enum exchange_role)role;
+            return true;
+        }
+    }
+    return field_refuse(r, API_INVALID_VALUE, "role",
+                        "must be one of 'system', 'developer', 'user', 'assistant' and 'tool'.");
+}
+
+static bool read_optional_str(struct reader *r, yyjson_val *object, const char *name, str *ret)
+{
+    yyjson_val *v = json_get(object, name);
+    if (!v || yyjson_is_null(v))
+        return true;
+    if (!yyjson_is_str(v))
+        return field_wrong_type(r, name, "a string", v);
+    *ret = json_str(v);
+    return true;
+}
+
+static bool read_message(struct reader *r, yyjson_val *v, struct exchange_message *m)
+{
+    if (!yyjson_is_obj(v))
+        return field_wrong_type(r, NULL, "an object", v);
+    yyjson_val *content = json_get(v, "content"), *calls = json_get(v, "tool_calls");
+    bool has_calls = calls && !yyjson_is_null(calls);
+    if (!read_role(r, json_get(v, "role"), &m->role) || !read_optional_str(r, v, "name", &m->name))
+        return false;
+    if (m->role == EXCHANGE_ASSISTANT && has_calls && !read_calls(r, calls, m))
+        return false;
+    if (m->role == EXCHANGE_TOOL) {
+        if (!json_get(v, "tool_call_id"))
+            return field_missing(r, "tool_call_id");
+        if (!read_optional_str(r, v, "tool_call_id", &m->tool_call_id))
+            return false;
+    }
+    if (content && !yyjson_is_null(content))
+        return read_content(r, content, m);
+    if (m->role == EXCHANGE_ASSISTANT && (has_calls || json_get(v, "refusal")))
+        return true;
+    return content
+               ? field_wrong_type(r, "content", "a string or an array of content parts", content)
+               : field_missing(r, "content");
+}
+
+static bool read_messages(struct reader *r, yyjson_val *v)
+{
+    struct exchange_request *q = r->request;
+    size_t i, max;
+    yyjson_val *item;
+    if (!yyjson_is_arr(v))
+        return field_wrong_type(r, "messages", "an array of messages", v);
+    if (yyjson_arr_size(v) == 0)
+        return field_refuse(r, API_EMPTY_ARRAY, "messages", "must have at least one message.");
+    if (yyjson_arr_size(v) > EXCHANGE_MESSAGES_MAX)
+        return field_refuse(r, API_ARRAY_TOO_LONG, "messages", "may have %d items at most.",
+                            EXCHANGE_MESSAGES_MAX);
+    q->messages = field_alloc(r, yyjson_arr_size(v), sizeof *q->messages);
+    if (!q->messages)
+        return false;
+    q->messages_len = yyjson_arr_size(v);
+    yyjson_arr_foreach(v, i, max, item)
+    {
+        struct field_scope scope = field_enter(r, "messages", i);
+        bool ok = read_message(r, item, &q->messages[i]);
+        field_leave(r, scope);
+        if (!ok)
+            return false;
+    }
+    return true;
+}
+
+// --- Reading: tools, format, limits
+
+static bool valid_tool_name(str s)
+{
+    if (s.len == 0 || s.len > TOOL_NAME_MAX)
+        return false;
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.ptr[i];
+        bool ok = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                  c == '_' || c == '-' || c == '.';
+        if (!ok)
+            return false;
+    }
+    return true;
+}
+
+static bool read_tool(struct reader *r, yyjson_val *v, struct exchange_tool *ret)
+{
+    yyjson_val *function = json_get(v, "function"), *parameters;
+    if (!yyjson_is_obj(v))
+        return field_wrong_type(r, NULL, "an object", v);
+    if (!yyjson_equals_str(json_get(v, "type"), "function"))
+        return field_refuse(r, API_INVALID_VALUE, "type", "must be 'function'.");
+    if (!yyjson_is_obj(function))
+        return field_refuse(r, API_INVALID_TYPE, "function", "must be an object with a 'name'.");
+    ret->name = json_str(json_get(function, "name"));
+    if (!valid_tool_name(ret->name))
+        return field_refuse(r, API_INVALID_VALUE, "function.name",
+                            "must be 1 to %d letters, digits, '_', '-' or '.'.", TOOL_NAME_MAX);
+    parameters = json_get(function, "parameters");
+    if (parameters && !yyjson_is_null(parameters) && !yyjson_is_obj(parameters))
+        return field_wrong_type(r, "function.parameters", "a JSON schema (an object)", parameters);
+    ret->parameters = yyjson_is_obj(parameters) ? parameters : NULL;
+    ret->description = json_str(json_get(function, "description"));
+    ret->strict = yyjson_is_true(json_get(function, "strict"));
+    return true;
+}
+
+static bool read_tools(struct reader *r, yyjson_val *v)
+{
+    struct exchange_request *q = r->request;
+    size_t i, max;
+    yyjson_val *item;
+    if (!yyjson_is_arr(v))
+        return field_wrong_type(r, "tools", "an array of tools", v);
+    if (yyjson_arr_size(v) > EXCHANGE_TOOLS_MAX)
+        return field_refuse(r, API_ARRAY_TOO_LONG, "tools", "may have %d items at most.",
+                            EXCHANGE_TOOLS_MAX);
+    q->tools = field_alloc(r, yyjson_arr_size(v), sizeof *q->tools);
+    if (!q->tools)
+        return false;
+    q->tools_len = yyjson_arr_size(v);
+    q->tools_raw = q->tools_len ? v : NULL;
+    yyjson_arr_foreach(v, i, max, item)
+    {
+        struct field_scope scope = field_enter(r, "tools", i);
+        bool ok = read_tool(r, item, &q->tools[i]);
+        field_leave(r, scope);
+        if (!ok)
+            return false;
+    }
+    return true;
+}
+
+static bool read_tool_choice(struct reader *r, yyjson_val *v)
+{
+    struct exchange_request *q = r->request;
+    if (yyjson_is_obj(v) && yyjson_equals_str(json_get(v, "type"), "function")) {
+        q->tool_choice = EXCHANGE_TOOLS_NAMED;
+        q->tool_name = json_str(json_get(json_get(v, "function"), "name"));
+        if (q->tool_name.len)
+            return true;
+        return field_refuse(r, API_MISSING_PARAMETER, "tool_choice.function.name", "is required.");
+    }
+    if (yyjson_equals_str(v, "auto"))
+        q->tool_choice = EXCHANGE_TOOLS_AUTO;
+    else if (yyjson_equals_str(v, "none"))
+        q->tool_choice = EXCHANGE_TOOLS_NONE;
+    else if (yyjson_equals_str(v, "required"))
+        q->tool_choice = EXCHANGE_TOOLS_REQUIRED;
+    else
+        return field_refuse(r, API_INVALID_VALUE, "tool_choice",
+                            "must be 'none', 'auto', 'required' or a named function.");
+    return true;
+}
+
+static bool read_format(struct reader *r, yyjson_val *v)
+{
+    struct exchange_request *q = r->request;
+    if (!yyjson_is_obj(v))
+        return field_wrong_type(r, "response_format", "an object with a 'type'", v);
+    yyjson_val *type = json_get(v, "type");
+    if (yyjson_equals_str(type, "text")) {
+        q->format = EXCHANGE_FORMAT_TEXT;
+        return true;
+    }
+    if (yyjson_equals_str(type, "json_object")) {
+        q->format = EXCHANGE_FORMAT_JSON;
+        return true;
+    }
+    if (!yyjson_equals_str(type, "json_schema"))
+        return field_refuse(r, API_INVALID_VALUE, "response_format.type",
+                            "must be 'text', 'json_object' or 'json_schema'.");
+    q->format = EXCHANGE_FORMAT_SCHEMA;
+    q->schema = json_get(v, "json_schema");
+    return yyjson_is_obj(q->schema) ||
+           field_refuse(r, API_MISSING_PARAMETER, "response_format.json_schema", "is required.");
+}
+
+static bool read_modalities(struct reader *r, yyjson_val *v)
+{
+    if (yyjson_is_arr(v) && yyjson_arr_size(v) == 1 &&
+        yyjson_equals_str(yyjson_arr_get_first(v), "text"))
+        return true;
+    return field_refuse(r, API_UNSUPPORTED_PARAMETER, "modalities",
+                        "other than [\"text\"] are not offered.");
+}
+
+// clang-format off
+static const struct field fields[] = {
+    OPENAI_SAMPLING_FIELDS,
+    {"messages", FIELD_CUSTOM, 0, 0, 0, 0, read_messages, NULL},
+    {"max_tokens", FIELD_INT, OPENAI_AT(tokens_max), EXCHANGE_HAS_TOKENS_MAX, 1, 1e12, NULL, NULL},
+    {"max_completion_tokens", FIELD_ACCEPTED, 0, 0, 0, 0, NULL, NULL}, // newer_fields
+    {"logprobs", FIELD_BOOL, OPENAI_AT(logprobs), 0, 0, 0, NULL, NULL},
+    {"top_logprobs", FIELD_INT, OPENAI_AT(top_logprobs), 0, 0, EXCHANGE_TOP_LOGPROBS_MAX, NULL, NULL},
+    {"tools", FIELD_CUSTOM, 0, 0, 0, 0, read_tools, NULL},
+    {"tool_choice", FIELD_CUSTOM, 0, 0, 0, 0, read_tool_choice, NULL},
+    {"parallel_tool_calls", FIELD_BOOL, OPENAI_AT(parallel_tool_calls), 0, 0, 0, NULL, NULL},
+    {"response_format", FIELD_CUSTOM, 0, 0, 0, 0, read_format, NULL},
+    {"modalities", FIELD_CUSTOM, 0, 0, 0, 0, read_modalities, NULL},
+    {"functions", FIELD_UNSUPPORTED, 0, 0, 0, 0, NULL, "is deprecated and not offered: use 'tools'."},
+    {"function_call", FIELD_UNSUPPORTED, 0, 0, 0, 0, NULL, "is deprecated and not offered: use 'tool_choice'."},
+    {"audio", FIELD_UNSUPPORTED, 0, 0, 0, 0, NULL, "is not offered: answers are text."},
+    {"web_search_options", FIELD_UNSUPPORTED, 0, 0, 0, 0, NULL, "is not offered."},
+    {"safety_identifier", FIELD_ACCEPTED, 0, 0, 0, 0, NULL, NULL},
+    {"prompt_cache_key", FIELD_ACCEPTED, 0, 0, 0, 0, NULL, NULL},
+    {0},
+};
+
+// Of the two names for the limit the newer one wins, whatever their order in the object.
+static const struct field newer_fields[] = {
+    {"max_completion_tokens", FIELD_INT, OPENAI_AT(tokens_max), EXCHANGE_HAS_TOKENS_MAX, 1, 1e12, NULL, NULL},
+    {0},
+};
+// clang-format on
+
+static bool check_chat(struct reader *r)
+{
+    struct exchange_request *q = r->request;
+    if (!q->messages_len)
+        return field_missing(r, "messages");
+    if (q->top_logprobs && !q->logprobs)
+        return field_refuse(r, API_INVALID_VALUE, "top_logprobs",
+                            "is only allowed when 'logprobs' is true.");
+    bool chosen =
+        q->tool_choice == EXCHANGE_TOOLS_REQUIRED || q->tool_choice == EXCHANGE_TOOLS_NAMED;
+    if (chosen && !q->tools_len)
+        return field_refuse(r, API_INVALID_VALUE, "tool_choice",
+                            "is only allowed when 'tools' are given.");
+    return openai_check_common(r);
+}
+
+static bool read_chat(yyjson_val *root, struct arena *arena, struct exchange_request *ret,
+                      struct api_error *ret_error)
+{
+    struct reader r = {.arena = arena, .request = ret, .error = ret_error};
+    exchange_request_init(ret, EXCHANGE_CHAT);
+    return fields_read(&r, fields, root, ret, true) &&
+           fields_read(&r, newer_fields, root, ret, false) && check_chat(&r);
+}
+
+// --- Writing
+
+static void write_bytes(struct json_writer *w, str bytes)
+{
+    jw_key(w, "bytes");
+    jw_array_begin(w);
+    for (size_t i = 0; i < bytes.len; i++)
+        jw_int(w, (unsigned char)bytes.ptr[i]);
+    jw_array_end(w);
+}
+
+static void write_scored(struct json_writer *w, str bytes, float logprob)
+{
+    jw_kv_str(w, "token", bytes); // bytes of half a character show as U+FFFD; `bytes` is exact
+    jw_key(w, "logprob");
+    openai_write_f32(w, logprob);
+    write_bytes(w, bytes);
+}
+
+static void write_token(struct json_writer *w, const struct exchange_token *t)
+{
+    jw_object_begin(w);
+    write_scored(w, t->bytes, t->logprob);
+    jw_key(w, "top_logprobs");
+    jw_array_begin(w);
+    for (size_t i = 0; i < t->top_len; i++) {
+        jw_object_begin(w);
+        write_scored(w, t->top[i].bytes, t->top[i].logprob);
+        jw_object_end(w);
+    }
+    jw_array_end(w);
+    jw_object_end(w);
+}
+
+static void write_logprobs(struct json_writer *w, const struct exchange_request *r,
+                           const struct exchange_token *tokens, size_t len)
+{
+    jw_key(w, "logprobs");
+    if (!r->logprobs) {
+        jw_null(w);
+        return;
+    }
+    jw_object_begin(w);
+    jw_key(w, "content");
+    jw_array_begin(w);
+    for (size_t i = 0; i < len; i++)
+        write_token(w, &tokens[i]);
+    jw_array_end(w);
+    jw_kv_null(w, "refusal");
+    jw_object_end(w);
+}
+
+static void write_calls(struct json_writer *w, const struct exchange_choice *c)
+{
+    if (!c->calls_len)
+        return;
+    jw_key(w, "tool_calls");
+    jw_array_begin(w);
+    for (size_t i = 0; i < c->calls_len; i++) {
+        jw_object_begin(w);
+        jw_kv_str(w, "id", c->calls[i].id);
+        jw_kv_z(w, "type", "function");
+        jw_key(w, "function");
+        jw_object_begin(w);
+        jw_kv_str(w, "name", c->calls[i].name);
+        jw_kv_str(w, "arguments", buf_str(&c->calls[i].arguments));
+        jw_object_end(w);
+        jw_object_end(w);
+    }
+    jw_array_end(w);
+}
+
+static void write_choice(struct json_writer *w, const struct exchange_request *r, size_t index,
+                         const struct exchange_choice *c)
+{
+    size_t tokens_len;
+    const struct exchange_token *tokens = exchange_choice_tokens(c, &tokens_len);
+    jw_object_begin(w);
+    jw_kv_int(w, "index", (int64_t)index);
+    jw_key(w, "message");
+    jw_object_begin(w);
+    jw_kv_z(w, "role", "assistant");
+    if (c->calls_len && !c->text.len)
+        jw_kv_null(w, "content");
+    else
+        jw_kv_str(w, "content", buf_str(&c->text));
+    jw_kv_null(w, "refusal");
+    jw_key(w, "annotations");
+    jw_array_begin(w);
+    jw_array_end(w);
+    write_calls(w, c);
+    jw_object_end(w);
+    write_logprobs(w, r, tokens, tokens_len);
+    jw_kv_z(w, "finish_reason", exchange_finish_name(c->finish));
+    jw_object_end(w);
+}
+
+static void write_answer(const struct exchange_request *r, const struct exchange_head *head,
+                         const struct exchange_answer *a, struct buf *out)
+{
+    struct json_writer w;
+    jw_init(&w, out);
+    jw_object_begin(&w);
+    openai_write_head(&w, head, "chat.completion");
+    jw_key(&w, "choices");
+    jw_array_begin(&w);
+    for (size_t i = 0; i < a->choices_len; i++)
+        write_choice(&w, r, i, &a->choices[i]);
+    jw_array_end(&w);
+    jw_key(&w, "usage");
+    openai_write_usage(&w, &a->usage);
+    jw_object_end(&w);
+}
+
+// --- Writing: a stream
+
+static void chunk_begin(struct dialect_stream *s, struct json_writer *w, struct buf *out)
+{
+    openai_sse_begin(out);
+    jw_init(w, out);
+    jw_object_begin(w);
+    openai_write_head(w, s->head, "chat.completion.chunk");
+    jw_key(w, "choices");
+    jw_array_begin(w);
+}
+
+static void chunk_end(struct dialect_stream *s, struct json_writer *w, struct buf *out)
+{
+    jw_array_end(w);
+    if (s->request->include_usage)
+        jw_kv_null(w, "usage");
+    jw_object_end(w);
+    openai_sse_end(out);
+}
+
+static void delta_begin(struct json_writer *w, uint32_t choice)
+{
+    jw_object_begin(w);
+    jw_kv_int(w, "index", choice);
+    jw_key(w, "delta");
+    jw_object_begin(w);
+}
+
+static void delta_end(struct json_writer *w, const struct exchange_request *r,
+                      const struct exchange_event *e)
+{
+    jw_object_end(w);
+    if (e && e->tokens_len)
+        write_logprobs(w, r, e->tokens, e->tokens_len);
+    else
+        jw_kv_null(w, "logprobs");
+    if (e && e->type == EXCHANGE_EVENT_FINISH)
+        jw_kv_z(w, "finish_reason", exchange_finish_name(e->finish));
+    else
+        jw_kv_null(w, "finish_reason");
+    jw_object_end(w);
+}
+
+static void event_begin(struct dialect_stream *s, struct buf *out)
+{
+    struct json_writer w;
+    for (uint32_t i = 0; i < s->request->n; i++) {
+        chunk_begin(s, &w, out);
+        delta_begin(&w, i);
+        jw_kv_z(&w, "role", "assistant");
+        jw_kv_z(&w, "content", "");
+        jw_kv_null(&w, "refusal");
+        delta_end(&w, s->request, NULL);
+        chunk_end(s, &w, out);
+    }
+}
+
+static void event_call(struct json_writer *w, const struct exchange_event *e)
+{
+    bool opens = e->type == EXCHANGE_EVENT_CALL;
+    jw_key(w, "tool_calls");
+    jw_array_begin(w);
+    jw_object_begin(w);
+    jw_kv_int(w, "index", e->call_index);
+    if (opens) {
+        jw_kv_str(w, "id", e->call.id);
+        jw_kv_z(w, "type", "function");
+    }
+    jw_key(w, "function");
+    jw_object_begin(w);
+    if (opens)
+        jw_kv_str(w, "name", e->call.name);
+    jw_kv_str(w, "arguments", opens ? STR("") : e->text);
+    jw_object_end(w);
+    jw_object_end(w);
+    jw_array_end(w);
+}
+
+static void event_delta(struct dialect_stream *s, const struct exchange_event *e, struct buf *out)
+{
+    struct json_writer w;
+    if (e->type == EXCHANGE_EVENT_TEXT && !e->text.len && !e->tokens_len)
+        return;
+    chunk_begin(s, &w, out);
+    delta_begin(&w, e->choice);
+    if (e->type == EXCHANGE_EVENT_TEXT)
+        jw_kv_str(&w, "content", e->text);
+    else if (e->type != EXCHANGE_EVENT_FINISH)
+        event_call(&w, e);
+    delta_end(&w, s->request, e);
+    chunk_end(s, &w, out);
+}
+
+static void event_end(struct dialect_stream *s, const struct exchange_event *e, struct buf *out)
+{
+    struct json_writer w;
+    if (s->request->include_usage) {
+        chunk_begin(s, &w, out);
+        jw_array_end(&w);
+        jw_key(&w, "usage");
+        openai_write_usage(&w, &e->usage);
+        jw_object_end(&w);
+        openai_sse_end(out);
+    }
+    openai_sse_done(out);
+}
+
+static void write_event(struct dialect_stream *s, const struct exchange_event *e, struct buf *out)
+{
+    switch (e->type) {
+    case EXCHANGE_EVENT_BEGIN:
+        event_begin(s, out);
+        return;
+    case EXCHANGE_EVENT_END:
+        event_end(s, e, out);
+        return;
+    case EXCHANGE_EVENT_TEXT:
+    case EXCHANGE_EVENT_CALL:
+    case EXCHANGE_EVENT_ARGUMENTS:
+    case EXCHANGE_EVENT_FINISH:
+        event_delta(s, e, out);
+        return;
+    case EXCHANGE_EVENT_EMBEDDING:
+    case EXCHANGE_EVENT_ERROR:
+        return;
+    }
+}
+
+const struct dialect dialect_openai_chat = {
+    .name = "openai.chat",
+    .kind = EXCHANGE_CHAT,
+    .id_prefix = "chatcmpl-",
+    .read = read_chat,
+    .answer = write_answer,
+    .event = write_event,
+    .error = openai_error,
+    .stream_error = openai_stream_error,
+    .stream_type = "text/event-stream; charset=utf-8",
+};

@@ -1,0 +1,283 @@
+#include "dialect/openai_common.h"
+
+#include <stdio.h>
+
+#include "base/utf8.h"
+
+#include "base/banned.h"
+
+#define STOP_BYTES_MAX 1024
+#define BIAS_MAX       4096
+#define STOP_IDS_MAX   256
+
+// --- Reading
+
+static bool read_stop_text(struct reader *r, const char *name, yyjson_val *v, str *ret)
+{
+    if (!yyjson_is_str(v))
+        return field_wrong_type(r, name, "a string", v);
+    if (yyjson_get_len(v) == 0)
+        return field_refuse(r, API_INVALID_VALUE, name, "must not be empty.");
+    if (yyjson_get_len(v) > STOP_BYTES_MAX)
+        return field_refuse(r, API_STRING_TOO_LONG, name, "may have %d bytes at most.",
+                            STOP_BYTES_MAX);
+    *ret = json_str(v);
+    return true;
+}
+
+bool openai_read_stop(struct reader *r, yyjson_val *v)
+{
+    struct exchange_request *q = r->request;
+    bool list = yyjson_is_arr(v);
+    size_t len = list ? yyjson_arr_size(v) : 1, i, max;
+    yyjson_val *item;
+    if (!list && !yyjson_is_str(v))
+        return field_wrong_type(r, "stop", "a string or an array of strings", v);
+    if (len > EXCHANGE_STOPS_MAX)
+        return field_refuse(r, API_ARRAY_TOO_LONG, "stop", "may have %d strings at most.",
+                            EXCHANGE_STOPS_MAX);
+    q->stops = field_alloc(r, len, sizeof *q->stops);
+    if (!q->stops)
+        return false;
+    q->stops_len = len;
+    if (!list)
+        return read_stop_text(r, "stop", v, &q->stops[0]);
+    yyjson_arr_foreach(v, i, max, item)
+    {
+        char name[32];
+        snprintf(name, sizeof name, "stop[%zu]", i);
+        if (!read_stop_text(r, name, item, &q->stops[i]))
+            return false;
+    }
+    return true;
+}
+
+static bool read_ids(struct reader *r, const char *name, yyjson_val *v, size_t len_max,
+                     int32_t **ret, size_t *ret_len)
+{
+    size_t len = yyjson_arr_size(v), i, max;
+    yyjson_val *item;
+    if (len > len_max)
+        return field_refuse(r, API_ARRAY_TOO_LONG, name, "may have %zu items at most.", len_max);
+    int32_t *ids = field_alloc(r, len, sizeof *ids);
+    if (!ids)
+        return false;
+    yyjson_arr_foreach(v, i, max, item)
+    {
+        char place[64];
+        snprintf(place, sizeof place, "%s[%zu]", name, i);
+        if (!field_token_id(r, place, item, &ids[i]))
+            return false;
+    }
+    *ret = ids;
+    *ret_len = len;
+    return true;
+}
+
+bool openai_read_stop_ids(struct reader *r, yyjson_val *v)
+{
+    struct exchange_request *q = r->request;
+    if (!yyjson_is_arr(v))
+        return field_wrong_type(r, "stop_token_ids", "an array of token ids", v);
+    return read_ids(r, "stop_token_ids", v, STOP_IDS_MAX, &q->stop_ids, &q->stop_ids_len);
+}
+
+bool openai_read_bias(struct reader *r, yyjson_val *v)
+{
+    struct exchange_request *q = r->request;
+    size_t i, max;
+    yyjson_val *key, *item;
+    if (!yyjson_is_obj(v))
+        return field_wrong_type(r, "logit_bias", "an object of token ids to numbers", v);
+    if (yyjson_obj_size(v) > BIAS_MAX)
+        return field_refuse(r, API_ARRAY_TOO_LONG, "logit_bias", "may have %d members at most.",
+                            BIAS_MAX);
+    q->bias = field_alloc(r, yyjson_obj_size(v), sizeof *q->bias);
+    if (!q->bias)
+        return false;
+    yyjson_obj_foreach(v, i, max, key, item)
+    {
+        int64_t id;
+        double bias;
+        if (str_to_i64(json_str(key), &id) || id < 0 || id > INT32_MAX)
+            return field_refuse(r, API_INVALID_VALUE, "logit_bias",
+                                "must have token ids as its keys.");
+        if (!json_is_num(item, &bias))
+            return field_wrong_type(r, "logit_bias", "an object of token ids to numbers", item);
+        if (bias < -100 || bias > 100)
+            return field_refuse(r, bias < 0 ? API_BELOW_MIN : API_ABOVE_MAX, "logit_bias",
+                                "must have values between -100 and 100.");
+        q->bias[q->bias_len++] = (struct exchange_bias){(int32_t)id, (float)bias};
+    }
+    return true;
+}
+
+bool openai_read_stream_options(struct reader *r, yyjson_val *v)
+{
+    static const struct field table[] = {
+        {"include_usage", FIELD_BOOL, OPENAI_AT(include_usage), 0, 0, 0, NULL, NULL},
+        {"include_obfuscation", FIELD_ACCEPTED, 0, 0, 0, 0, NULL, NULL},
+        {"continuous_usage_stats", FIELD_UNSUPPORTED, 0, 0, 0, 0, NULL,
+         "is not offered: usage comes once, at the end of the stream."},
+        {0},
+    };
+    if (!yyjson_is_obj(v))
+        return field_wrong_type(r, "stream_options", "an object", v);
+    struct field_scope scope = field_enter_member(r, "stream_options");
+    bool ok = fields_read(r, table, v, r->request, true);
+    field_leave(r, scope);
+    return ok;
+}
+
+static bool read_prompt_list(struct reader *r, const char *name, yyjson_val *v)
+{
+    struct exchange_request *q = r->request;
+    size_t i, max;
+    yyjson_val *item;
+    q->prompts = field_alloc(r, yyjson_arr_size(v), sizeof *q->prompts);
+    if (!q->prompts)
+        return false;
+    yyjson_arr_foreach(v, i, max, item)
+    {
+        struct exchange_prompt *p = &q->prompts[q->prompts_len++];
+        char place[48];
+        snprintf(place, sizeof place, "%s[%zu]", name, i);
+        if (yyjson_is_str(item)) {
+            p->text = json_str(item);
+        } else if (yyjson_is_arr(item)) {
+            p->is_ids = true;
+            if (yyjson_arr_size(item) == 0)
+                return field_refuse(r, API_EMPTY_ARRAY, place, "must have at least one token.");
+            if (!read_ids(r, place, item, SIZE_MAX, &p->ids, &p->ids_len))
+                return false;
+        } else {
+            return field_wrong_type(r, place, "a string or an array of token ids", item);
+        }
+    }
+    return true;
+}
+
+static bool is_number(yyjson_val *v)
+{
+    double ignored;
+    return v && json_is_num(v, &ignored);
+}
+
+bool openai_read_prompts(struct reader *r, const char *name, yyjson_val *v)
+{
+    struct exchange_request *q = r->request;
+    bool list = yyjson_is_arr(v);
+    if (!list && !yyjson_is_str(v))
+        return field_wrong_type(r, name, "a string, an array of strings, or an array of token ids",
+                                v);
+    if (list && yyjson_arr_size(v) == 0)
+        return field_refuse(r, API_EMPTY_ARRAY, name, "must not be an empty array.");
+    if (list && !is_number(yyjson_arr_get_first(v))) {
+        if (yyjson_arr_size(v) > EXCHANGE_PROMPTS_MAX)
+            return field_refuse(r, API_ARRAY_TOO_LONG, name, "may have %d items at most.",
+                                EXCHANGE_PROMPTS_MAX);
+        return read_prompt_list(r, name, v);
+    }
+    q->prompts = field_alloc(r, 1, sizeof *q->prompts);
+    if (!q->prompts)
+        return false;
+    q->prompts_len = 1;
+    if (!list) {
+        q->prompts[0].text = json_str(v);
+        return true;
+    }
+    q->prompts[0].is_ids = true;
+    return read_ids(r, name, v, SIZE_MAX, &q->prompts[0].ids, &q->prompts[0].ids_len);
+}
+
+bool openai_check_common(struct reader *r)
+{
+    struct exchange_request *q = r->request;
+    if (q->include_usage && !q->stream)
+        return field_refuse(r, API_INVALID_VALUE, "stream_options",
+                            "is only allowed when 'stream' is true.");
+    if (q->best_of && q->best_of != q->n)
+        return field_refuse(r, API_UNSUPPORTED_PARAMETER, "best_of",
+                            "is not offered beyond 'n': ask for 'n' choices and pick one.");
+    return true;
+}
+
+// --- Writing
+
+void openai_write_usage(struct json_writer *w, const struct exchange_usage *u)
+{
+    jw_object_begin(w);
+    jw_kv_int(w, "prompt_tokens", (int64_t)u->prompt_tokens);
+    jw_kv_int(w, "completion_tokens", (int64_t)u->completion_tokens);
+    jw_kv_int(w, "total_tokens", (int64_t)(u->prompt_tokens + u->completion_tokens));
+    jw_key(w, "prompt_tokens_details");
+    jw_object_begin(w);
+    jw_kv_int(w, "cached_tokens", (int64_t)u->cached_tokens);
+    jw_kv_int(w, "audio_tokens", 0);
+    jw_object_end(w);
+    jw_key(w, "completion_tokens_details");
+    jw_object_begin(w);
+    jw_kv_int(w, "reasoning_tokens", 0);
+    jw_kv_int(w, "audio_tokens", 0);
+    jw_kv_int(w, "accepted_prediction_tokens", 0);
+    jw_kv_int(w, "rejected_prediction_tokens", 0);
+    jw_object_end(w);
+    jw_object_end(w);
+}
+
+// Nine digits bring every float back exactly, and a reader finds the same value in both places
+// where a token's logprob stands.
+void openai_write_f32(struct json_writer *w, float v)
+{
+    char text[32];
+    if (!__builtin_isfinite(v)) {
+        // The field's word for "so unlikely that it has no figure".
+        jw_raw(w, STR("-9999.0"));
+        return;
+    }
+    int len = snprintf(text, sizeof text, "%.9g", (double)v);
+    jw_raw(w, str_slice(text, (size_t)len));
+}
+
+void openai_write_token_key(struct json_writer *w, str bytes, bool as_key)
+{
+    char name[8 + 4 * 64];
+    str s = bytes;
+    if (!utf8_valid(bytes)) {
+        size_t len = 6;
+        memcpy(name, "bytes:", len);
+        for (size_t i = 0; i < bytes.len && i < 64; i++)
+            len += (size_t)snprintf(name + len, sizeof name - len, "\\x%02x",
+                                    (unsigned char)bytes.ptr[i]);
+        s = str_slice(name, len);
+    }
+    if (as_key)
+        jw_key_str(w, s);
+    else
+        jw_str(w, s);
+}
+
+void openai_write_head(struct json_writer *w, const struct exchange_head *h, const char *object)
+{
+    jw_kv_str(w, "id", h->id);
+    jw_kv_z(w, "object", object);
+    jw_kv_int(w, "created", h->created_s);
+    jw_kv_str(w, "model", h->model);
+    if (h->fingerprint.len)
+        jw_kv_str(w, "system_fingerprint", h->fingerprint);
+}
+
+void openai_sse_begin(struct buf *out)
+{
+    buf_append_str(out, STR("data: "));
+}
+
+void openai_sse_end(struct buf *out)
+{
+    buf_append_str(out, STR("\n\n"));
+}
+
+void openai_sse_done(struct buf *out)
+{
+    buf_append_str(out, STR("data: [DONE]\n\n"));
+}

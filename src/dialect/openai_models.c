@@ -1,0 +1,39 @@
+#include "dialect/openai_models.h"
+
+#include "base/banned.h"
+
+static void write_model(struct json_writer *w, const struct openai_model *m)
+{
+    jw_object_begin(w);
+    jw_kv_str(w, "id", m->id);
+    jw_kv_z(w, "object", "model");
+    jw_kv_int(w, "created", m->created_s);
+    jw_kv_z(w, "owned_by", "weir");
+    jw_kv_str(w, "root", m->root);
+    jw_kv_null(w, "parent");
+    jw_kv_str(w, "provider", m->provider);
+    jw_kv_int(w, "context_length", m->context_max);
+    jw_kv_int(w, "max_model_len", m->context_max);
+    jw_object_end(w);
+}
+
+void openai_models_one(const struct openai_model *m, struct buf *out)
+{
+    struct json_writer w;
+    jw_init(&w, out);
+    write_model(&w, m);
+}
+
+void openai_models_list(const struct openai_model *models, size_t len, struct buf *out)
+{
+    struct json_writer w;
+    jw_init(&w, out);
+    jw_object_begin(&w);
+    jw_kv_z(&w, "object", "list");
+    jw_key(&w, "data");
+    jw_array_begin(&w);
+    for (size_t i = 0; i < len; i++)
+        write_model(&w, &models[i]);
+    jw_array_end(&w);
+    jw_object_end(&w);
+}
