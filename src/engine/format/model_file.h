@@ -30,14 +30,17 @@ struct tensor {
     enum tensor_type type;
     uint32_t n_dims;
     uint64_t dims[4];    // dims[0] is contiguous (columns), as in GGUF; absent ones are 1
-    bool transposed;     // stored [in][out] (Hugging Face Conv1D): dims are already those of the
-                         // [out][in] matrix's transpose in memory
+    bool transposed;     // Hugging Face Conv1D: dims describe the bytes as they lie, so dims[0] =
+                         // out (contiguous), dims[1] = in; rows are inputs, not outputs
     const uint8_t *data; // size_bytes bytes inside the map; may be unaligned
     uint64_t size_bytes;
 };
 
-enum model_arch { ARCH_GPT2, ARCH_LLAMA };
+enum model_arch { ARCH_GPT2, ARCH_LLAMA, ARCH_OTHER /* only in files without tensors */ };
 enum rope_kind { ROPE_NONE, ROPE_NORM /* pairs (2i,2i+1) */, ROPE_NEOX /* pairs (i, i+d/2) */ };
+// Llama 3.1's scaling comes as hyper-parameters from a folder, and as a tensor "rope_freqs.weight"
+// (rope_dims / 2 divisors of the frequencies, f32) in a GGUF file: honour the tensor when it is
+// there.
 enum rope_scaling { ROPE_SCALING_NONE, ROPE_SCALING_LINEAR, ROPE_SCALING_LLAMA3 };
 
 struct hparams {
@@ -101,11 +104,12 @@ const struct tensor *model_file_tensor(const struct model_file *f,
                                        const char *name); // NULL when absent
 size_t model_file_tensor_count(const struct model_file *f);
 const struct tensor *model_file_tensor_at(const struct model_file *f, size_t i);
-// SHA-256 over metadata and tensor headers and a sample of the data (fast), hex: names the model in
-// system_fingerprint.
+// SHA-256 over metadata and tensor headers and a sample of each tensor's data (fast), hex: names
+// the model in system_fingerprint.
 const char *model_file_fingerprint(const struct model_file *f);
 uint64_t model_file_bytes(const struct model_file *f);
-// GGUF metadata value as text for `weir model info` (i-th key), false at the end.
+// Metadata (GGUF's, or config.json's top members) as text for `weir model info`: the i-th key;
+// false at the end. Control bytes are replaced; long values are cut.
 bool model_file_meta(const struct model_file *f, size_t i, str *ret_key, str *ret_value,
                      struct arena *a);
 
