@@ -69,10 +69,11 @@ static enum err read_sizes(struct reader *r, struct hparams *h)
     if (experts)
         return diag_set(r->d, ERR_UNSUPPORTED,
                         "a mixture of %u experts, which this build does not run", experts);
-    if (value_length && value_length != (h->head_dim ? h->head_dim : value_length))
+    uint32_t key_length = h->head_dim ? h->head_dim : h->n_head ? h->n_embd / h->n_head : 0;
+    if (value_length && value_length != key_length)
         return diag_set(r->d, ERR_UNSUPPORTED,
                         "keys of %u and values of %u dimensions a head: they must be equal",
-                        h->head_dim, value_length);
+                        key_length, value_length);
     return ERR_OK;
 }
 
