@@ -75,6 +75,19 @@ uint64_t histogram_quantile(const struct histogram *h, double q)
     return h->max;
 }
 
+uint64_t histogram_count_to(const struct histogram *h, double value)
+{
+    if (!(value >= 0))
+        return 0;
+    if (value >= (double)h->max)
+        return h->count;
+    size_t last = bucket_of((uint64_t)value); // below max, so it fits
+    uint64_t seen = 0;
+    for (size_t i = 0; i <= last; i++)
+        seen += h->buckets[i];
+    return seen;
+}
+
 double histogram_mean(const struct histogram *h)
 {
     return h->count ? (double)h->sum / (double)h->count : 0;

@@ -17,4 +17,6 @@ void histogram_add(struct histogram *h, uint64_t value);
 void histogram_merge(struct histogram *into, const struct histogram *from);
 // The value at quantile q in [0,1] (upper edge of its bucket, never above max); 0 when empty.
 uint64_t histogram_quantile(const struct histogram *h, double q);
+// How many values are at most `value`, to the histogram's precision.
+uint64_t histogram_count_to(const struct histogram *h, double value);
 double histogram_mean(const struct histogram *h);
