@@ -137,7 +137,8 @@ const struct metric names_table[METRIC_COUNT + 1] = {
     [METRIC_ENGINE_LAST_STEP] = GAUGE("weir_engine_last_step_timestamp_seconds", "seconds",
         "When the engine last stepped, or looked for work, in seconds since 1970.", MODEL),
     [METRIC_ENGINE_PREFIX_QUERY_TOKENS] = COUNTER(
-        "weir_engine_prefix_cache_query_tokens_total", NULL, "Prompt tokens looked up in the prefix cache.", MODEL),
+        "weir_engine_prefix_cache_query_tokens_total", NULL,
+        "Prompt tokens looked up in the prefix cache.", MODEL),
     [METRIC_ENGINE_PREFIX_HIT_TOKENS] = COUNTER("weir_engine_prefix_cache_hit_tokens_total", NULL,
         "Prompt tokens found in the prefix cache.", MODEL),
     [METRIC_ENGINE_PREEMPTIONS] = COUNTER("weir_engine_preemptions_total", NULL,

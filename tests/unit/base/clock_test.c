@@ -1,0 +1,55 @@
+// REQ: OBS-1
+// Monotonic time does not go back; wall time is written as RFC 3339 has it, at any date.
+#include "base/clock.h"
+#include "support/unit.h"
+
+static void monotonic_time_never_goes_back(void **state)
+{
+    (void)state;
+    uint64_t last = clock_mono_ns();
+    for (int i = 0; i < 10000; i++) {
+        uint64_t now = clock_mono_ns();
+        assert_true(now >= last);
+        last = now;
+    }
+    assert_true(clock_mono_ms() <= clock_mono_us() / 1000 + 1);
+}
+
+static void wall_time_is_of_this_century(void **state)
+{
+    (void)state;
+    assert_true(clock_wall_ms() > 1700000000000);
+    assert_true(clock_wall_ms() < 4102444800000);
+}
+
+static void known_instants_are_written_exactly(void **state)
+{
+    (void)state;
+    char out[25];
+    const struct {
+        uint64_t ms;
+        const char *text;
+    } known[] = {
+        {0, "1970-01-01T00:00:00.000Z"},
+        {1795321986123, "2026-11-22T04:33:06.123Z"},
+        {951782400000, "2000-02-29T00:00:00.000Z"},
+        {4107542399999, "2100-02-28T23:59:59.999Z"},
+        {4107542400000, "2100-03-01T00:00:00.000Z"},
+        {253402300799999, "9999-12-31T23:59:59.999Z"},
+        {UINT64_MAX, "9999-12-31T23:59:59.999Z"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+        clock_iso8601(known[i].ms, out);
+        assert_string_equal(out, known[i].text);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(monotonic_time_never_goes_back),
+        cmocka_unit_test(wall_time_is_of_this_century),
+        cmocka_unit_test(known_instants_are_written_exactly),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
