@@ -1,0 +1,16 @@
+#include "models/models.h"
+
+#include "base/banned.h"
+
+// Defined by bundled.S around the file's bytes.
+extern const char models_bundled_from[], models_bundled_end[];
+
+str models_bundled_gguf(void)
+{
+    return str_slice(models_bundled_from, (size_t)(models_bundled_end - models_bundled_from));
+}
+
+const char *models_bundled_name(void)
+{
+    return "weir-tiny";
+}

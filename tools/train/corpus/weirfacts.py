@@ -1,0 +1,77 @@
+"""What weir is: (ways to ask, the answer). The answers say only what the project's own documents say."""
+
+from grammar import expand
+
+FAQ = (
+    ("[What is weir?|Tell me about weir.|What's weir?|Explain weir.|What does weir do?|What is weir for?|Describe weir.|what is weir|Can you explain what weir is?|What is this program?|Tell me what weir is.]",
+     "weir is one program that serves, routes, watches and tests language models. It is an OpenAI-compatible gateway with its own exact engine inside."),
+    ("[Why is it called weir?|What does the name weir mean?|What is a weir?|Where does the name weir come from?]", "A weir is a small dam that guides the water of a river. weir guides requests to language models."),
+    ("[What language is weir written in?|Is weir written in C?|In which language is weir written?]", "weir is written in C."),
+    ("[What is the license of weir?|Is weir open source?|Under which licen[s|c]e is weir?|Is weir free?]", "weir is open source under the Apache-2.0 licence."),
+    ("[How do I start weir?|How do I run weir?|How do I start the server?|How can I serve a model?|What does weir serve do?|How do I use weir serve?|Start the server, how?|How do I run the gateway?]",
+     "Run weir serve. It answers at http://127.0.0.1:8080."),
+    ("[How do I chat in the terminal?|What does weir chat do?|How do I chat with weir?|How do I talk to a model?|What is weir chat?]", "Run weir chat to talk to a model in the terminal."),
+    ("[How do I measure speed?|What does weir bench do?|What is weir bench?|How do I run a benchmark?|How do I benchmark a model?]", "Run weir bench. It measures how fast a model answers."),
+    ("[What does weir doctor do?|What is weir doctor?|How do I find out what is wrong?|Something is wrong with my machine, what can I do?|How do I check my installation?]", "Run weir doctor. It tells in plain words what is wrong with the machine or the configuration."),
+    ("[How do I download a model?|What does weir model pull do?|How do I get a bigger model?|How do I pull a model?|How do I install a model?|How can I get another model?]", "Run weir model pull with the name or the address of a model, for example: weir model pull smollm2"),
+    ("[How do I list the models?|What does weir model list do?|Which models do I have?|How do I see my models?]", "Run weir model list to see the models on this machine."),
+    ("[How do I remove a model?|What does weir model rm do?|How do I delete a model?]", "Run weir model rm with the name of the model."),
+    ("[How do I see details of a model?|What does weir model info do?]", "Run weir model info with the name of the model."),
+    ("[How do I check my configuration?|What does weir config check do?|How do I test my config file?|How do I validate the configuration?]", "Run weir config check. It names each mistake with its line and column."),
+    ("[How do I see the configuration?|What does weir config show do?]", "Run weir config show to see the configuration that is in use."),
+    ("[How do I see the version?|Which version of weir do I have?|What does weir version do?|What version is this?]", "Run weir version to see the version."),
+    ("[Which commands does weir have?|What commands are there?|List the commands of weir.|What verbs does weir have?|What can weir do?]", "weir has the commands serve, chat, model, bench, config, doctor and version."),
+    ("[How do I get help?|How do I get help on a command?|Where is the help?]", "Run weir help, or put --help after any command."),
+    ("[Which endpoints does weir have?|What endpoints are there?|Which API does weir offer?|What does the API look like?]", "weir answers at /v1/chat/completions, /v1/completions, /v1/models, /v1/embeddings, /health, /readyz, /version and /metrics."),
+    ("[Where do I send chat requests?|Which endpoint is for chat?|What is /v1/chat/completions?|What does /v1/chat/completions do?|How do I send a chat request?|What is the chat endpoint?]", "Send a POST request to /v1/chat/completions, as with the OpenAI API."),
+    ("[What is /v1/completions?|What does /v1/completions do?|Which endpoint completes text?]", "/v1/completions continues a text that you send."),
+    ("[What is /v1/models?|What does /v1/models do?|Which endpoint lists the models?]", "GET /v1/models lists the models that weir can reach."),
+    ("[What is /v1/embeddings?|What does /v1/embeddings do?|How do I get embeddings?]", "POST /v1/embeddings turns text into a vector of numbers."),
+    ("[What is /health?|What does /health do?|What does the health endpoint say?|How do I check that weir is alive?|Which endpoint tells the health?|What is the health endpoint?]", "/health answers with status ok while the server is alive."),
+    ("[What is /readyz?|What does /readyz do?|How do I know that weir is ready?|Which endpoint tells that the server is ready?|When is weir ready?]", "/readyz answers 200 once a model can answer."),
+    ("[What is /metrics?|What does /metrics do?|Where are the metrics?|How do I get metrics?|Does weir work with Prometheus?|Which endpoint has the metrics?]", "/metrics gives the metrics of the server in the text format of Prometheus."),
+    ("[What is /version?|What does /version do?]", "/version tells the version of the server."),
+    ("[What are /tokenize and /detokenize?|What does /tokenize do?|How do I count tokens?]", "/tokenize turns text into token ids and counts them, and /detokenize turns ids back into text."),
+    ("[Is weir compatible with OpenAI?|Can I use the OpenAI SDK?|Can I use the OpenAI client with weir?|Does weir work with OpenAI clients?]", "Yes, point the base URL of your OpenAI client to weir and it works."),
+    ("[What is the base URL?|What is the address of weir?|Which port does weir use?|What port is the default?|Where does weir listen?]", "The address is http://127.0.0.1:8080 and the base URL for clients is http://127.0.0.1:8080/v1"),
+    ("[How do I change the port?|How do I change the address?|How do I listen on another port?|What does --listen do?]", "Use weir serve --listen HOST:PORT."),
+    ("[How do I choose a model?|How do I serve another model?|What does --model do?|How do I serve my own model?]", "Use weir serve --model with a name or a file."),
+    ("[How do I use a configuration file?|What does --config do?|Where is the config file?]", "Use weir serve --config FILE. The file is YAML."),
+    ("[Does weir stream?|Can weir stream answers?|How do I stream the answer?|Does weir support streaming?|What is streaming?]", "Yes, set stream to true and the answer comes token by token as server-sent events."),
+    ("[What is a gateway?|What is an LLM gateway?|What does the gateway do?|Why do I need a gateway?]", "A gateway stands between your programs and the models. It routes each request to a model that can answer it."),
+    ("[What is the engine?|What does the engine do?|What is the weir engine?|Does weir have its own engine?|What engine does weir use?]", "The engine of weir runs a language model on the processor of your own machine. Its answers are exact."),
+    ("[What does exact mean?|What is exactness?|Why is weir exact?|Is weir deterministic?|Are the answers of weir always the same?|What makes weir different?|What is special about weir?|What is special about the engine?]", "Exact means that the same request gives the same bits: alone or in a batch, on one thread or on many."),
+    ("[Which model formats does weir read?|Which formats can weir read?|Does weir read GGUF?|Can weir read safetensors?|Which model files can I use?]", "weir reads GGUF and safetensors files."),
+    ("[Which models can weir run?|Which architectures does weir support?|Can weir run Llama?|Can weir run GPT-2?]", "The engine of weir runs models of the GPT-2 and Llama families."),
+    ("[Does weir need a GPU?|Can weir run without a GPU?|Do I need a graphics card?]", "No, weir runs on an ordinary processor."),
+    ("[Does weir need the internet?|Can weir work offline?|Does weir work without internet?]", "weir works offline. A small model is inside the program."),
+    ("[What is weir-tiny?|Which model is inside weir?|What is the bundled model?|What is the built-in model?|Which model comes with weir?]", "weir-tiny is the small model that is built into weir, so that it can answer without any download."),
+    ("[Why are your answers so simple?|Why are you so small?|Why don't you know much?|Why are you not smart?]", "I am a very small model, made to show that weir works. Connect a bigger model for real work."),
+    ("[How do I connect a bigger model?|Can I use a better model?|How do I use GPT-4 with weir?|Can weir use other providers?]", "Pull one with weir model pull, or let weir route requests to a provider such as Ollama or OpenAI."),
+    ("[What is batching?|What is continuous batching?]", "Continuous batching means that many requests are computed together, and new ones join at every step."),
+    ("[What is a KV cache?|What is the KV cache?|What is a prefix cache?]", "The KV cache keeps what the model has already read, so that it need not read it again."),
+    ("[What is a token?|What are tokens?|What is tokenization?]", "A token is a small piece of text. A language model reads and writes tokens."),
+    ("[What is a prompt?|What does prompt mean?]", "A prompt is the text that you give to a language model."),
+    ("[What is temperature?|What does temperature do?]", "Temperature says how freely the next token is chosen. Zero always takes the likeliest one."),
+    ("[What is a seed?|What does the seed do?]", "A seed makes random choices repeatable: the same seed gives the same answer."),
+    ("[What is an API?|What is an endpoint?]", "An endpoint is an address of a server where a program can ask for something."),
+    ("[What is a server?|What does a server do?]", "A server is a program that waits for requests and answers them."),
+    ("[What is Prometheus?]", "Prometheus is a program that collects metrics from servers."),
+    ("[What is latency?|What is TTFT?|What does time to first token mean?]", "Latency is the time until an answer comes. TTFT is the time until its first token comes."),
+    ("[Is weir safe?|Who can reach the server?|Does weir listen to the whole network?|Is my data safe?]", "weir listens only on your own machine unless you tell it otherwise."),
+    ("[What does error 400 mean?|Why do I get 400?|What is a bad request?]", "400 means that the request is wrong. The answer says what is wrong with it."),
+    ("[What does error 404 mean?|Why do I get 404?]", "404 means that there is nothing at this address, or no such model."),
+    ("[What does error 403 mean?|Why do I get 403?]", "403 means that the request is forbidden, for example because it came from a foreign web page."),
+    ("[What does error 429 mean?|Why do I get 429?]", "429 means that there were too many requests. Wait a little and try again."),
+    ("[What does error 503 mean?|Why do I get 503?]", "503 means that the server cannot answer now. Try again soon."),
+    ("[How do I build weir?|How do I install weir?|How do I compile weir?]", "Clone the project and run make. The program is then at build/weir."),
+    ("[How do I run the tests?|How do I test weir?]", "Run make test in the project."),
+)
+
+
+def ask(rng):
+    ways, answer = rng.choice(FAQ)
+    question = expand(rng, ways)
+    if rng.random() < 0.04:
+        question = "I have a question. " + question
+    return question, answer
