@@ -43,13 +43,14 @@ test-oracle: setup-test weir ## compare with PyTorch and transformers (large dow
 check: setup-check ## format, analysers, layers, sizes, sanitizers: everything that needs no running server
 	@scripts/check
 
-bench: setup-test setup-bench weir ## measure; results in build/bench/*.json
-	@python3 tests/bench/bench.py --all
+bench: setup-test setup-bench weir ## measure; figures in build/bench/*.json (ONLY=name)
+	@cmake --build --preset release --target benches
+	@/usr/bin/python3 tests/bench/bench.py --all $(filter-out .,$(ONLY))
 
 fuzz: setup-check ## run each fuzz program for SECONDS (ONLY=part of its name)
-	@scripts/fuzz "$(SECONDS)" "$(ONLY)"
+	@scripts/fuzz "$(SECONDS)" "$(filter-out .,$(ONLY))"
 
-coverage: setup-test setup-check ## unit tests under gcov; report in build/coverage/index.html
+coverage: setup-test setup-check ## unit tests under gcov; report in build/coverage/report/
 	@scripts/coverage
 
 arm64: setup-test ## cross build; unit tests of the 64-bit Arm program under qemu-user
