@@ -4,11 +4,10 @@
 
 #include "dialect/exchange.h"
 
-// What the event writer of one stream remembers.
+// What the event writer of one stream works from.
 struct dialect_stream {
     const struct exchange_request *request;
     const struct exchange_head *head;
-    uint32_t *text_offsets; // characters so far, one counter a choice (completions with logprobs)
 };
 
 struct dialect {

@@ -166,7 +166,8 @@ struct exchange_alternative {
 struct exchange_token {
     str bytes; // what this token stands for: may be a part of a character
     float logprob;
-    bool scored; // false: nothing precedes it (the first token of a prompt)
+    bool scored;          // false: nothing precedes it (the first token of a prompt)
+    uint32_t text_offset; // where it begins in the choice's text, in characters
     const struct exchange_alternative *top;
     size_t top_len;
 };

@@ -94,13 +94,21 @@ static bool in_range(struct reader *r, const struct field *f, double value)
                         "must be between %.17g and %.17g.", f->min, f->max);
 }
 
+static bool read_number(struct reader *r, const struct field *f, const char *expected,
+                        yyjson_val *v, double *ret)
+{
+    if (!json_num_text(v).ptr)
+        return field_wrong_type(r, f->name, expected, v);
+    if (!json_is_num(v, ret))
+        return field_refuse(r, API_INVALID_VALUE, f->name, "is too large a number.");
+    return in_range(r, f, *ret);
+}
+
 static bool read_int(struct reader *r, const struct field *f, yyjson_val *v, void *place)
 {
     int64_t value;
     double number;
-    if (!json_is_num(v, &number))
-        return field_wrong_type(r, f->name, "an integer", v);
-    if (!in_range(r, f, number))
+    if (!read_number(r, f, "an integer", v, &number))
         return false;
     if (!json_is_int(v, &value))
         return field_refuse(r, API_INVALID_TYPE, f->name, "must be an integer without a fraction.");
@@ -111,9 +119,7 @@ static bool read_int(struct reader *r, const struct field *f, yyjson_val *v, voi
 static bool read_float(struct reader *r, const struct field *f, yyjson_val *v, void *place)
 {
     double value;
-    if (!json_is_num(v, &value))
-        return field_wrong_type(r, f->name, "a number", v);
-    if (!in_range(r, f, value))
+    if (!read_number(r, f, "a number", v, &value))
         return false;
     *(double *)place = value;
     return true;

@@ -159,8 +159,7 @@ static bool read_prompt_list(struct reader *r, const char *name, yyjson_val *v)
 
 static bool is_number(yyjson_val *v)
 {
-    double ignored;
-    return v && json_is_num(v, &ignored);
+    return json_num_text(v).ptr != NULL;
 }
 
 bool openai_read_prompts(struct reader *r, const char *name, yyjson_val *v)

@@ -70,14 +70,6 @@ static bool read_completion(yyjson_val *root, struct arena *arena, struct exchan
 
 // --- Writing
 
-static uint32_t characters(str s)
-{
-    uint32_t n = 0;
-    for (size_t i = 0; i < s.len; i++)
-        n += ((unsigned char)s.ptr[i] & 0xC0) != 0x80;
-    return n;
-}
-
 // Two tokens may have the same bytes; a key stands once, with the likelier value (they come in
 // descending order).
 static bool seen_before(const struct exchange_token *t, size_t index)
@@ -110,18 +102,14 @@ static void write_top(struct json_writer *w, const struct exchange_token *t)
     jw_object_end(w);
 }
 
-// `offset`: characters of the choice's text before the first token; moved past the last.
-static void write_logprobs(struct json_writer *w, const struct exchange_token *tokens, size_t len,
-                           uint32_t *offset)
+static void write_logprobs(struct json_writer *w, const struct exchange_token *tokens, size_t len)
 {
     jw_key(w, "logprobs");
     jw_object_begin(w);
     jw_key(w, "text_offset");
     jw_array_begin(w);
-    for (size_t i = 0; i < len; i++) {
-        jw_int(w, *offset);
-        *offset += characters(tokens[i].bytes);
-    }
+    for (size_t i = 0; i < len; i++)
+        jw_int(w, tokens[i].text_offset);
     jw_array_end(w);
     jw_key(w, "token_logprobs");
     jw_array_begin(w);
@@ -149,13 +137,12 @@ static void write_choice(struct json_writer *w, const struct exchange_request *r
                          const struct exchange_choice *c)
 {
     size_t len;
-    uint32_t offset = 0;
     const struct exchange_token *tokens = exchange_choice_tokens(c, &len);
     jw_object_begin(w);
     jw_kv_int(w, "index", (int64_t)index);
     jw_kv_str(w, "text", buf_str(&c->text));
     if (r->logprobs)
-        write_logprobs(w, tokens, len, &offset);
+        write_logprobs(w, tokens, len);
     else
         jw_kv_null(w, "logprobs");
     jw_kv_z(w, "finish_reason", exchange_finish_name(c->finish));
@@ -193,7 +180,7 @@ static void write_chunk(struct dialect_stream *s, const struct exchange_event *e
         jw_kv_int(&w, "index", e->choice);
         jw_kv_str(&w, "text", e->text);
         if (s->request->logprobs && e->tokens_len)
-            write_logprobs(&w, e->tokens, e->tokens_len, &s->text_offsets[e->choice]);
+            write_logprobs(&w, e->tokens, e->tokens_len);
         else
             jw_kv_null(&w, "logprobs");
         if (e->type == EXCHANGE_EVENT_FINISH)

@@ -1,0 +1,33 @@
+// What is counted and written down of each call: metrics and one log line. Never on its path: the
+// client has its answer by then. Loop thread.
+#pragma once
+
+#include "telemetry/names.h"
+
+struct call;
+struct model_entry;
+
+// Series of one model, found once.
+struct account_model {
+    struct metrics_series *inflight, *duration, *first_token, *token_gap, *queue_wait;
+    struct metrics_series *input, *output, *cached, *input_size, *output_size;
+    struct metrics_series *vllm_first_token, *vllm_gap, *vllm_per_token, *vllm_latency, *vllm_queue;
+    struct metrics_series *vllm_prefill, *vllm_decode, *vllm_inference, *vllm_prompt, *vllm_output;
+};
+
+#define ACCOUNT_MODELS_MAX 256
+
+struct account {
+    struct metrics *registry;
+    struct metrics_shard *shard;
+    struct metrics_series *overhead, *abort_client, *abort_upstream;
+    struct account_model *models[ACCOUNT_MODELS_MAX]; // by model_entry.index
+};
+
+void account_init(struct account *a, struct metrics *registry);
+void account_done(struct account *a);
+// Every answered HTTP request, whatever it was.
+void account_http(struct account *a, const char *endpoint, int status);
+// The call found its model; its first output and those after it.
+void account_routed(struct call *c);
+void account_output(struct call *c);

@@ -1,0 +1,240 @@
+#include "gateway/call.h"
+
+#include "base/mem.h"
+#include "gateway/gateway_internal.h"
+
+#include "base/banned.h"
+
+// A body up to this size is read, rendered and tokenised right here, in well under a millisecond.
+#define INLINE_BODY_BYTES 8192
+
+uint64_t call_now_us(const struct call *c)
+{
+    return c->world->mono_us(c->world->ctx);
+}
+
+static void call_free(struct call *c)
+{
+    if (c->attempt)
+        c->attempt->ops->stop(c->attempt);
+    gateway_call_removed(c->gateway, c);
+    exchange_answer_done(&c->answer);
+    json_done(&c->doc);
+    buf_done(&c->out);
+    buf_done(&c->body_copy);
+    arena_done(&c->arena);
+    mem_free(c);
+}
+
+// --- Answering
+
+// "a, b, c", with what may not stand in a header shown as '?'.
+static str ignored_fields(const struct call *c, char *out, size_t size)
+{
+    size_t used = 0;
+    for (size_t i = 0; i < c->request.ignored_len; i++) {
+        str name = c->request.ignored[i];
+        if (used + name.len + 3 > size)
+            break;
+        if (used) {
+            out[used++] = ',';
+            out[used++] = ' ';
+        }
+        for (size_t k = 0; k < name.len; k++) {
+            char b = name.ptr[k];
+            out[used++] = (char)(b > ' ' && b < 0x7f && b != ',' ? b : '?');
+        }
+    }
+    return str_slice(out, used);
+}
+
+static void fill_headers(const struct call *c, struct answer_headers *h)
+{
+    char text[512];
+    h->len = h->text_len = 0;
+    str ignored = ignored_fields(c, text, sizeof text);
+    if (ignored.len)
+        answer_headers_add(h, "x-weir-ignored-fields", ignored);
+    if (c->model)
+        answer_headers_add(h, "x-weir-model", c->model->root);
+    if (c->record.begun_us && c->request.kind != EXCHANGE_EMBEDDING)
+        answer_headers_printf(h, "x-weir-seed", "%llu", (unsigned long long)c->record.seed);
+}
+
+static enum phase_result respond(struct call *c, int status, const struct answer_headers *h,
+                                 str body)
+{
+    c->record.status = status;
+    c->phase = CALL_ANSWERED;
+    const char *type = status == 200 ? c->content_type : NULL;
+    c->output->respond(c->output_ctx, status, type ? type : "application/json", h, body);
+    return PHASE_ANSWERED;
+}
+
+enum phase_result call_respond_json(struct call *c, str body)
+{
+    struct answer_headers h;
+    fill_headers(c, &h);
+    return respond(c, 200, &h, body);
+}
+
+void call_begin_stream(struct call *c, const char *content_type)
+{
+    struct answer_headers h;
+    fill_headers(c, &h);
+    answer_headers_add(&h, "Cache-Control", STR("no-cache"));
+    answer_headers_add(&h, "X-Accel-Buffering", STR("no"));
+    c->begun = true;
+    c->record.status = 200;
+    c->output->begin(c->output_ctx, 200, content_type, &h);
+}
+
+// Inside a stream the error is an event, and the connection ends without the last chunk: no client
+// takes such an answer for whole.
+static enum phase_result refuse_stream(struct call *c)
+{
+    c->kind->dialect->stream_error(&c->error, &c->out);
+    c->phase = CALL_ANSWERED;
+    (void)c->output->write(c->output_ctx, buf_str(&c->out));
+    if (!c->gone)
+        c->output->abort(c->output_ctx);
+    return PHASE_ANSWERED;
+}
+
+enum phase_result call_refuse(struct call *c)
+{
+    struct answer_headers h;
+    if (c->begun)
+        return refuse_stream(c);
+    fill_headers(c, &h);
+    answer_headers_error(&h, &c->error);
+    buf_clear(&c->out);
+    const struct dialect *d = c->kind->dialect ? c->kind->dialect : &dialect_openai_chat;
+    d->error(&c->error, &c->out);
+    return respond(c, api_error_row(c->error.code)->status, &h, buf_str(&c->out));
+}
+
+// --- Phases
+
+static enum phase_result accept(struct call *c, bool ok, enum call_phase next)
+{
+    if (!ok)
+        return call_refuse(c);
+    c->phase = next;
+    return PHASE_NEXT;
+}
+
+// What may take long and touches nothing but the call: runs here or on a worker thread.
+static bool heavy(struct call *c)
+{
+    if (c->kind->without_body)
+        return c->kind->work(c);
+    return phase_receive(c) && phase_route(c) && phase_prepare(c);
+}
+
+static void work_run(void *ctx)
+{
+    struct call *c = ctx;
+    c->worked = c->work(c);
+}
+
+static void work_done(void *ctx)
+{
+    struct call *c = ctx;
+    c->offloaded = false;
+    call_step(c, CALL_WORKED);
+}
+
+enum phase_result call_offload(struct call *c, bool (*work)(struct call *c))
+{
+    c->work = work;
+    c->offload = (struct offload){.run = work_run, .done = work_done, .ctx = c};
+    if (!c->world->offload(c->world->ctx, &c->offload)) {
+        api_error_set(&c->error, API_OVERLOADED, NULL,
+                      "Too many large requests are at work. Try again in a moment.");
+        c->error.retry_after_ms = 1000;
+        return call_refuse(c);
+    }
+    c->offloaded = true;
+    return PHASE_WAIT;
+}
+
+static enum phase_result phase_read(struct call *c, enum call_event event)
+{
+    bool ok = c->worked;
+    if (event != CALL_WORKED && (c->kind->elsewhere || c->in.body.len > INLINE_BODY_BYTES)) {
+        // The client may go while another thread reads the body.
+        buf_append_str(&c->body_copy, c->in.body);
+        c->in.body = buf_str(&c->body_copy);
+        return call_offload(c, heavy);
+    }
+    if (event != CALL_WORKED)
+        ok = heavy(c);
+    c->record.worked_us = call_now_us(c);
+    if (c->model && c->kind->dialect)
+        account_routed(c);
+    if (ok && !c->kind->dialect)
+        return call_respond_json(c, buf_str(&c->out));
+    return accept(c, ok, CALL_ATTEMPT);
+}
+
+static enum phase_result run_phase(struct call *c, enum call_event event)
+{
+    switch (c->phase) {
+    case CALL_AUTH:
+        return phase_auth(c);
+    case CALL_READ:
+        return phase_read(c, event);
+    case CALL_ATTEMPT:
+        return phase_attempt(c);
+    case CALL_STREAM:
+        return phase_stream(c);
+    case CALL_WRITE:
+        return phase_write(c);
+    case CALL_ANSWERED:
+        return PHASE_ANSWERED;
+    }
+    return PHASE_ANSWERED;
+}
+
+void call_step(struct call *c, enum call_event event)
+{
+    if (event == CALL_GONE)
+        c->gone = true;
+    if (event == CALL_DRAINED)
+        c->blocked = false;
+    if (c->stepping || c->offloaded)
+        return; // whoever runs it now sees the flags
+    enum phase_result result = PHASE_NEXT;
+    c->stepping = true;
+    while (result == PHASE_NEXT && !c->gone)
+        result = run_phase(c, event);
+    c->stepping = false;
+    if (result != PHASE_ANSWERED && !c->gone)
+        return;
+    phase_account(c);
+    call_free(c);
+}
+
+struct call *call_new(struct gateway *g, const struct call_kind *kind, const struct call_input *in,
+                      const struct call_output *output, void *output_ctx)
+{
+    struct call *c = mem_new(struct call);
+    c->gateway = g;
+    c->world = &g->world;
+    c->kind = kind;
+    c->in = *in;
+    c->output = output;
+    c->output_ctx = output_ctx;
+    c->record.start_us = call_now_us(c);
+    arena_init(&c->arena, (size_t)g->config->limits.call_bytes_max);
+    buf_init(&c->out, (size_t)g->config->limits.answer_bytes_max * 4);
+    buf_init(&c->body_copy, SIZE_MAX / 2);
+    // What another thread or the record may read when the client has gone.
+    c->in.content_type = arena_str(&c->arena, in->content_type);
+    c->in.accept = arena_str(&c->arena, in->accept);
+    c->request_id = arena_str(&c->arena, in->request_id);
+    c->peer = arena_str(&c->arena, in->peer);
+    gateway_call_added(g, c);
+    return c;
+}

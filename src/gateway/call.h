@@ -1,0 +1,138 @@
+// One call: a client's request from its first byte here to its record. `call_step` moves it through
+// its phases; each phase is a file. The call does no I/O itself: it answers through a
+// `struct call_output`, waits for its provider by `notify`, and sees time and randomness through
+// its `struct world`, so that it runs the same under a test. Owner: the loop it began on. Lifetime:
+// from call_new until it has answered, or the client has gone, and no work of it is elsewhere; it
+// frees itself.
+#pragma once
+
+#include "base/arena.h"
+#include "base/json.h"
+#include "dialect/dialect.h"
+#include "gateway/answer_headers.h"
+#include "gateway/auth.h"
+#include "gateway/provider.h"
+#include "gateway/world.h"
+
+struct call;
+struct gateway;
+struct gateway_key;
+struct model_entry;
+
+// Where the answer goes. After respond, end or abort the call never touches it again.
+struct call_output {
+    void (*respond)(void *ctx, int status, const char *type, const struct answer_headers *h,
+                    str body);
+    void (*begin)(void *ctx, int status, const char *type, const struct answer_headers *h);
+    enum err (*write)(void *ctx, str bytes); // ERR_AGAIN: taken; wait for CALL_DRAINED
+    void (*end)(void *ctx);
+    void (*abort)(void *ctx);
+};
+
+// What was asked. The strings live until the call has answered or was told CALL_GONE.
+struct call_input {
+    struct auth_headers auth;
+    bool open; // no key is asked for
+    str content_type, accept, request_id, peer, body;
+};
+
+// A route that is a call: its dialect, or work of its own that makes a JSON answer.
+struct call_kind {
+    const char *endpoint; // label of metrics and log: "chat"
+    const struct dialect *dialect;
+    // Without a dialect: read c->doc, write c->out (any thread). False: c->error says why.
+    bool (*work)(struct call *c);
+    bool without_body; // a GET: there is nothing to read, and no model to find
+    bool elsewhere;    // `work` is always long
+    bool quiet;        // no log line
+};
+
+enum call_phase {
+    CALL_AUTH,    // who is it?
+    CALL_READ,    // what does it say, which model is meant, what are its tokens? (maybe elsewhere)
+    CALL_ATTEMPT, // start it at its provider
+    CALL_STREAM,  // hand on what comes
+    CALL_WRITE,   // one whole answer, when it is long (elsewhere)
+    CALL_ANSWERED
+};
+
+enum call_event {
+    CALL_BEGIN,
+    CALL_WORKED,   // long work came back
+    CALL_PROVIDER, // the provider has events
+    CALL_DRAINED,  // the client reads again
+    CALL_GONE      // the client has gone
+};
+
+// What a phase says: go on, wait for an event, or the call is answered.
+enum phase_result { PHASE_NEXT, PHASE_WAIT, PHASE_ANSWERED };
+
+struct call_record {
+    uint64_t start_us, worked_us, submitted_us, begun_us, first_us, last_us, end_us;
+    uint64_t seed;
+    struct exchange_usage usage;
+    struct attempt_report attempt;
+    int status;
+    enum exchange_finish finish;
+    bool finished, client_gone;
+};
+
+struct call {
+    struct gateway *gateway;
+    const struct world *world;
+    const struct call_kind *kind;
+    struct call_input in;
+    const struct call_output *output;
+    void *output_ctx;
+    struct call *next, *prev; // the gateway's list
+
+    enum call_phase phase;
+    bool stepping;             // call_step is on the stack
+    bool offloaded, worked;    // long work is elsewhere; how it ended
+    bool gone, begun, blocked; // the client: has gone, got the head, does not read
+    bool counted;              // in the gauge of running requests
+    struct offload offload;
+    bool (*work)(struct call *c);
+    struct buf body_copy; // when the body goes to another thread
+    str request_id, peer; // in the arena: the record outlives the client
+
+    struct arena arena;
+    struct json_doc doc;
+    struct exchange_request request;
+    struct exchange_head head;
+    struct api_error error;
+    const struct gateway_key *key;
+    const struct model_entry *model;
+    void *plan;
+    struct attempt *attempt;
+    struct exchange_answer answer;
+    struct dialect_stream stream;
+    struct buf out;
+    const char *content_type; // of `out`, where it is not JSON
+    struct call_record record;
+};
+
+// `in` is copied (its strings are not). It runs by call_step(c, CALL_BEGIN).
+struct call *call_new(struct gateway *g, const struct call_kind *kind, const struct call_input *in,
+                      const struct call_output *output, void *output_ctx);
+void call_step(struct call *c, enum call_event event);
+
+// --- For the phases.
+// Answer with c->error (as a status, or inside the stream when it has begun).
+enum phase_result call_refuse(struct call *c);
+enum phase_result call_respond_json(struct call *c, str body);
+// Begin a streamed answer.
+void call_begin_stream(struct call *c, const char *content_type);
+uint64_t call_now_us(const struct call *c);
+// Run work(c) on another thread; the step goes on with CALL_WORKED, c->worked what it returned.
+// PHASE_WAIT, or the refusal when there is no room.
+enum phase_result call_offload(struct call *c, bool (*work)(struct call *c));
+
+enum phase_result phase_auth(struct call *c);
+bool phase_receive(struct call *c); // any thread; false: c->error says why
+bool phase_route(struct call *c);   // any thread
+bool phase_prepare(struct call *c); // any thread
+enum phase_result phase_attempt(struct call *c);
+enum phase_result phase_stream(struct call *c);
+enum phase_result phase_write(struct call *c); // the folded answer, and respond
+void phase_account(struct call *c);

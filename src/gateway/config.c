@@ -1,0 +1,317 @@
+#include "gateway/config.h"
+
+#include "base/banned.h"
+
+#define AT(type, member) offsetof(struct type, member)
+
+static const struct option key_table[] = {
+    {.name = "name",
+     .type = OPTION_STRING,
+     .offset = AT(gateway_key, name),
+     .help = "Who holds the key: it stands in the log, the key itself never does."},
+    {.name = "key",
+     .type = OPTION_SECRET,
+     .offset = AT(gateway_key, secret),
+     .help = "What the client sends as 'Authorization: Bearer …', by reference only: {env: NAME}, "
+             "{file: PATH} or ${NAME}."},
+    {0},
+};
+
+static const struct option model_table[] = {
+    {.name = "name",
+     .type = OPTION_STRING,
+     .offset = AT(gateway_model, name),
+     .help = "The name that clients ask for."},
+    {.name = "source",
+     .type = OPTION_STRING,
+     .offset = AT(gateway_model, source),
+     .arg = "NAME|FILE",
+     .help = "A GGUF file, a Hugging Face folder, or a pulled model's name. Without it: the "
+             "bundled model."},
+    {.name = "aliases",
+     .type = OPTION_STRINGS,
+     .offset = AT(gateway_model, aliases),
+     .help = "Other names for the same model."},
+    {.name = "chat_family",
+     .type = OPTION_STRING,
+     .offset = AT(gateway_model, chat_family),
+     .help = "The chat template's family (chatml, llama-2, llama-3, mistral, zephyr, phi-3, gemma, "
+             "plain) where the model's own is not known."},
+    {.name = "context_max",
+     .type = OPTION_INT,
+     .offset = AT(gateway_model, context_max),
+     .value = "0",
+     .min = 0,
+     .max = 1 << 24,
+     .help = "Tokens of context; 0 is the model's own."},
+    {0},
+};
+
+static const struct option limit_table[] = {
+    {.name = "header_bytes_max",
+     .type = OPTION_BYTES,
+     .offset = AT(gateway_limits, header_bytes_max),
+     .value = "32KiB",
+     .min = 1024,
+     .max = 1 << 20,
+     .help = "Size of a request's head; more is answered 431."},
+    {.name = "headers_max",
+     .type = OPTION_INT,
+     .offset = AT(gateway_limits, headers_max),
+     .value = "100",
+     .min = 8,
+     .max = 128,
+     .help = "Header lines in a request; more is answered 431."},
+    {.name = "target_bytes_max",
+     .type = OPTION_BYTES,
+     .offset = AT(gateway_limits, target_bytes_max),
+     .value = "8KiB",
+     .min = 256,
+     .max = 1 << 20,
+     .help = "Length of a request's target; more is answered 414."},
+    {.name = "body_bytes_max",
+     .type = OPTION_BYTES,
+     .offset = AT(gateway_limits, body_bytes_max),
+     .value = "16MiB",
+     .min = 1024,
+     .max = 1 << 30,
+     .help = "Size of a request's body; more is answered 413."},
+    {.name = "header_timeout",
+     .type = OPTION_DURATION,
+     .offset = AT(gateway_limits, header_timeout_ms),
+     .value = "10s",
+     .min = 10,
+     .max = 3600e3,
+     .help = "From the first byte of a head to its end; longer is answered 408."},
+    {.name = "body_rate_min",
+     .type = OPTION_BYTES,
+     .offset = AT(gateway_limits, body_rate_min),
+     .value = "1KiB",
+     .max = 1 << 30,
+     .help = "Bytes a second that a body must come in with; slower is answered 408. 0: any."},
+    {.name = "idle_timeout",
+     .type = OPTION_DURATION,
+     .offset = AT(gateway_limits, idle_timeout_ms),
+     .value = "75s",
+     .min = 10,
+     .max = 86400e3,
+     .help = "A connection without a request is closed after that."},
+    {.name = "write_timeout",
+     .type = OPTION_DURATION,
+     .offset = AT(gateway_limits, write_timeout_ms),
+     .value = "60s",
+     .min = 10,
+     .max = 86400e3,
+     .help = "A client that reads nothing of its answer for that long is cut off."},
+    {.name = "connections_max",
+     .type = OPTION_INT,
+     .offset = AT(gateway_limits, connections_max),
+     .value = "10000",
+     .min = 1,
+     .max = 1e6,
+     .help = "Open connections in all; more are answered 503."},
+    {.name = "connections_per_address_max",
+     .type = OPTION_INT,
+     .offset = AT(gateway_limits, connections_per_address_max),
+     .value = "10000",
+     .min = 1,
+     .max = 1e6,
+     .help = "Open connections from one address; more are answered 429."},
+    {.name = "json_depth_max",
+     .type = OPTION_INT,
+     .offset = AT(gateway_limits, json_depth_max),
+     .value = "64",
+     .min = 8,
+     .max = 64,
+     .help = "How deep a body's JSON may nest."},
+    {.name = "call_bytes_max",
+     .type = OPTION_BYTES,
+     .offset = AT(gateway_limits, call_bytes_max),
+     .value = "64MiB",
+     .min = 1 << 20,
+     .max = 4e9,
+     .help = "Memory that one call may use for its request."},
+    {.name = "answer_bytes_max",
+     .type = OPTION_BYTES,
+     .offset = AT(gateway_limits, answer_bytes_max),
+     .value = "64MiB",
+     .min = 1 << 16,
+     .max = 4e9,
+     .help = "Size of one answer that is not streamed."},
+    {.name = "request_timeout",
+     .type = OPTION_DURATION,
+     .offset = AT(gateway_limits, request_timeout_ms),
+     .value = "10m",
+     .min = 10,
+     .max = 86400e3,
+     .help = "A request that is not complete after that is answered 504."},
+    {0},
+};
+
+static const struct option cors_table[] = {
+    {.name = "origins",
+     .type = OPTION_STRINGS,
+     .offset = AT(gateway_cors, origins),
+     .help = "Web pages that may call this server from a browser (\"https://app.example\"), or "
+             "\"*\" for any."},
+    {0},
+};
+
+static const struct option engine_table[] = {
+    {.name = "threads",
+     .type = OPTION_INT,
+     .offset = AT(gateway_engine, threads),
+     .value = "0",
+     .max = 1024,
+     .help = "Compute threads; 0 takes every CPU."},
+    {.name = "kv_bytes_max",
+     .type = OPTION_BYTES,
+     .offset = AT(gateway_engine, kv_bytes_max),
+     .value = "0",
+     .max = 1e13,
+     .help =
+         "Memory for the KV cache of all models; 0: a quarter of the machine's, 4 GiB at most."},
+    {.name = "step_tokens_max",
+     .type = OPTION_INT,
+     .offset = AT(gateway_engine, step_tokens_max),
+     .value = "256",
+     .min = 1,
+     .max = 65536,
+     .help =
+         "Tokens that one step may compute: bounds how long a prompt holds up running streams."},
+    {.name = "sequences_max",
+     .type = OPTION_INT,
+     .offset = AT(gateway_engine, sequences_max),
+     .value = "64",
+     .min = 1,
+     .max = 4096,
+     .help = "Answers generated at once."},
+    {.name = "queue_max",
+     .type = OPTION_INT,
+     .offset = AT(gateway_engine, queue_max),
+     .value = "256",
+     .min = 1,
+     .max = 65536,
+     .help = "Requests that may wait; more are answered 429 with a Retry-After."},
+    {.name = "prefix_cache",
+     .type = OPTION_BOOL,
+     .offset = AT(gateway_engine, prefix_cache),
+     .value = "true",
+     .help = "Keep the KV cache of prompts for the next request that begins alike."},
+    {0},
+};
+
+static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
+static const char *const formats[] = {"logfmt", "json", NULL};
+
+static const struct option log_table[] = {
+    {.name = "level",
+     .type = OPTION_CHOICE,
+     .offset = AT(gateway_log, level),
+     .value = "info",
+     .choices = levels,
+     .help = "The least important line that is still written."},
+    {.name = "format",
+     .type = OPTION_CHOICE,
+     .offset = AT(gateway_log, format),
+     .value = "logfmt",
+     .choices = formats,
+     .help = "logfmt for people, json for machines."},
+    {0},
+};
+
+const struct option gateway_config_table[] = {
+    {.name = "listen",
+     .type = OPTION_STRING,
+     .offset = AT(gateway_config, listen),
+     .value = "127.0.0.1:8080",
+     .arg = "HOST:PORT",
+     .help = "Where to listen: HOST:PORT, [IPV6]:PORT, or unix:PATH. Port 0 takes a free one."},
+    {.name = "listen_without_keys",
+     .type = OPTION_BOOL,
+     .offset = AT(gateway_config, listen_without_keys),
+     .value = "false",
+     .help = "Listen beyond loopback although no keys are configured: anyone who reaches the port "
+             "may use the models."},
+    {.name = "half_close_cancels",
+     .type = OPTION_BOOL,
+     .offset = AT(gateway_config, half_close_cancels),
+     .value = "true",
+     .help =
+         "A client that ends its sending side while its request runs has gone: the work stops."},
+    {.name = "metrics_public",
+     .type = OPTION_BOOL,
+     .offset = AT(gateway_config, metrics_public),
+     .value = "false",
+     .help = "Answer /metrics without a key even where keys are configured."},
+    {.name = "keys",
+     .type = OPTION_TABLES,
+     .offset = AT(gateway_config, keys),
+     .table = key_table,
+     .table_size = sizeof(struct gateway_key),
+     .help = "API keys. None: whoever reaches the listener may call it."},
+    {.name = "models",
+     .type = OPTION_TABLES,
+     .offset = AT(gateway_config, models),
+     .table = model_table,
+     .table_size = sizeof(struct gateway_model),
+     .help = "Models to serve; the first is also called \"default\". None: the bundled model."},
+    {.name = "limits",
+     .type = OPTION_TABLE,
+     .offset = AT(gateway_config, limits),
+     .table = limit_table,
+     .table_size = sizeof(struct gateway_limits),
+     .help = "Bounds on what a client may take, each with its own answer."},
+    {.name = "cors",
+     .type = OPTION_TABLE,
+     .offset = AT(gateway_config, cors),
+     .table = cors_table,
+     .table_size = sizeof(struct gateway_cors),
+     .help = "Web pages of other origins."},
+    {.name = "engine",
+     .type = OPTION_TABLE,
+     .offset = AT(gateway_config, engine),
+     .table = engine_table,
+     .table_size = sizeof(struct gateway_engine),
+     .help = "The embedded engine."},
+    {.name = "log",
+     .type = OPTION_TABLE,
+     .offset = AT(gateway_config, log),
+     .table = log_table,
+     .table_size = sizeof(struct gateway_log),
+     .help = "One line a request, to stderr."},
+    {0},
+};
+
+static str host_of(str address)
+{
+    if (address.len && address.ptr[0] == '[')
+        return str_sub(address, 1, str_find_char(address, ']') - 1);
+    for (size_t i = address.len; i-- > 0;)
+        if (address.ptr[i] == ':')
+            return str_sub(address, 0, i);
+    return address;
+}
+
+bool gateway_address_is_loopback(str address)
+{
+    if (str_starts(address, STR("unix:")))
+        return true;
+    str host = host_of(address);
+    return str_eq(host, STR("localhost")) || str_eq(host, STR("::1")) ||
+           str_starts(host, STR("127."));
+}
+
+enum err gateway_config_check(const struct gateway_config *c, struct diag *d)
+{
+    for (size_t i = 0; i < c->keys.len; i++)
+        if (gateway_config_keys(c)[i].secret.len < 8)
+            return diag_set(d, ERR_INVALID, "keys." STR_FMT ": a key needs 8 characters or more",
+                            STR_ARG(gateway_config_keys(c)[i].name));
+    if (gateway_address_is_loopback(c->listen) || c->keys.len || c->listen_without_keys)
+        return ERR_OK;
+    return diag_set(d, ERR_DENIED,
+                    "listen: " STR_FMT " is reachable from other machines and no keys are "
+                    "configured: add keys, listen on 127.0.0.1, or say listen_without_keys",
+                    STR_ARG(c->listen));
+}

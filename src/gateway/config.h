@@ -1,0 +1,66 @@
+// The gateway's configuration: one table for the file, the defaults, the reference page and the
+// command line's overrides. Read once; immutable while a gateway uses it. Strings live in the
+// caller's arena.
+#pragma once
+
+#include "base/option.h"
+
+struct gateway_key {
+    str name;   // for logs
+    str secret; // what the client sends
+};
+
+struct gateway_model {
+    str name;   // as clients call it
+    str source; // NAME|FILE; empty: the bundled model
+    struct option_strings aliases;
+    str chat_family;
+    int64_t context_max;
+};
+
+struct gateway_limits {
+    int64_t header_bytes_max, headers_max, target_bytes_max, body_bytes_max;
+    int64_t header_timeout_ms, idle_timeout_ms, write_timeout_ms, body_rate_min;
+    int64_t connections_max, connections_per_address_max;
+    int64_t json_depth_max, call_bytes_max, answer_bytes_max;
+    int64_t request_timeout_ms;
+};
+
+struct gateway_engine {
+    int64_t threads, kv_bytes_max, step_tokens_max, sequences_max, queue_max;
+    bool prefix_cache;
+};
+
+struct gateway_cors {
+    struct option_strings origins; // "https://app.example", or "*"
+};
+
+struct gateway_log {
+    int64_t level, format; // enum log_level, enum log_format
+};
+
+struct gateway_config {
+    str listen;
+    bool listen_without_keys, half_close_cancels, metrics_public;
+    struct option_items keys;   // struct gateway_key
+    struct option_items models; // struct gateway_model
+    struct gateway_limits limits;
+    struct gateway_cors cors;
+    struct gateway_engine engine;
+    struct gateway_log log;
+};
+
+extern const struct option gateway_config_table[];
+
+static inline const struct gateway_key *gateway_config_keys(const struct gateway_config *c)
+{
+    return c->keys.items;
+}
+static inline const struct gateway_model *gateway_config_models(const struct gateway_config *c)
+{
+    return c->models.items;
+}
+// What single rows cannot say: a listener beyond loopback needs keys or a plain word.
+enum err gateway_config_check(const struct gateway_config *c, struct diag *d) MUST_USE;
+// "127.0.0.1:8080", "[::1]:0", "localhost:1", "unix:/path" are; "0.0.0.0:80" is not.
+bool gateway_address_is_loopback(str address);

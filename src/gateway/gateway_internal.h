@@ -1,0 +1,30 @@
+// What the files of this room share of a gateway.
+#pragma once
+
+#include "gateway/account.h"
+#include "gateway/auth.h"
+#include "gateway/call.h"
+#include "gateway/gateway.h"
+#include "gateway/registry.h"
+#include "gateway/worker.h"
+#include "http/server.h"
+
+struct gateway {
+    struct loop *loop;
+    const struct gateway_config *config;
+    struct world world;
+    struct worker *worker;
+    struct http_server *http;
+    struct auth auth;
+    struct registry registry;
+    struct provider_local *local;
+    struct account account;
+    struct call *calls;
+    size_t calls_len;
+    uint64_t started_wall_ms;
+    bool draining;
+    bool guards_host; // keyless on loopback: foreign Host and Origin are refused
+};
+
+void gateway_call_added(struct gateway *g, struct call *c);
+void gateway_call_removed(struct gateway *g, struct call *c);

@@ -1,0 +1,360 @@
+// From the exchange to token ids: template, tokenizer, and what this model cannot do.
+#include <stdio.h>
+
+#include "base/json.h"
+#include "engine/text/chat_template.h"
+#include "gateway/local_internal.h"
+
+#include "base/banned.h"
+
+// A prompt's text may be that much longer than its tokens could ever be.
+#define PROMPT_TEXT_BYTES_MAX (64u << 20)
+
+bool local_refuse(struct api_error *e, enum err code, const struct diag *d, const char *param)
+{
+    enum api_error_code api = API_ENGINE_ERROR;
+    switch (code) {
+    case ERR_LIMIT:
+        api = API_CONTEXT_LENGTH;
+        break;
+    case ERR_INVALID:
+    case ERR_PARSE:
+        api = API_INVALID_VALUE;
+        break;
+    case ERR_UNSUPPORTED:
+        api = API_OPERATION_UNSUPPORTED;
+        break;
+    case ERR_BUSY:
+        api = API_QUEUE_FULL;
+        break;
+    case ERR_TIMEOUT:
+        api = API_TIMEOUT;
+        break;
+    case ERR_CANCELLED:
+        api = API_SHUTTING_DOWN;
+        break;
+    default:
+        param = NULL;
+        break;
+    }
+    return api_error_set(e, api, param, "%s", d->text[0] ? d->text : err_name(code));
+}
+
+static bool no_memory(struct api_error *e)
+{
+    return api_error_set(e, API_JSON_LIMIT, NULL,
+                         "The request needs more memory than one call may use.");
+}
+
+// --- What is not offered
+
+static bool check_request(const struct local_model *lm, const struct exchange_request *r,
+                          struct api_error *e)
+{
+    if (r->format != EXCHANGE_FORMAT_TEXT)
+        return api_error_set(e, API_UNSUPPORTED_PARAMETER, "response_format",
+                             "'response_format' other than {\"type\":\"text\"} is not offered by "
+                             "the local model. Ask for JSON in the prompt.");
+    if (r->tools_len && r->tool_choice != EXCHANGE_TOOLS_NONE && !lm->info->chat_tools)
+        return api_error_set(e, API_TOOLS_UNSUPPORTED, "tools",
+                             "The model '" STR_FMT "' does not support tools: its chat template "
+                             "has no place for them. Leave 'tools' out, or choose another model.",
+                             STR_ARG(lm->info->name));
+    if ((r->given & EXCHANGE_HAS_DIMENSIONS) && r->dimensions != lm->info->n_embd)
+        return api_error_set(e, API_UNSUPPORTED_PARAMETER, "dimensions",
+                             "'dimensions' must be %u for the model '" STR_FMT "', or be left out.",
+                             lm->info->n_embd, STR_ARG(lm->info->name));
+    return true;
+}
+
+static bool check_part(const struct exchange_part *p, size_t message, struct api_error *e)
+{
+    char param[48];
+    if (p->type == EXCHANGE_PART_TEXT || p->type == EXCHANGE_PART_REFUSAL)
+        return true;
+    snprintf(param, sizeof param, "messages[%zu].content", message);
+    return api_error_set(
+        e, p->type == EXCHANGE_PART_IMAGE ? API_IMAGES_UNSUPPORTED : API_OPERATION_UNSUPPORTED,
+        param, "The local model reads text only.");
+}
+
+// --- Chat
+
+static bool join_parts(const struct exchange_message *m, size_t index, struct arena *arena,
+                       str *ret, struct api_error *e)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < m->parts_len; i++) {
+        if (!check_part(&m->parts[i], index, e))
+            return false;
+        len += m->parts[i].text.len;
+    }
+    if (m->parts_len == 1) {
+        *ret = m->parts[0].text;
+        return true;
+    }
+    char *text = arena_alloc(arena, len + 1);
+    if (!text)
+        return no_memory(e);
+    *ret = str_slice(text, len);
+    for (size_t i = 0; i < m->parts_len; i++) {
+        memcpy(text, m->parts[i].text.ptr, m->parts[i].text.len);
+        text += m->parts[i].text.len;
+    }
+    return true;
+}
+
+static bool arena_copy(struct arena *arena, const struct buf *b, str *ret, struct api_error *e)
+{
+    if (b->failed)
+        return no_memory(e);
+    *ret = arena_str(arena, buf_str(b));
+    return ret->ptr || no_memory(e);
+}
+
+// [{"id":…,"type":"function","function":{"name":…,"arguments":{…}}}]: the arguments as the object
+// that they are, or as text when the client sent what is no JSON.
+static bool calls_json(const struct exchange_message *m, struct arena *arena, str *ret,
+                       struct api_error *e)
+{
+    struct buf out;
+    struct json_writer w;
+    if (!m->calls_len)
+        return true;
+    buf_init(&out, PROMPT_TEXT_BYTES_MAX);
+    jw_init(&w, &out);
+    jw_array_begin(&w);
+    for (size_t i = 0; i < m->calls_len; i++) {
+        const struct exchange_tool_call *call = &m->calls[i];
+        struct json_doc doc = {0};
+        jw_object_begin(&w);
+        jw_kv_str(&w, "id", call->id);
+        jw_kv_z(&w, "type", "function");
+        jw_key(&w, "function");
+        jw_object_begin(&w);
+        jw_kv_str(&w, "name", call->name);
+        jw_key(&w, "arguments");
+        if (json_parse(&doc, call->arguments, JSON_LIMITS_DEFAULT, NULL) == ERR_OK)
+            jw_value(&w, doc.root);
+        else
+            jw_str(&w, call->arguments);
+        json_done(&doc);
+        jw_object_end(&w);
+        jw_object_end(&w);
+    }
+    jw_array_end(&w);
+    bool ok = arena_copy(arena, &out, ret, e);
+    buf_done(&out);
+    return ok;
+}
+
+static bool tools_json(const struct exchange_request *r, struct arena *arena, str *ret,
+                       struct api_error *e)
+{
+    struct buf out;
+    struct json_writer w;
+    *ret = STR_NONE;
+    if (!r->tools_len || r->tool_choice == EXCHANGE_TOOLS_NONE)
+        return true;
+    buf_init(&out, PROMPT_TEXT_BYTES_MAX);
+    jw_init(&w, &out);
+    jw_value(&w, r->tools_raw);
+    bool ok = arena_copy(arena, &out, ret, e);
+    buf_done(&out);
+    return ok;
+}
+
+static bool fill_messages(const struct exchange_request *r, struct arena *arena,
+                          struct chat_message *out, struct api_error *e)
+{
+    for (size_t i = 0; i < r->messages_len; i++) {
+        const struct exchange_message *m = &r->messages[i];
+        out[i].role = str_of(exchange_role_name(m->role));
+        out[i].name = m->name;
+        if (!join_parts(m, i, arena, &out[i].content, e) ||
+            !calls_json(m, arena, &out[i].tool_calls_json, e))
+            return false;
+    }
+    return true;
+}
+
+bool local_render(const struct model_entry *m, const struct exchange_request *r,
+                  bool add_generation, struct arena *arena, struct buf *out,
+                  struct api_error *ret_error)
+{
+    const struct local_model *lm = m->provider_model;
+    struct diag d = {0};
+    str tools;
+    struct chat_message *messages = arena_zalloc(arena, r->messages_len, sizeof *messages);
+    if (!messages)
+        return no_memory(ret_error);
+    if (!fill_messages(r, arena, messages, ret_error) || !tools_json(r, arena, &tools, ret_error))
+        return false;
+    enum err code =
+        engine_chat_render(lm->model, messages, r->messages_len, tools, add_generation, out, &d);
+    return code == ERR_OK || local_refuse(ret_error, code, &d, "messages");
+}
+
+// --- Tokens
+
+bool local_tokenize(const struct model_entry *m, str text, bool add_special, bool parse_special,
+                    struct arena *arena, int32_t **ret_ids, size_t *ret_len,
+                    struct api_error *ret_error)
+{
+    const struct local_model *lm = m->provider_model;
+    struct engine_tokens tokens = {0};
+    struct diag d = {0};
+    enum err code = engine_tokenize(lm->model, text, add_special, parse_special, &tokens);
+    if (code != ERR_OK) {
+        diag_set(&d, code, "The text cannot be tokenised (%s).", err_name(code));
+        return local_refuse(ret_error, code, &d, NULL);
+    }
+    int32_t *ids = arena_alloc(arena, (tokens.len ? tokens.len : 1) * sizeof *ids);
+    if (ids && tokens.len)
+        memcpy(ids, tokens.ids, tokens.len * sizeof *ids);
+    *ret_len = tokens.len;
+    *ret_ids = ids;
+    engine_tokens_done(&tokens);
+    return ids || no_memory(ret_error);
+}
+
+static bool check_ids(const struct local_model *lm, const int32_t *ids, size_t len,
+                      struct api_error *e)
+{
+    for (size_t i = 0; i < len; i++)
+        if (ids[i] < 0 || (uint32_t)ids[i] >= lm->info->n_vocab)
+            return api_error_set(e, API_INVALID_VALUE, NULL,
+                                 "%d is not a token of the model '" STR_FMT
+                                 "': its ids go from 0 to %u.",
+                                 ids[i], STR_ARG(lm->info->name), lm->info->n_vocab - 1);
+    return true;
+}
+
+bool local_detokenize(const struct model_entry *m, const int32_t *ids, size_t len, struct buf *out,
+                      struct api_error *ret_error)
+{
+    const struct local_model *lm = m->provider_model;
+    struct diag d = {0};
+    if (!check_ids(lm, ids, len, ret_error))
+        return false;
+    enum err code = engine_detokenize(lm->model, ids, len, out);
+    if (code == ERR_OK)
+        return true;
+    diag_set(&d, code, "The tokens cannot be turned into text (%s).", err_name(code));
+    return local_refuse(ret_error, code, &d, NULL);
+}
+
+// --- The plan
+
+static bool plan_chat(const struct model_entry *m, const struct exchange_request *r,
+                      struct arena *arena, struct local_prompt *ret, struct api_error *e)
+{
+    struct buf text;
+    int32_t *ids;
+    buf_init(&text, PROMPT_TEXT_BYTES_MAX);
+    bool ok = local_render(m, r, true, arena, &text, e) &&
+              local_tokenize(m, buf_str(&text), r->add_special, true, arena, &ids, &ret->len, e);
+    buf_done(&text);
+    ret->ids = ok ? ids : NULL;
+    return ok;
+}
+
+static bool echo_ids(const struct model_entry *m, struct local_prompt *p, struct arena *arena,
+                     struct api_error *e)
+{
+    struct buf text;
+    buf_init(&text, PROMPT_TEXT_BYTES_MAX);
+    bool ok =
+        local_detokenize(m, p->ids, p->len, &text, e) && arena_copy(arena, &text, &p->echo, e);
+    buf_done(&text);
+    return ok;
+}
+
+static bool plan_prompt(const struct model_entry *m, const struct exchange_request *r,
+                        const struct exchange_prompt *from, struct arena *arena,
+                        struct local_prompt *ret, struct api_error *e)
+{
+    const struct local_model *lm = m->provider_model;
+    int32_t *ids;
+    if (from->is_ids) {
+        ret->ids = from->ids;
+        ret->len = from->ids_len;
+        return check_ids(lm, ret->ids, ret->len, e) && (!r->echo || echo_ids(m, ret, arena, e));
+    }
+    ret->echo = r->echo ? from->text : STR_NONE;
+    if (!local_tokenize(m, from->text, r->add_special, true, arena, &ids, &ret->len, e))
+        return false;
+    ret->ids = ids;
+    return true;
+}
+
+static bool check_length(const struct local_model *lm, const struct exchange_request *r,
+                         const struct local_prompt *p, struct api_error *e)
+{
+    static const char *const params[] = {"messages", "prompt", "input"};
+    const char *param = params[r->kind];
+    bool generates = r->kind != EXCHANGE_EMBEDDING &&
+                     !((r->given & EXCHANGE_HAS_TOKENS_MAX) && r->tokens_max == 0);
+    size_t most = lm->info->context_max - (generates ? 1 : 0);
+    if (!p->len)
+        return api_error_set(e, API_INVALID_VALUE, param,
+                             "'%s' has no tokens: there is nothing to go on from.", param);
+    if (p->len <= most)
+        return true;
+    return api_error_set(e, API_CONTEXT_LENGTH, param,
+                         "This model's maximum context length is %u tokens, but the %s came to "
+                         "%zu%s. Shorten it.",
+                         lm->info->context_max, param, p->len,
+                         generates ? " and the answer needs at least one" : "");
+}
+
+static bool plan_stops(const struct local_model *lm, const struct exchange_request *r,
+                       struct arena *arena, struct local_plan *plan, struct api_error *e)
+{
+    size_t own = r->kind == EXCHANGE_CHAT && !r->ignore_eos ? lm->stops_len : 0;
+    size_t most = ENGINE_STOPS_MAX - own;
+    if (r->stops_len > most)
+        return api_error_set(e, API_ARRAY_TOO_LONG, "stop", "'stop' may have %zu strings at most.",
+                             most);
+    plan->stops = arena_zalloc(arena, own + r->stops_len + 1, sizeof *plan->stops);
+    if (!plan->stops)
+        return no_memory(e);
+    plan->stops_len = own + r->stops_len;
+    memcpy(plan->stops, lm->stops, own * sizeof *plan->stops);
+    if (r->stops_len)
+        memcpy(plan->stops + own, r->stops, r->stops_len * sizeof *plan->stops);
+    return true;
+}
+
+static bool plan_prompts(const struct model_entry *m, const struct exchange_request *r,
+                         struct arena *arena, struct local_plan *plan, struct api_error *e)
+{
+    const struct local_model *lm = m->provider_model;
+    for (size_t i = 0; i < plan->len; i++) {
+        struct local_prompt *p = &plan->prompts[i];
+        bool ok = r->kind == EXCHANGE_CHAT ? plan_chat(m, r, arena, p, e)
+                                           : plan_prompt(m, r, &r->prompts[i], arena, p, e);
+        if (!ok || !check_length(lm, r, p, e))
+            return false;
+        plan->prompt_tokens += p->len;
+    }
+    return true;
+}
+
+bool local_prepare(const struct model_entry *m, const struct exchange_request *r,
+                   struct arena *arena, void **ret_plan, struct api_error *ret_error)
+{
+    const struct local_model *lm = m->provider_model;
+    struct local_plan *plan = arena_zalloc(arena, 1, sizeof *plan);
+    if (!check_request(lm, r, ret_error))
+        return false;
+    if (!plan)
+        return no_memory(ret_error);
+    plan->len = r->kind == EXCHANGE_CHAT ? 1 : r->prompts_len;
+    plan->tools = r->tools_len && r->tool_choice != EXCHANGE_TOOLS_NONE;
+    plan->prompts = arena_zalloc(arena, plan->len, sizeof *plan->prompts);
+    if (!plan->prompts)
+        return no_memory(ret_error);
+    *ret_plan = plan;
+    return plan_stops(lm, r, arena, plan, ret_error) && plan_prompts(m, r, arena, plan, ret_error);
+}

@@ -1,0 +1,269 @@
+#include "gateway/account.h"
+
+#include <stdio.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "gateway/gateway_internal.h"
+
+#include "base/banned.h"
+
+#define ENGINE_INDEX STR("0") // vLLM's label: which engine of the server
+
+void account_init(struct account *a, struct metrics *registry)
+{
+    *a = (struct account){.registry = registry, .shard = metrics_shard(registry)};
+    a->overhead = metrics_series(a->shard, METRIC_GATEWAY_OVERHEAD, NULL);
+    a->abort_client = metrics_series(a->shard, METRIC_STREAM_ABORTS, METRICS_VALUES(STR("client")));
+    a->abort_upstream =
+        metrics_series(a->shard, METRIC_STREAM_ABORTS, METRICS_VALUES(STR("upstream")));
+}
+
+void account_done(struct account *a)
+{
+    for (size_t i = 0; i < ACCOUNT_MODELS_MAX; i++)
+        mem_free(a->models[i]);
+}
+
+void account_http(struct account *a, const char *endpoint, int status)
+{
+    char code[16];
+    snprintf(code, sizeof code, "%d", status);
+    metrics_add(metrics_series(a->shard, METRIC_HTTP_REQUESTS,
+                               METRICS_VALUES(str_of(endpoint), str_of(code))),
+                1);
+}
+
+static void find_vllm(struct metrics_shard *s, const str *v, struct account_model *m)
+{
+    m->vllm_first_token = metrics_series(s, METRIC_VLLM_TIME_TO_FIRST_TOKEN, v);
+    m->vllm_gap = metrics_series(s, METRIC_VLLM_INTER_TOKEN_LATENCY, v);
+    m->vllm_per_token = metrics_series(s, METRIC_VLLM_TIME_PER_OUTPUT_TOKEN, v);
+    m->vllm_latency = metrics_series(s, METRIC_VLLM_REQUEST_LATENCY, v);
+    m->vllm_queue = metrics_series(s, METRIC_VLLM_QUEUE_TIME, v);
+    m->vllm_prefill = metrics_series(s, METRIC_VLLM_PREFILL_TIME, v);
+    m->vllm_decode = metrics_series(s, METRIC_VLLM_DECODE_TIME, v);
+    m->vllm_inference = metrics_series(s, METRIC_VLLM_INFERENCE_TIME, v);
+    m->vllm_prompt = metrics_series(s, METRIC_VLLM_REQUEST_PROMPT_TOKENS, v);
+    m->vllm_output = metrics_series(s, METRIC_VLLM_REQUEST_GENERATION_TOKENS, v);
+}
+
+static struct account_model *find_model(struct account *a, const struct model_entry *e)
+{
+    struct metrics_shard *s = a->shard;
+    str name = e->root, provider = str_of(e->provider->name);
+    struct account_model *m = a->models[e->index];
+    if (m)
+        return m;
+    m = a->models[e->index] = mem_new(struct account_model);
+    const str *both = METRICS_VALUES(name, provider);
+    m->inflight = metrics_series(s, METRIC_REQUESTS_INFLIGHT, &name);
+    m->queue_wait = metrics_series(s, METRIC_QUEUE_WAIT, &name);
+    m->duration = metrics_series(s, METRIC_REQUEST_DURATION, both);
+    m->first_token = metrics_series(s, METRIC_TIME_TO_FIRST_TOKEN, both);
+    m->token_gap = metrics_series(s, METRIC_INTER_TOKEN_LATENCY, both);
+    m->input = metrics_series(s, METRIC_TOKENS, METRICS_VALUES(name, provider, STR("input")));
+    m->output = metrics_series(s, METRIC_TOKENS, METRICS_VALUES(name, provider, STR("output")));
+    m->cached =
+        metrics_series(s, METRIC_TOKENS, METRICS_VALUES(name, provider, STR("cached_input")));
+    m->input_size = metrics_series(s, METRIC_REQUEST_TOKENS, METRICS_VALUES(name, STR("input")));
+    m->output_size = metrics_series(s, METRIC_REQUEST_TOKENS, METRICS_VALUES(name, STR("output")));
+    find_vllm(s, METRICS_VALUES(name, ENGINE_INDEX), m);
+    return m;
+}
+
+void account_routed(struct call *c)
+{
+    metrics_add(find_model(&c->gateway->account, c->model)->inflight, 1);
+    c->counted = true;
+}
+
+void account_output(struct call *c)
+{
+    struct call_record *r = &c->record;
+    struct account_model *m = find_model(&c->gateway->account, c->model);
+    uint64_t now = call_now_us(c);
+    double gap = (double)(now - r->last_us) / 1e6;
+    if (!r->first_us) {
+        r->first_us = now;
+    } else if (exchange_choices(&c->request) == 1 && c->request.kind != EXCHANGE_EMBEDDING) {
+        metrics_observe(m->token_gap, gap);
+        metrics_observe(m->vllm_gap, gap);
+    }
+    r->last_us = now;
+}
+
+// --- At the end of a call
+
+static const char *outcome(const struct call *c)
+{
+    int status = c->record.status;
+    if (c->record.client_gone)
+        return "cancelled";
+    if (c->error.code == API_OK)
+        return "ok";
+    switch (status == 200 ? api_error_row(c->error.code)->status : status) {
+    case 401:
+    case 403:
+        return "auth";
+    case 429:
+        return "rate_limited";
+    case 503:
+        return "overloaded";
+    case 408:
+    case 504:
+        return "timeout";
+    default:
+        return api_error_row(c->error.code)->status < 500 ? "client_error" : "internal";
+    }
+}
+
+static const char *vllm_finish(const struct call *c)
+{
+    if (c->record.client_gone)
+        return "abort";
+    if (c->error.code != API_OK || !c->record.finished)
+        return "error";
+    return c->record.finish == EXCHANGE_FINISH_LENGTH ? "length" : "stop";
+}
+
+static double seconds(uint64_t us)
+{
+    return (double)us / 1e6;
+}
+
+static void observe_tokens(const struct call *c, struct account_model *m)
+{
+    const struct exchange_usage *u = &c->record.usage;
+    metrics_add(m->input, (double)u->prompt_tokens);
+    metrics_add(m->cached, (double)u->cached_tokens);
+    metrics_add(m->output, (double)u->completion_tokens);
+    metrics_observe(m->input_size, (double)u->prompt_tokens);
+    metrics_observe(m->output_size, (double)u->completion_tokens);
+    metrics_observe(m->vllm_prompt, (double)u->prompt_tokens);
+    metrics_observe(m->vllm_output, (double)u->completion_tokens);
+}
+
+static void observe_times(const struct call *c, struct account_model *m)
+{
+    const struct call_record *r = &c->record;
+    const struct attempt_report *a = &r->attempt;
+    double total = seconds(r->end_us - r->start_us);
+    metrics_observe(m->duration, total);
+    metrics_observe(m->vllm_latency, total);
+    metrics_observe(m->queue_wait, seconds(a->queue_us));
+    metrics_observe(m->vllm_queue, seconds(a->queue_us));
+    metrics_observe(m->vllm_prefill, seconds(a->prefill_us));
+    metrics_observe(m->vllm_decode, seconds(a->decode_us));
+    metrics_observe(m->vllm_inference, seconds(a->prefill_us + a->decode_us));
+    if (r->first_us) {
+        metrics_observe(m->first_token, seconds(r->first_us - r->start_us));
+        metrics_observe(m->vllm_first_token, seconds(r->first_us - r->start_us));
+    }
+    uint64_t made = r->usage.completion_tokens / exchange_choices(&c->request);
+    if (made > 1)
+        metrics_observe(m->vllm_per_token, seconds(a->decode_us) / (double)(made - 1));
+    uint64_t provider_us = a->queue_us + a->prefill_us + a->decode_us;
+    if (exchange_choices(&c->request) == 1 && r->end_us - r->start_us >= provider_us)
+        metrics_observe(c->gateway->account.overhead,
+                        seconds(r->end_us - r->start_us - provider_us));
+}
+
+static void count(const struct call *c)
+{
+    struct account *a = &c->gateway->account;
+    str name = c->model ? c->model->root : STR("none");
+    str provider = c->model ? str_of(c->model->provider->name) : STR("none");
+    metrics_add(metrics_series(a->shard, METRIC_REQUESTS,
+                               METRICS_VALUES(name, provider, str_of(outcome(c)))),
+                1);
+    if (!c->counted)
+        return;
+    struct account_model *m = find_model(a, c->model);
+    metrics_add(m->inflight, -1);
+    if (c->begun && c->record.client_gone)
+        metrics_add(a->abort_client, 1);
+    if (c->begun && c->error.code != API_OK)
+        metrics_add(a->abort_upstream, 1);
+    if (!c->attempt)
+        return;
+    metrics_add(metrics_series(a->shard, METRIC_VLLM_REQUEST_SUCCESS,
+                               METRICS_VALUES(name, ENGINE_INDEX, str_of(vllm_finish(c)))),
+                1);
+    observe_tokens(c, m);
+    observe_times(c, m);
+}
+
+static double ms(uint64_t us)
+{
+    return (double)us / 1e3;
+}
+
+struct line {
+    struct log_field fields[32];
+    size_t len;
+};
+
+static void put(struct line *l, struct log_field f)
+{
+    ASSERT(l->len + 1 < ARRAY_LEN(l->fields));
+    l->fields[l->len++] = f;
+}
+
+static void put_work(const struct call *c, struct line *l)
+{
+    const struct call_record *r = &c->record;
+    put(l, LOG_S("model", c->model->root));
+    put(l, LOG_Z("provider", c->model->provider->name));
+    if (!c->attempt)
+        return;
+    put(l, LOG_B("stream", c->request.stream));
+    put(l, LOG_I("choices", exchange_choices(&c->request)));
+    put(l, LOG_I("prompt_tokens", r->usage.prompt_tokens));
+    put(l, LOG_I("cached_tokens", r->usage.cached_tokens));
+    put(l, LOG_I("completion_tokens", r->usage.completion_tokens));
+    if (r->finished)
+        put(l, LOG_Z("finish", exchange_finish_name(r->finish)));
+    put(l, LOG_I("seed", r->seed));
+    put(l, LOG_F("queue_ms", ms(r->attempt.queue_us)));
+    put(l, LOG_F("prefill_ms", ms(r->attempt.prefill_us)));
+    put(l, LOG_F("decode_ms", ms(r->attempt.decode_us)));
+    if (r->first_us)
+        put(l, LOG_F("first_token_ms", ms(r->first_us - r->start_us)));
+}
+
+// Counts, times and names only: no text of a prompt or an answer, no key.
+static void write_line(const struct call *c)
+{
+    const struct call_record *r = &c->record;
+    struct line l = {.len = 0};
+    put(&l, LOG_S("request_id", c->request_id));
+    put(&l, LOG_Z("endpoint", c->kind->endpoint));
+    put(&l, LOG_I("status", r->client_gone && !c->begun ? 499 : r->status));
+    put(&l, LOG_Z("outcome", outcome(c)));
+    if (c->error.code != API_OK)
+        put(&l, LOG_Z("code", api_error_row(c->error.code)->name));
+    if (c->error.param[0])
+        put(&l, LOG_Z("param", c->error.param));
+    if (c->key)
+        put(&l, LOG_S("key", c->key->name));
+    put(&l, LOG_S("peer", c->peer));
+    if (c->model)
+        put_work(c, &l);
+    if (r->worked_us)
+        put(&l, LOG_F("read_ms", ms(r->worked_us - r->start_us)));
+    put(&l, LOG_F("total_ms", ms(r->end_us - r->start_us)));
+    log_fields(LOG_INFO, "request", l.fields);
+}
+
+void phase_account(struct call *c)
+{
+    c->record.end_us = call_now_us(c);
+    c->record.client_gone = c->gone && c->phase != CALL_ANSWERED;
+    if (c->attempt)
+        c->attempt->ops->report(c->attempt, &c->record.attempt);
+    if (c->kind->dialect)
+        count(c);
+    if (!c->kind->quiet)
+        write_line(c);
+}

@@ -1,0 +1,33 @@
+// Which model, of which provider? Then the provider's own preparation. Any thread.
+#include "gateway/call.h"
+#include "gateway/gateway_internal.h"
+
+#include "base/banned.h"
+
+bool phase_route(struct call *c)
+{
+    const struct registry *r = &c->gateway->registry;
+    char names[320];
+    if (!c->kind->dialect)
+        c->request.model = json_str(json_get(c->doc.root, "model"));
+    c->model = registry_find(r, c->request.model);
+    if (c->model)
+        return true;
+    if (!registry_len(r)) {
+        api_error_set(&c->error, API_MODEL_LOADING, NULL,
+                      "The model is still loading. Try again in a moment.");
+        c->error.retry_after_ms = 1000;
+        return false;
+    }
+    registry_names(r, names, sizeof names);
+    return api_error_set(&c->error, API_MODEL_NOT_FOUND, "model",
+                         "The model '%.*s' does not exist here. There is %s.",
+                         (int)min_size(c->request.model.len, 128), c->request.model.ptr, names);
+}
+
+bool phase_prepare(struct call *c)
+{
+    if (c->kind->work)
+        return c->kind->work(c);
+    return c->model->provider->prepare(c->model, &c->request, &c->arena, &c->plan, &c->error);
+}

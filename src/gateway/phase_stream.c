@@ -1,0 +1,117 @@
+// Hand on what the provider says: to a streaming client event by event, all that came in one turn
+// in one write; to another folded up into one answer. A client that does not read stops the
+// polling, and so the provider.
+#include "gateway/call.h"
+#include "gateway/gateway_internal.h"
+
+#include "base/banned.h"
+
+// A folded answer up to this size is written out right here.
+#define INLINE_ANSWER_BYTES 16384
+
+static void note(struct call *c, const struct exchange_event *e)
+{
+    struct call_record *r = &c->record;
+    switch (e->type) {
+    case EXCHANGE_EVENT_BEGIN:
+        if (!r->begun_us)
+            r->begun_us = call_now_us(c);
+        r->seed = e->seed;
+        return;
+    case EXCHANGE_EVENT_TEXT:
+    case EXCHANGE_EVENT_CALL:
+    case EXCHANGE_EVENT_EMBEDDING:
+        account_output(c);
+        return;
+    case EXCHANGE_EVENT_FINISH:
+        r->finish = e->finish;
+        r->finished = true;
+        return;
+    case EXCHANGE_EVENT_END:
+        r->usage = e->usage;
+        return;
+    case EXCHANGE_EVENT_ARGUMENTS:
+    case EXCHANGE_EVENT_ERROR:
+        return;
+    }
+}
+
+static bool write_whole(struct call *c)
+{
+    c->kind->dialect->answer(&c->request, &c->head, &c->answer, &c->out);
+    return !c->out.failed;
+}
+
+enum phase_result phase_write(struct call *c)
+{
+    if (c->worked)
+        return call_respond_json(c, buf_str(&c->out));
+    api_error_set(&c->error, API_ANSWER_TOO_LARGE, NULL,
+                  "The answer is too large as one document. Stream it, or ask for less.");
+    return call_refuse(c);
+}
+
+static enum phase_result answer_whole(struct call *c, const struct exchange_event *e)
+{
+    if (exchange_answer_add(&c->answer, e) != ERR_OK) {
+        api_error_set(&c->error, API_ANSWER_TOO_LARGE, NULL,
+                      "The answer is larger than %lld bytes. Ask for fewer choices, prompts, "
+                      "tokens or logprobs, or stream it.",
+                      (long long)c->answer.bytes_max);
+        return call_refuse(c);
+    }
+    if (e->type != EXCHANGE_EVENT_END)
+        return PHASE_NEXT;
+    c->phase = CALL_WRITE;
+    if (c->answer.bytes > INLINE_ANSWER_BYTES)
+        return call_offload(c, write_whole);
+    c->worked = write_whole(c);
+    return PHASE_NEXT;
+}
+
+static enum phase_result stream_flush(struct call *c)
+{
+    if (!c->out.len)
+        return PHASE_WAIT;
+    enum err e = c->output->write(c->output_ctx, buf_str(&c->out));
+    buf_clear(&c->out);
+    c->blocked = e == ERR_AGAIN;
+    return PHASE_WAIT;
+}
+
+static enum phase_result stream_event(struct call *c, const struct exchange_event *e)
+{
+    const struct dialect *d = c->kind->dialect;
+    if (!c->begun)
+        call_begin_stream(c, d->stream_type);
+    d->event(&c->stream, e, &c->out);
+    if (e->type != EXCHANGE_EVENT_END)
+        return PHASE_NEXT;
+    stream_flush(c);
+    if (c->gone)
+        return PHASE_ANSWERED;
+    c->phase = CALL_ANSWERED;
+    c->output->end(c->output_ctx);
+    return PHASE_ANSWERED;
+}
+
+static enum phase_result handle(struct call *c, const struct exchange_event *e)
+{
+    note(c, e);
+    if (e->type == EXCHANGE_EVENT_ERROR) {
+        c->error = e->error;
+        return call_refuse(c);
+    }
+    return c->request.stream ? stream_event(c, e) : answer_whole(c, e);
+}
+
+enum phase_result phase_stream(struct call *c)
+{
+    struct exchange_event e;
+    while (!c->blocked && !c->gone && c->attempt->ops->poll(c->attempt, &e)) {
+        enum phase_result result = handle(c, &e);
+        if (result != PHASE_NEXT || c->phase != CALL_STREAM)
+            return result;
+    }
+    return c->gone ? PHASE_WAIT : stream_flush(c);
+}

@@ -1,0 +1,53 @@
+// A provider: where an exchange is fulfilled. A call prepares (any thread: renders, tokenises,
+// checks), starts an attempt, polls its events until END or ERROR, and stops it. The embedded
+// engine is one (provider_local.c); others speak a dialect over HTTP. Attempts live on the loop
+// that started them; a provider outlives all its attempts.
+#pragma once
+
+#include "dialect/exchange.h"
+
+struct provider;
+struct model_entry;
+
+// An attempt: one try of one request. Embedded first in the provider's own struct.
+struct attempt {
+    const struct provider_ops *ops;
+};
+
+struct attempt_options {
+    void (*notify)(void *ctx); // events may be there to poll (loop thread)
+    void *ctx;
+    uint64_t deadline_ms; // clock_mono_ms; 0 = none
+    str tenant;
+};
+
+// What an attempt says of itself for the record, at its end.
+struct attempt_report {
+    uint64_t queue_us, prefill_us, decode_us; // longest of its choices
+};
+
+struct provider_ops {
+    const char *name; // "local"
+    // Any thread; no side effects. The plan lives in the arena.
+    bool (*prepare)(const struct model_entry *m, const struct exchange_request *r,
+                    struct arena *arena, void **ret_plan, struct api_error *ret_error);
+    // Loop thread. NULL: refused, *ret_error says why.
+    struct attempt *(*start)(const struct model_entry *m, const struct exchange_request *r,
+                             void *plan, const struct attempt_options *o,
+                             struct api_error *ret_error);
+    // The next event; false when there is none now. Slices last until the next poll.
+    bool (*poll)(struct attempt *a, struct exchange_event *ret);
+    void (*report)(struct attempt *a, struct attempt_report *ret);
+    // Ends it, whatever its state; no notify afterwards.
+    void (*stop)(struct attempt *a);
+    // Text to ids and back with the model's own tokenizer (any thread); NULL where there is none.
+    bool (*tokenize)(const struct model_entry *m, str text, bool add_special, bool parse_special,
+                     struct arena *arena, int32_t **ret_ids, size_t *ret_len,
+                     struct api_error *ret_error);
+    bool (*detokenize)(const struct model_entry *m, const int32_t *ids, size_t len, struct buf *out,
+                       struct api_error *ret_error);
+    // The prompt text of a chat request, as `prepare` would make it (any thread).
+    bool (*render)(const struct model_entry *m, const struct exchange_request *r,
+                   bool add_generation, struct arena *arena, struct buf *out,
+                   struct api_error *ret_error);
+};

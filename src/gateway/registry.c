@@ -1,0 +1,51 @@
+#include "gateway/registry.h"
+
+#include <stdio.h>
+
+#include "base/banned.h"
+
+static const struct model_entry *find_exact(const struct registry *r, str name)
+{
+    size_t len = registry_len(r);
+    for (size_t i = 0; i < len; i++)
+        if (str_eq(r->entries[i].name, name))
+            return &r->entries[i];
+    return NULL;
+}
+
+enum err registry_add(struct registry *r, const struct model_entry *e, bool alias, struct diag *d)
+{
+    size_t len = registry_len(r);
+    if (len == REGISTRY_MAX)
+        return diag_set(d, ERR_LIMIT, "more than %d model names", REGISTRY_MAX);
+    if (find_exact(r, e->name))
+        return diag_set(d, ERR_INVALID, "the model name '" STR_FMT "' is taken already",
+                        STR_ARG(e->name));
+    if (!alias)
+        r->models++;
+    r->entries[len] = *e;
+    r->entries[len].index = r->models - 1;
+    atomic_store_explicit(&r->len, len + 1, memory_order_release);
+    return ERR_OK;
+}
+
+const struct model_entry *registry_find(const struct registry *r, str name)
+{
+    const struct model_entry *e = name.len ? find_exact(r, name) : NULL;
+    bool wants_default = !name.len || str_eq(name, STR("default"));
+    if (!e && wants_default && registry_len(r))
+        return &r->entries[0];
+    return e;
+}
+
+void registry_names(const struct registry *r, char *out, size_t size)
+{
+    size_t used = 0, len = registry_len(r);
+    out[0] = 0;
+    for (size_t i = 0; i < len && used + 2 < size; i++) {
+        const char *join = i == 0 ? "" : i + 1 == len ? " and " : ", ";
+        int n =
+            snprintf(out + used, size - used, "%s'" STR_FMT "'", join, STR_ARG(r->entries[i].name));
+        used += n < 0 ? 0 : (size_t)n;
+    }
+}

@@ -1,0 +1,40 @@
+// The models that clients can name: each with its provider, aliases and context length. Entries are
+// added on the loop thread while it runs (a model may load after the listener is up) and never
+// change or go, so any thread may look them up. Bound: REGISTRY_MAX names.
+#pragma once
+
+#include <stdatomic.h>
+
+#include "gateway/provider.h"
+
+#define REGISTRY_MAX 256
+
+struct model_entry {
+    str name;        // as clients call it, or an alias
+    str root;        // the model's own name
+    str fingerprint; // system_fingerprint, may be empty
+    uint32_t context_max;
+    int64_t created_s;
+    const struct provider_ops *provider;
+    void *provider_model; // the provider's own
+    uint32_t index;       // of the model itself: aliases share it (for metrics)
+};
+
+struct registry {
+    struct model_entry entries[REGISTRY_MAX];
+    _Atomic size_t len;
+    uint32_t models; // without aliases
+};
+
+// Everything in e must outlive the registry. ERR_LIMIT when full; ERR_INVALID when the name is
+// taken.
+enum err registry_add(struct registry *r, const struct model_entry *e, bool alias,
+                      struct diag *d) MUST_USE;
+// NULL when there is none. An empty name and "default" are the first model.
+const struct model_entry *registry_find(const struct registry *r, str name);
+static inline size_t registry_len(const struct registry *r)
+{
+    return atomic_load_explicit(&r->len, memory_order_acquire);
+}
+// "a", "b" and "c": for the refusal of an unknown name; cut to fit.
+void registry_names(const struct registry *r, char *out, size_t size);

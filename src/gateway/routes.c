@@ -1,0 +1,74 @@
+#include "gateway/routes.h"
+
+#include "gateway/metrics_page.h"
+#include "gateway/server.h"
+#include "gateway/tokenize.h"
+
+#include "base/banned.h"
+
+static const struct call_kind chat = {.endpoint = "chat", .dialect = &dialect_openai_chat};
+static const struct call_kind completions = {.endpoint = "completions",
+                                             .dialect = &dialect_openai_completions};
+static const struct call_kind embeddings = {.endpoint = "embeddings",
+                                            .dialect = &dialect_openai_embeddings};
+static const struct call_kind tokenize = {.endpoint = "tokenize", .work = tokenize_work};
+static const struct call_kind detokenize = {.endpoint = "detokenize", .work = detokenize_work};
+static const struct call_kind metrics_text = {
+    .endpoint = "metrics",
+    .work = metrics_page_work,
+    .without_body = true,
+    .elsewhere = true,
+    .quiet = true,
+};
+
+// clang-format off
+const struct route routes[] = {
+    {ROUTE_POST, "/v1/chat/completions", "chat", &chat, NULL, NULL, false},
+    {ROUTE_POST, "/v1/completions", "completions", &completions, NULL, NULL, false},
+    {ROUTE_POST, "/v1/embeddings", "embeddings", &embeddings, NULL, NULL, false},
+    {ROUTE_GET, "/v1/models", "models", NULL, models_list, NULL, false},
+    {ROUTE_GET, "/v1/models/*", "models", NULL, NULL, models_one, false},
+    {ROUTE_POST, "/tokenize", "tokenize", &tokenize, NULL, NULL, false},
+    {ROUTE_POST, "/detokenize", "detokenize", &detokenize, NULL, NULL, false},
+    {ROUTE_GET, "/health", "health", NULL, health_live, NULL, true},
+    {ROUTE_GET, "/healthz", "health", NULL, health_live, NULL, true},
+    {ROUTE_GET, "/livez", "health", NULL, health_live, NULL, true},
+    {ROUTE_GET, "/readyz", "readyz", NULL, health_ready, NULL, true},
+    {ROUTE_GET, "/version", "version", NULL, health_version, NULL, true},
+    {ROUTE_GET, "/metrics", "metrics", &metrics_text, NULL, NULL, false},
+    {ROUTE_GET, "/", "index", NULL, server_index, NULL, true},
+    {0},
+};
+// clang-format on
+
+static bool path_matches(const char *pattern, str path, str *ret_item)
+{
+    str p = str_of(pattern);
+    if (!str_ends(p, STR("/*")))
+        return str_eq(p, path);
+    str folder = str_sub(p, 0, p.len - 1);
+    if (!str_starts(path, folder) || path.len == folder.len)
+        return false;
+    *ret_item = str_sub(path, folder.len, SIZE_MAX);
+    return true;
+}
+
+static bool method_matches(const struct route *r, str method)
+{
+    if (r->method == ROUTE_POST)
+        return str_eq(method, STR("POST"));
+    return str_eq(method, STR("GET")) || str_eq(method, STR("HEAD"));
+}
+
+const struct route *route_find(str method, str path, str *ret_item, const char **ret_allow)
+{
+    *ret_allow = "";
+    for (const struct route *r = routes; r->path; r++) {
+        if (!path_matches(r->path, path, ret_item))
+            continue;
+        if (method_matches(r, method))
+            return r;
+        *ret_allow = r->method == ROUTE_POST ? "POST, OPTIONS" : "GET, HEAD, OPTIONS";
+    }
+    return NULL;
+}

@@ -1,0 +1,168 @@
+#include "gateway/tokenize.h"
+
+#include "dialect/field.h"
+#include "gateway/gateway_internal.h"
+
+#include "base/banned.h"
+
+#define TEXT_BYTES_MAX (64u << 20)
+
+struct tokenize_request {
+    str prompt, content;
+    bool add_special, add_special_tokens, parse_special, with_pieces, strings, add_generation;
+};
+
+#define AT(member) offsetof(struct tokenize_request, member)
+// clang-format off
+static const struct field tokenize_fields[] = {
+    {"model", FIELD_ACCEPTED, 0, 0, 0, 0, NULL, NULL},
+    {"messages", FIELD_ACCEPTED, 0, 0, 0, 0, NULL, NULL},
+    {"prompt", FIELD_STRING, AT(prompt), 0, 0, 0, NULL, NULL},
+    {"content", FIELD_STRING, AT(content), 0, 0, 0, NULL, NULL},
+    {"add_special_tokens", FIELD_BOOL, AT(add_special_tokens), 0, 0, 0, NULL, NULL},
+    {"add_special", FIELD_BOOL, AT(add_special), 0, 0, 0, NULL, NULL},
+    {"parse_special", FIELD_BOOL, AT(parse_special), 0, 0, 0, NULL, NULL},
+    {"with_pieces", FIELD_BOOL, AT(with_pieces), 0, 0, 0, NULL, NULL},
+    {"return_token_strs", FIELD_BOOL, AT(strings), 0, 0, 0, NULL, NULL},
+    {"add_generation_prompt", FIELD_BOOL, AT(add_generation), 0, 0, 0, NULL, NULL},
+    {0},
+};
+// clang-format on
+
+static bool has_tokenizer(struct call *c)
+{
+    return c->model->provider->tokenize ||
+           api_error_set(&c->error, API_OPERATION_UNSUPPORTED, "model",
+                         "The tokenizer of '" STR_FMT "' is not on this machine.",
+                         STR_ARG(c->model->root));
+}
+
+// The text to tokenise: given, or rendered from messages.
+static bool find_text(struct call *c, const struct tokenize_request *t, struct buf *out, str *ret)
+{
+    yyjson_val *root = c->doc.root;
+    if (json_get(root, "messages")) {
+        struct exchange_request chat;
+        if (!dialect_openai_chat.read(root, &c->arena, &chat, &c->error) ||
+            !c->model->provider->render(c->model, &chat, t->add_generation, &c->arena, out,
+                                        &c->error))
+            return false;
+        *ret = buf_str(out);
+        return true;
+    }
+    if (!json_get(root, "prompt") && !json_get(root, "content"))
+        return api_error_set(&c->error, API_MISSING_PARAMETER, "prompt",
+                             "'prompt' (or 'content', or 'messages') is required.");
+    *ret = t->prompt.ptr ? t->prompt : t->content;
+    return true;
+}
+
+static void write_piece(struct call *c, struct json_writer *w, int32_t id)
+{
+    struct buf piece;
+    struct api_error ignored;
+    buf_init(&piece, TEXT_BYTES_MAX);
+    c->model->provider->detokenize(c->model, &id, 1, &piece, &ignored);
+    jw_str(w, buf_str(&piece));
+    buf_done(&piece);
+}
+
+static void write_tokens(struct call *c, const struct tokenize_request *t, const int32_t *ids,
+                         size_t len)
+{
+    struct json_writer w;
+    jw_init(&w, &c->out);
+    jw_object_begin(&w);
+    jw_kv_int(&w, "count", (int64_t)len);
+    jw_kv_int(&w, "max_model_len", c->model->context_max);
+    jw_key(&w, "tokens");
+    jw_array_begin(&w);
+    for (size_t i = 0; i < len; i++) {
+        if (!t->with_pieces) {
+            jw_int(&w, ids[i]);
+            continue;
+        }
+        jw_object_begin(&w);
+        jw_kv_int(&w, "id", ids[i]);
+        jw_key(&w, "piece");
+        write_piece(c, &w, ids[i]);
+        jw_object_end(&w);
+    }
+    jw_array_end(&w);
+    jw_key(&w, "token_strs");
+    if (t->strings) {
+        jw_array_begin(&w);
+        for (size_t i = 0; i < len; i++)
+            write_piece(c, &w, ids[i]);
+        jw_array_end(&w);
+    } else {
+        jw_null(&w);
+    }
+    jw_object_end(&w);
+}
+
+bool tokenize_work(struct call *c)
+{
+    struct tokenize_request t = {.add_special_tokens = true,
+                                 .add_special = true,
+                                 .parse_special = true,
+                                 .add_generation = true};
+    struct reader r = {.arena = &c->arena, .request = &c->request, .error = &c->error};
+    struct buf text;
+    str wanted;
+    int32_t *ids;
+    size_t len;
+    if (!has_tokenizer(c) || !fields_read(&r, tokenize_fields, c->doc.root, &t, true))
+        return false;
+    buf_init(&text, TEXT_BYTES_MAX);
+    bool ok = find_text(c, &t, &text, &wanted) &&
+              c->model->provider->tokenize(c->model, wanted, t.add_special_tokens && t.add_special,
+                                           t.parse_special, &c->arena, &ids, &len, &c->error);
+    if (ok)
+        write_tokens(c, &t, ids, len);
+    buf_done(&text);
+    return ok;
+}
+
+static bool read_ids(struct call *c, int32_t **ret, size_t *ret_len)
+{
+    struct reader r = {.arena = &c->arena, .request = &c->request, .error = &c->error};
+    yyjson_val *tokens = json_get(c->doc.root, "tokens"), *item;
+    size_t i, max;
+    if (!tokens)
+        return field_missing(&r, "tokens");
+    if (!yyjson_is_arr(tokens))
+        return field_wrong_type(&r, "tokens", "an array of token ids", tokens);
+    int32_t *ids = field_alloc(&r, yyjson_arr_size(tokens), sizeof *ids);
+    if (!ids)
+        return false;
+    yyjson_arr_foreach(tokens, i, max, item)
+    {
+        if (!field_token_id(&r, "tokens", item, &ids[i]))
+            return false;
+    }
+    *ret = ids;
+    *ret_len = yyjson_arr_size(tokens);
+    return true;
+}
+
+bool detokenize_work(struct call *c)
+{
+    struct buf text;
+    struct json_writer w;
+    int32_t *ids;
+    size_t len;
+    if (!has_tokenizer(c) || !read_ids(c, &ids, &len))
+        return false;
+    buf_init(&text, TEXT_BYTES_MAX);
+    bool ok = c->model->provider->detokenize(c->model, ids, len, &text, &c->error);
+    if (ok) {
+        jw_init(&w, &c->out);
+        jw_object_begin(&w);
+        jw_kv_str(&w, "prompt", buf_str(&text));
+        jw_kv_str(&w, "content", buf_str(&text));
+        jw_object_end(&w);
+    }
+    buf_done(&text);
+    return ok;
+}

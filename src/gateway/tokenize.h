@@ -1,0 +1,9 @@
+// POST /tokenize, POST /detokenize, GET /tokenizer_info: a model's own tokenizer. Requests and
+// answers have the members of vLLM's and of llama.cpp's servers where these agree or do not
+// collide: prompt or content (or messages), tokens, count, max_model_len; prompt and content.
+#pragma once
+
+#include "gateway/call.h"
+
+bool tokenize_work(struct call *c);
+bool detokenize_work(struct call *c);
