@@ -1,0 +1,146 @@
+"""The command line as people and scripts use it: help with examples, exit codes, completion and man page from one table."""
+
+# REQ: DEP-3
+
+import json
+import re
+import shutil
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+
+import harness
+
+VERBS = ["serve", "chat", "model", "bench", "config", "doctor", "version", "completion", "help"]
+
+
+class Help(unittest.TestCase):
+    def test_every_verb_is_listed_and_has_help_with_an_example(self):
+        overview = harness.weir("help").stdout
+        for verb in VERBS:
+            with self.subTest(verb):
+                self.assertRegex(overview, rf"(?m)^  {verb} ")
+                text = harness.weir("help", verb).stdout
+                self.assertIn("Examples:", text)
+                self.assertEqual(harness.weir(verb, "--help").stdout, text)
+
+    def test_no_line_of_help_is_too_wide_for_a_terminal(self):
+        for verb in VERBS:
+            for line in harness.weir("help", verb).stdout.splitlines():
+                self.assertLessEqual(len(line), 120, f"{verb}: {line}")
+
+    def test_sub_verbs_have_help(self):
+        for verb in ("list", "info", "pull", "rm"):
+            self.assertIn("Usage: weir model " + verb, harness.weir("help", "model", verb).stdout)
+
+
+class ExitCodes(unittest.TestCase):
+    def test_no_verb_shows_help_and_is_a_usage_error(self):
+        run = harness.weir()
+        self.assertEqual(run.returncode, 2)
+        self.assertIn("weir serve", run.stdout)
+
+    def test_unknown_words_are_refused_with_the_nearest(self):
+        run = harness.weir("srve")
+        self.assertEqual((run.returncode, run.stdout), (2, ""))
+        self.assertIn("did you mean 'serve'", run.stderr)
+        run = harness.weir("bench", "--stream", "2")
+        self.assertEqual(run.returncode, 2)
+        self.assertIn("--streams", run.stderr)
+
+    def test_an_absent_model_is_unreachable(self):
+        run = harness.weir("chat", "-m", "nobody", "Hello")
+        self.assertEqual(run.returncode, 3)
+        self.assertIn("weir model list", run.stderr)
+
+    def test_the_codes_are_documented(self):
+        text = harness.weir("help", "exit-codes").stdout
+        for code in ("0", "1", "2", "3", "130"):
+            self.assertRegex(text, rf"(?m)^ +{code} ")
+
+
+class Generated(unittest.TestCase):
+    def test_version_for_programs(self):
+        answer = json.loads(harness.weir("version", "--json").stdout)
+        self.assertRegex(answer["version"], r"^\d+\.\d+\.\d+$")
+        self.assertIn(answer["version"], harness.weir("--version").stdout)
+
+    def test_bash_completion_completes(self):
+        if not shutil.which("bash"):
+            self.skipTest("no bash")
+        script = harness.weir("completion", "bash").stdout
+        program = script + '\nCOMP_WORDS=(weir model p); COMP_CWORD=2; cd /; _weir; printf "%s\\n" "${COMPREPLY[@]}"'
+        run = subprocess.run(["bash", "-c", program], capture_output=True, text=True, timeout=20)
+        self.assertIn("pull", run.stdout.split(), run.stderr)
+        self.assertEqual(harness.weir("completion", "tcsh").returncode, 2)
+
+    def test_the_man_page_is_clean_troff(self):
+        page = harness.weir("help", "--man").stdout
+        for verb in VERBS:
+            self.assertIn(f".SS weir {verb}", page)
+        if not shutil.which("man"):
+            self.skipTest("no man")
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "weir.1")
+            path.write_text(page)
+            run = subprocess.run(["man", "--warnings", "-l", str(path)], capture_output=True, text=True, timeout=30,
+                                 env={"MANWIDTH": "100", "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"})
+        self.assertEqual(run.stderr, "")
+        self.assertIn("EXIT STATUS", re.sub(r".\x08", "", run.stdout))
+
+
+class Doctor(unittest.TestCase):
+    def test_a_working_machine_is_well(self):
+        run = harness.weir("doctor", "--json", timeout_s=120)
+        findings = {f["check"]: f for f in json.loads(run.stdout)}
+        self.assertEqual(findings["engine"]["verdict"], "ok", findings)
+        self.assertEqual(findings["exactness"]["verdict"], "ok", findings)
+        self.assertIn("portable", findings["exactness"]["detail"])
+        self.assertEqual(run.returncode, 1 if any(f["verdict"] == "wrong" for f in findings.values()) else 0)
+
+    def test_every_finding_that_is_not_well_says_what_to_do(self):
+        for finding in json.loads(harness.weir("doctor", "--json", timeout_s=120).stdout):
+            if finding["verdict"] != "ok":
+                self.assertTrue(finding["remedy"], finding)
+
+    def test_a_proxy_password_is_not_shown(self):
+        run = harness.weir("doctor", env={"HTTPS_PROXY": "http://user:secret-word@127.0.0.1:1"}, timeout_s=120)
+        self.assertIn("HTTPS_PROXY", run.stdout)
+        self.assertNotIn("secret-word", run.stdout + run.stderr)
+
+
+class Chat(unittest.TestCase):
+    def test_one_question_one_answer(self):
+        run = harness.weir("chat", "--temperature", "0", "Who are you?")
+        self.assertEqual(run.returncode, 0, run.stderr)
+        self.assertIn("weir", run.stdout.lower())
+
+    def test_a_question_in_a_pipe(self):
+        run = harness.weir("chat", "--temperature", "0", "--stats", stdin="Hello!\n")
+        self.assertEqual(run.returncode, 0, run.stderr)
+        self.assertGreater(len(run.stdout.strip()), 2)
+        self.assertIn("tokens/s", run.stderr)
+
+    def test_the_same_seed_gives_the_same_answer(self):
+        answers = {harness.weir("chat", "--seed", "7", "Tell me a story about a fox.").stdout for _ in range(3)}
+        self.assertEqual(len(answers), 1)
+
+    def test_an_empty_pipe_is_refused(self):
+        self.assertEqual(harness.weir("chat", stdin="").returncode, 2)
+
+
+class Bench(unittest.TestCase):
+    def test_it_measures_and_prints_json(self):
+        run = harness.weir("bench", "--json", "--streams", "1", "--streams", "2", "--prompt-tokens", "8", "--tokens",
+                           "4", "--repeat", "1")
+        self.assertEqual(run.returncode, 0, run.stderr)
+        rows = json.loads(run.stdout)["rows"]
+        self.assertEqual([r["streams"] for r in rows], [1, 2])
+        for row in rows:
+            self.assertGreater(row["prefill_tokens_per_s"], 0)
+            self.assertGreater(row["decode_tokens_per_s"], 0)
+
+
+if __name__ == "__main__":
+    harness.main()
