@@ -1,0 +1,65 @@
+#include <stdio.h>
+#include <unistd.h>
+
+#include "cli/configuration.h"
+#include "cli/doctor.h"
+#include "cli/model_choice.h"
+#include "models/library.h"
+#include "net/sock.h"
+
+#include "base/banned.h"
+
+static void check_models(struct doctor *doc, struct arena *arena, const struct gateway_config *c)
+{
+    const struct gateway_model *models = gateway_config_models(c);
+    for (size_t i = 0; i < c->models.len; i++) {
+        struct model_file *file;
+        struct diag d = {0};
+        char detail[640];
+        if (model_choice_open_file(arena, models[i].source, &file, &d) == ERR_OK) {
+            model_file_free(file);
+            snprintf(detail, sizeof detail, STR_FMT " is a model that can be read",
+                     STR_ARG(models[i].name));
+            doctor_say(doc, DOCTOR_OK, "model", detail, NULL);
+            continue;
+        }
+        doctor_say(doc, DOCTOR_WRONG, "model", diag_format(&d, detail, sizeof detail),
+                   "mend models: in the configuration, or fetch the file");
+    }
+}
+
+static void check_address(struct doctor *doc, str listen)
+{
+    struct diag d = {0};
+    char detail[640];
+    struct sock_address address;
+    int fd;
+    enum err e = sock_address_parse(listen.ptr, &address, &d);
+    if (e == ERR_OK)
+        e = sock_listen(&address, false, &fd, &d);
+    if (e == ERR_OK) {
+        close(fd);
+        snprintf(detail, sizeof detail, STR_FMT " is free", STR_ARG(listen));
+        doctor_say(doc, DOCTOR_OK, "address", detail, NULL);
+        return;
+    }
+    doctor_say(doc, DOCTOR_NOTE, "address", diag_format(&d, detail, sizeof detail),
+               "perhaps weir is already running there; else choose another with --listen HOST:PORT");
+}
+
+void doctor_check_config(struct doctor *doc, struct arena *arena, str path)
+{
+    struct gateway_config c;
+    struct diag d = {0};
+    char detail[640];
+    str read;
+    if (configuration_load(arena, path, &c, &read, &d) != ERR_OK) {
+        doctor_say(doc, DOCTOR_WRONG, "configuration", diag_format(&d, detail, sizeof detail),
+                   "mend that place; 'weir config schema --markdown' lists every key");
+        return;
+    }
+    snprintf(detail, sizeof detail, "%s", read.len ? read.ptr : "no file: the defaults");
+    doctor_say(doc, DOCTOR_OK, "configuration", detail, NULL);
+    check_models(doc, arena, &c);
+    check_address(doc, c.listen);
+}
