@@ -155,10 +155,7 @@ static bool drain_all(struct engine_wait *w, struct stream *streams, uint32_t n,
         }
         if (ended == n)
             return true;
-        while (sem_wait(&w->bell) != 0)
-            ;
-        while (sem_trywait(&w->bell) == 0)
-            ;
+        engine_wait_bell(w);
     }
 }
 

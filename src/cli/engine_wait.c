@@ -1,24 +1,29 @@
 #include "cli/engine_wait.h"
 
-#include <errno.h>
 #include <time.h>
 
 #include "base/banned.h"
 
 void engine_wait_init(struct engine_wait *w)
 {
-    sem_init(&w->bell, 0, 0);
+    pthread_mutex_init(&w->lock, NULL);
+    pthread_cond_init(&w->rung, NULL);
+    w->ringing = false;
 }
 
 void engine_wait_done(struct engine_wait *w)
 {
-    sem_destroy(&w->bell);
+    pthread_cond_destroy(&w->rung);
+    pthread_mutex_destroy(&w->lock);
 }
 
 static void ring(void *ctx)
 {
     struct engine_wait *w = ctx;
-    sem_post(&w->bell);
+    pthread_mutex_lock(&w->lock);
+    w->ringing = true;
+    pthread_cond_signal(&w->rung);
+    pthread_mutex_unlock(&w->lock);
 }
 
 void engine_wait_attach(struct engine_wait *w, struct engine_request *r)
@@ -27,7 +32,7 @@ void engine_wait_attach(struct engine_wait *w, struct engine_request *r)
     r->wake_ctx = w;
 }
 
-static void wait_a_little(struct engine_wait *w)
+void engine_wait_bell(struct engine_wait *w)
 {
     struct timespec until;
     clock_gettime(CLOCK_REALTIME, &until);
@@ -36,8 +41,11 @@ static void wait_a_little(struct engine_wait *w)
         until.tv_nsec -= 1000000000;
         until.tv_sec++;
     }
-    while (sem_timedwait(&w->bell, &until) != 0 && errno == EINTR)
-        ;
+    pthread_mutex_lock(&w->lock);
+    if (!w->ringing)
+        pthread_cond_timedwait(&w->rung, &w->lock, &until);
+    w->ringing = false;
+    pthread_mutex_unlock(&w->lock);
 }
 
 bool engine_wait_event(struct engine_wait *w, struct engine_job *j, const volatile int *interrupted,
@@ -46,7 +54,7 @@ bool engine_wait_event(struct engine_wait *w, struct engine_job *j, const volati
     while (!engine_job_poll(j, ret)) {
         if (interrupted && *interrupted)
             return false;
-        wait_a_little(w);
+        engine_wait_bell(w);
     }
     return true;
 }
