@@ -178,10 +178,12 @@ static bool make_folder(const char *path)
     if (mkdir(path, 0777) == 0)
         return true;
     int sys = errno;
-    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
-        return true;
-    errno = sys;
-    return false;
+    if (stat(path, &st) != 0) {
+        errno = sys;
+        return false;
+    }
+    errno = ENOTDIR; // "File exists" would not say what is wrong
+    return S_ISDIR(st.st_mode);
 }
 
 enum err fs_mkdirs(const char *path, struct diag *d)

@@ -57,6 +57,7 @@ struct ring_mpsc_cell {
 void ring_mpsc_init(struct ring_mpsc *r, size_t capacity_pow2)
 {
     check_capacity(capacity_pow2);
+    ASSERT(capacity_pow2 > 1); // a lone cell's turn could not tell "filled" from "free again"
     r->cells = mem_array(capacity_pow2, sizeof *r->cells);
     r->mask = capacity_pow2 - 1;
     for (size_t i = 0; i < capacity_pow2; i++)

@@ -29,7 +29,7 @@ struct ring_mpsc {
     _Alignas(64) size_t head;
 };
 
-void ring_mpsc_init(struct ring_mpsc *r, size_t capacity_pow2);
+void ring_mpsc_init(struct ring_mpsc *r, size_t capacity_pow2); // at least 2
 void ring_mpsc_done(struct ring_mpsc *r);
 bool ring_mpsc_push(struct ring_mpsc *r, void *item);
 void *ring_mpsc_pop(struct ring_mpsc *r);
