@@ -113,13 +113,13 @@ void data_next(struct data *d, struct data_place *place, struct pack *pack, size
                size_t ctx, float uncounted_weight)
 {
     pack->tokens = pack->docs = 0;
-    for (;;) {
-        if (place->doc >= d->docs) {
-            place->doc = 0;
-            place->epoch++;
-        }
-        if (d->ordered_epoch != place->epoch + 1)
-            shuffle(d, place);
+    if (place->doc >= d->docs) {
+        place->doc = 0;
+        place->epoch++;
+    }
+    if (d->ordered_epoch != place->epoch + 1)
+        shuffle(d, place);
+    while (place->doc < d->docs) {
         uint32_t at = d->order[place->doc];
         size_t n = d->start[at + 1] - d->start[at];
         n = n > 1 ? n - 1 : 0; // the last token is only a target

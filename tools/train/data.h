@@ -36,7 +36,8 @@ struct data_place { // where in the endless stream of shuffled epochs the traine
 };
 
 void data_load(struct data *d, const char *path); // exits with a message on a bad file
-// Fills the pack with the next whole documents, at most tokens_max tokens and ctx a document.
+// Fills the pack with the next whole documents of one epoch, at most tokens_max tokens and ctx a
+// document.
 void data_next(struct data *d, struct data_place *place, struct pack *pack, size_t tokens_max,
                size_t ctx, float uncounted_weight);
 void pack_init(struct pack *p, size_t tokens_max);

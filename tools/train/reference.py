@@ -122,7 +122,10 @@ class Tokenizer:
 
 
 class Model:
-    def __init__(self, path):
+    """quantise: round what goes into each matrix to Q8_0 too, as the engine does; else f32."""
+
+    def __init__(self, path, quantise=False):
+        self.quantise = quantise
         self.meta, self.tensors = read_gguf(path)
         self.tokenizer = Tokenizer(self.meta)
         self.layers = self.meta["gpt2.block_count"]
@@ -132,8 +135,16 @@ class Model:
         self.eps = self.meta["gpt2.attention.layer_norm_epsilon"]
         self.end = self.meta["tokenizer.ggml.eos_token_id"]
 
+    def product(self, x, name):
+        if self.quantise:
+            blocks = x.reshape(len(x), -1, 32)
+            scale = np.abs(blocks).max(-1, keepdims=True) / np.float32(127)
+            whole = np.rint(blocks / np.where(scale > 0, scale, 1))
+            x = (whole * scale).reshape(x.shape).astype(np.float32)
+        return x @ self.tensors[name + ".weight"].T
+
     def linear(self, x, name):
-        return x @ self.tensors[name + ".weight"].T + self.tensors[name + ".bias"]
+        return self.product(x, name) + self.tensors[name + ".bias"]
 
     def norm(self, x, name):
         mean = x.mean(-1, keepdims=True)
@@ -157,14 +168,35 @@ class Model:
             up = self.linear(self.norm(x, blk + "ffn_norm"), blk + "ffn_up")
             up = 0.5 * up * (1 + np.tanh(np.float32(0.7978845608) * (up + np.float32(0.044715) * up**3)))
             x = x + self.linear(up, blk + "ffn_down")
-        return self.norm(x, "output_norm") @ self.tensors["token_embd.weight"].T
+        return self.product(self.norm(x, "output_norm"), "token_embd")
+
+    def loss(self, documents, batch=64):
+        """Mean loss (nats) of each token given those before it, in documents cut to the context."""
+        total, count = 0.0, 0
+        for at in range(0, len(documents), batch):
+            docs = [d[: self.ctx + 1] for d in documents[at : at + batch] if len(d) > 1]
+            longest = max(map(len, docs)) - 1
+            cache = self.new_cache(len(docs), longest)
+            for position in range(longest):
+                ids = [d[position] if position + 1 < len(d) else 0 for d in docs]
+                logits = self.step(np.array(ids), position, cache)
+                logits -= logits.max(-1, keepdims=True)
+                norm = np.log(np.exp(logits).sum(-1))
+                for b, d in enumerate(docs):
+                    if position + 1 < len(d):
+                        total += float(norm[b] - logits[b, d[position + 1]])
+                        count += 1
+        return total / count
+
+    def new_cache(self, batch, positions):
+        return np.zeros((self.layers, 2, batch, self.heads, positions, self.width // self.heads), np.float32)
 
     def generate(self, prompts, max_tokens=100, temperature=0.0, seed=0):
         """prompts: lists of ids. Returns the new ids of each, without the end mark."""
         rng = np.random.default_rng(seed)
         batch, longest = len(prompts), max(map(len, prompts))
         total = min(self.ctx, longest + max_tokens)
-        cache = np.zeros((self.layers, 2, batch, self.heads, total, self.width // self.heads), np.float32)
+        cache = self.new_cache(batch, total)
         out, done, last = [[] for _ in prompts], [False] * batch, [0] * batch
         for position in range(total):
             ids = [p[position] if position < len(p) else last[b] for b, p in enumerate(prompts)]

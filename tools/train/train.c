@@ -15,12 +15,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { PACKS_MAX = 64, THREADS_MAX = 64, SLICES = 64 };
 
 struct options {
     const char *data, *heldout, *out, *from;
-    size_t vocab, ctx, width, layers, heads, packs, pack_tokens, threads, amx;
+    size_t ctx, width, layers, heads, packs, pack_tokens, threads, amx, resume;
     uint64_t seed, steps, warmup, decay, report, save;
     double rate, rate_end, weight_decay, user_weight, wall_s;
 };
@@ -30,6 +31,7 @@ enum job { JOB_GRAD, JOB_LOSS, JOB_REDUCE, JOB_UPDATE, JOB_QUIT };
 struct trainer {
     struct options opt;
     struct checkpoint state;
+    uint64_t done; // steps of this run that its checkpoint already has
     struct data data, heldout;
     struct pack pack[PACKS_MAX];
     float *grad[PACKS_MAX];
@@ -147,14 +149,21 @@ static void run_job(struct trainer *t, enum job job)
     pthread_barrier_wait(&t->barrier);
 }
 
-static double fill_packs(struct trainer *t, struct data *data, struct data_place *place,
-                         float user_weight) // returns the sum of the weights
+static double pack_weight(const struct pack *p)
+{
+    double sum = 0;
+    for (size_t i = 0; i < p->tokens; i++)
+        sum += (double)p->weight[i];
+    return sum;
+}
+
+static double fill_packs(struct trainer *t) // returns the sum of the weights
 {
     double weights = 0;
     for (size_t i = 0; i < t->opt.packs; i++) {
-        data_next(data, place, &t->pack[i], t->opt.pack_tokens, t->opt.ctx, user_weight);
-        for (size_t k = 0; k < t->pack[i].tokens; k++)
-            weights += (double)t->pack[i].weight[k];
+        data_next(&t->data, &t->state.place, &t->pack[i], t->opt.pack_tokens, t->opt.ctx,
+                  (float)t->opt.user_weight);
+        weights += pack_weight(&t->pack[i]);
     }
     return weights > 0 ? weights : 1;
 }
@@ -169,7 +178,7 @@ static double total_loss(const struct trainer *t)
 
 static double train_step(struct trainer *t, double rate, double *ret_norm, size_t *ret_tokens)
 {
-    double weights = fill_packs(t, &t->data, &t->state.place, (float)t->opt.user_weight);
+    double weights = fill_packs(t);
     double square = 0;
     t->scale = (float)(1 / weights);
     run_job(t, JOB_GRAD);
@@ -187,16 +196,23 @@ static double train_step(struct trainer *t, double rate, double *ret_norm, size_
     return total_loss(t) / weights;
 }
 
+// Mean over the held-out documents, each once (the first of them, if there are very many).
 static double heldout_loss(struct trainer *t, float user_weight)
 {
     struct data_place place = {0};
     double sum = 0, weights = 0;
-    while (!place.epoch && weights < 200000) {
-        weights += fill_packs(t, &t->heldout, &place, user_weight);
+    while (place.doc < t->heldout.docs && weights < 200000) {
+        for (size_t i = 0; i < t->opt.packs; i++) {
+            t->pack[i].tokens = t->pack[i].docs = 0;
+            if (place.doc < t->heldout.docs)
+                data_next(&t->heldout, &place, &t->pack[i], t->opt.pack_tokens, t->opt.ctx,
+                          user_weight);
+            weights += pack_weight(&t->pack[i]);
+        }
         run_job(t, JOB_LOSS);
         sum += total_loss(t);
     }
-    return sum / weights;
+    return weights > 0 ? sum / weights : 0;
 }
 
 // done: steps of this run so far. elapsed_s counts against the wall budget, which may end the run
@@ -227,7 +243,7 @@ static void train(struct trainer *t)
     const struct options *o = &t->opt;
     double from = now_s(), loss = 0, weight = 0, norm = 0;
     uint64_t tokens = 0;
-    for (uint64_t done = 0; done < o->steps;) {
+    for (uint64_t done = t->done; done < o->steps;) {
         double elapsed = now_s() - from, share = progress(o, done, elapsed);
         if (share >= 1)
             break;
@@ -262,6 +278,42 @@ static void train(struct trainer *t)
     printf("end step %llu loss %.4f\n", (unsigned long long)t->state.step, loss / weight);
 }
 
+static void state_free(struct checkpoint *s)
+{
+    free(s->params);
+    free(s->moment1);
+    free(s->moment2);
+}
+
+static void state_new(struct checkpoint *s, const struct options *o, size_t vocab)
+{
+    uint64_t rng = (o->seed + 1) * 0x2545F4914F6CDD1DULL;
+    layout_init(&s->layout, (struct shape){vocab, o->ctx, o->width, o->layers, o->heads});
+    s->params = alloc_or_die(s->layout.total, sizeof(float));
+    s->moment1 = alloc_or_die(s->layout.total, sizeof(float));
+    s->moment2 = alloc_or_die(s->layout.total, sizeof(float));
+    s->place.seed = o->seed;
+    model_random(&s->layout, s->params, &rng);
+}
+
+static void state_init(struct trainer *t)
+{
+    struct checkpoint *s = &t->state;
+    if (t->opt.from) {
+        checkpoint_load(s, t->opt.from);
+        if (s->place.seed != t->opt.seed) // another seed is another run: its data from their start
+            s->place = (struct data_place){.seed = t->opt.seed};
+    } else {
+        state_new(s, &t->opt, t->data.vocab);
+    }
+    if (t->opt.resume && access(t->opt.out, R_OK) == 0) {
+        uint64_t first = s->step;
+        state_free(s);
+        checkpoint_load(s, t->opt.out);
+        t->done = s->step - first;
+    }
+}
+
 static void trainer_init(struct trainer *t)
 {
     struct options *o = &t->opt;
@@ -269,21 +321,7 @@ static void trainer_init(struct trainer *t)
     data_load(&t->data, o->data);
     if (o->heldout)
         data_load(&t->heldout, o->heldout);
-    if (o->from) {
-        checkpoint_load(s, o->from);
-        if (s->place.seed !=
-            o->seed) // another seed is another order of (other) data, from its start
-            s->place = (struct data_place){.seed = o->seed};
-    } else {
-        uint64_t rng = (o->seed + 1) * 0x2545F4914F6CDD1DULL;
-        layout_init(&s->layout,
-                    (struct shape){t->data.vocab, o->ctx, o->width, o->layers, o->heads});
-        s->params = alloc_or_die(s->layout.total, sizeof(float));
-        s->moment1 = alloc_or_die(s->layout.total, sizeof(float));
-        s->moment2 = alloc_or_die(s->layout.total, sizeof(float));
-        s->place.seed = o->seed;
-        model_random(&s->layout, s->params, &rng);
-    }
+    state_init(t);
     o->ctx = s->layout.shape.ctx;
     if (o->pack_tokens < o->ctx || s->layout.shape.vocab != t->data.vocab ||
         (o->heldout && t->heldout.vocab != t->data.vocab)) {
@@ -334,6 +372,7 @@ static int parse_options(struct options *o, int argc, char **argv)
         {"--heldout", "token file to measure on", .text = &o->heldout},
         {"--out", "checkpoint to write (needed)", .text = &o->out},
         {"--from", "checkpoint to go on from", .text = &o->from},
+        {"--resume", "1: go on from --out if it is there", .size = &o->resume},
         {"--ctx", "longest document in tokens", .size = &o->ctx},
         {"--width", "model width", .size = &o->width},
         {"--layers", "layers", .size = &o->layers},
