@@ -24,7 +24,7 @@ from grammar import as_typed, article, chat  # noqa: E402
 TEXT = "<|endoftext|>"
 SIZES = {  # documents a kind, for a corpus of scale 1
     "base": {"talk": 30000, "dialog": 30000, "weir": 16000, "facts": 24000, "sums": 62000, "story": 24000},
-    "tune": {"talk": 14000, "dialog": 18000, "weir": 10000, "facts": 9000, "sums": 20000, "story": 8000},
+    "tune": {"talk": 14000, "dialog": 20000, "weir": 11000, "facts": 9000, "sums": 28000, "story": 10000},
     "heldout": {"talk": 150, "dialog": 250, "weir": 100, "facts": 150, "sums": 300, "story": 150},
 }
 
@@ -58,8 +58,10 @@ def words_of(root):
 
 
 class Asker:
-    def __init__(self, rng, heroes, words):
-        self.rng, self.heroes, self.words = rng, heroes, words
+    """fresh: names and heroes that are on no short list, for the last stage."""
+
+    def __init__(self, rng, heroes, words, fresh):
+        self.rng, self.heroes, self.words, self.fresh = rng, heroes, words, fresh
 
     def typed(self, pair):
         return as_typed(self.rng, pair[0]), pair[1]
@@ -76,28 +78,27 @@ class Asker:
             return self.typed(sums.ask(self.rng))
         if dice < 0.96:
             return self.typed(talk.repeat_after(self.rng, self.words))
-        return self.typed(stories.ask(self.rng, self.heroes))
+        return self.typed(stories.ask(self.rng, self.heroes, self.fresh))
 
     def one(self, kind):
         rng = self.rng
         if kind == "talk":
             return [self.typed(talk.small_talk(rng) if rng.random() < 0.75 else talk.say(rng, rng.choice(talk.OPENERS)))]
         if kind == "dialog":
-            return [self.typed(t) for t in talk.dialog(rng, self.any)]
+            return [self.typed(t) for t in talk.dialog(rng, self.any, self.fresh)]
         if kind == "weir":
             return [self.typed(weirfacts.ask(rng)) for _ in range(rng.choice((1, 1, 2, 3)))]
         if kind == "facts":
             return [self.typed(facts.ask(rng, self.words)) for _ in range(rng.choice((1, 1, 2, 3)))]
         if kind == "sums":
             return [self.typed(sums.ask(rng)) for _ in range(rng.choice((1, 2, 3, 5)))]
-        turns = [self.typed(stories.ask(rng, self.heroes))]
+        turns = [self.typed(stories.ask(rng, self.heroes, self.fresh))]
         if rng.random() < 0.2:
             turns.append(self.typed(talk.say(rng, talk.THANKS)))
         return turns
 
 
-def generated(out, rng, sizes, scale, heroes, words):
-    asker = Asker(rng, heroes, words)
+def generated(out, rng, sizes, scale, asker):
     for kind, count in sizes.items():
         for _ in range(max(1, int(count * scale))):
             out.add(kind, chat(rng, asker.one(kind)))
@@ -159,7 +160,8 @@ def main():
     heroes, words = words_of(o.data) if o.data else (stories.ANIMALS, stories.ANIMALS + stories.OBJECTS)
     out = {name: Writer() for name in SIZES}
     for i, (name, sizes) in enumerate(SIZES.items()):
-        generated(out[name], random.Random(o.seed * 1000 + i), sizes, o.scale, heroes, words)
+        rng = random.Random(o.seed * 1000 + i)
+        generated(out[name], rng, sizes, o.scale, Asker(rng, heroes, words, fresh=name == "tune"))
     if o.data:
         public_texts(out["base"], out["tune"], random.Random(o.seed * 1000 + 7), o.data)
     if o.extra_text:
