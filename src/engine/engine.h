@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "engine/text/chat_template.h" // struct chat_message
 
 struct engine;
 struct engine_model;
@@ -46,7 +47,9 @@ struct engine_model_info {
     uint64_t parameters, weight_bytes, file_bytes;
     str weight_type; // the commonest matrix type
     str chat_family;
-    bool chat_tools; // template supports tools
+    bool chat_tools;               // template supports tools
+    const char *const *chat_stops; // strings that end a turn though they may not be tokens;
+                                   // NULL-ended: add them to a chat's stop strings
     str isa;
     const char *fingerprint; // model hash, numerics version and backend, for system_fingerprint
 };
@@ -65,7 +68,7 @@ enum err engine_detokenize(const struct engine_model *m, const int32_t *ids, siz
 enum err engine_token_piece(const struct engine_model *m, int32_t id, struct buf *out) MUST_USE;
 void engine_tokens_done(struct engine_tokens *t);
 
-struct chat_message; // engine/text/chat_template.h's, re-exported to gateway by engine.h
+// ERR_UNSUPPORTED when the model has no template that weir knows.
 enum err engine_chat_render(const struct engine_model *m, const struct chat_message *messages,
                             size_t n, str tools_json, bool add_generation, struct buf *out,
                             struct diag *d) MUST_USE;
@@ -160,13 +163,15 @@ struct engine_event {
     int32_t token;
     str text, piece;
     float logprob; // of the chosen token under the full softmax of the model's own logits
-                   // (temperature 1)
+                   // (temperature 1); NaN for the first prompt token
     const struct engine_logprob *top;
     uint32_t top_len;
     // EMBEDDING
     const float *embedding;
     uint32_t embedding_len;
-    // ENDED (text may carry what was held back)
+    // ENDED (text may carry what was held back; prompt_tokens, cached_tokens, seed as well).
+    // completion_tokens counts the TOKEN events: a token that ends the answer (eog, stop_ids) is
+    // none, unless include_stop.
     enum engine_finish finish;
     str stop_matched; // the stop string that ended it, or empty
     uint32_t completion_tokens;

@@ -1,0 +1,370 @@
+// What a step has computed, given to those who asked: tokens are drawn, events written, ends told.
+#include <math.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "engine/engine_model.h"
+#include "engine/scheduler.h"
+#include "engine/softmax.h"
+
+#include "base/banned.h"
+
+// --- Ends
+
+static void note_end(struct scheduler *s, enum engine_finish finish)
+{
+    uint64_t now = clock_mono_ms();
+    double before = atomic_load(&s->counters.ms_between_ends);
+    // Across idle times the interval says nothing about speed.
+    double since =
+        s->last_end_ms && now - s->last_end_ms < 10000 ? (double)(now - s->last_end_ms) : before;
+    atomic_store(&s->counters.ms_between_ends, before + (since - before) * 0.1);
+    s->last_end_ms = now;
+    s->counters.jobs_finished[finish]++;
+}
+
+static void measure(struct engine_job *j)
+{
+    const struct sequence *q = &j->seq;
+    uint64_t now = clock_mono_us();
+    uint64_t started = q->started_us ? q->started_us : now;
+    uint64_t first = q->first_token_us ? q->first_token_us : now;
+    j->end.queue_us = started - q->submitted_us;
+    j->end.prefill_us = first - started;
+    j->end.decode_us = now - first;
+}
+
+static void leave_scheduler(struct lane *l, struct engine_job *j)
+{
+    struct scheduler *s = l->scheduler;
+    if (j->seq.is_running)
+        lane_remove(l, j);
+    else
+        tenants_unqueue(&s->tenants, j);
+    tenants_leave(j->seq.tenant);
+    if (!j->seq.was_started)
+        scheduler_give_up_place(s);
+}
+
+void lane_end(struct lane *l, struct engine_job *j, enum engine_finish finish)
+{
+    leave_scheduler(l, j);
+    measure(j);
+    j->end.finish = finish;
+    j->end.completion_tokens = j->seq.n_tokens - j->seq.n_prompt;
+    stops_flush(&j->seq.stops, &j->end.text);
+    note_end(l->scheduler, finish);
+    job_tell_end(j);
+    job_ring(j);
+    job_drop(j);
+}
+
+// --- Text
+
+static const struct tokenizer *tokenizer_of(const struct engine_job *j)
+{
+    return j->model->tokenizer;
+}
+
+// SentencePiece writes a blank before the first word of a text: it belongs to the encoding.
+static bool begins_text(const struct engine_job *j, uint32_t position)
+{
+    if (!tokenizer_strip_leading_space(tokenizer_of(j)))
+        return false;
+    for (uint32_t p = 0; p < position; p++)
+        if (!tokenizer_is_control(tokenizer_of(j), j->seq.tokens[p]))
+            return false;
+    return true;
+}
+
+static str text_of(const struct engine_job *j, uint32_t position, str piece)
+{
+    if (tokenizer_is_control(tokenizer_of(j), j->seq.tokens[position]))
+        return STR_NONE;
+    if (piece.len > 0 && piece.ptr[0] == ' ' && begins_text(j, position))
+        return str_slice(piece.ptr + 1, piece.len - 1);
+    return piece;
+}
+
+// Ids were checked and buffers are bounded by the vocabulary's longest piece: this cannot fail.
+static str piece_of(struct scheduler *s, const struct engine_job *j, int32_t token)
+{
+    buf_clear(&s->piece);
+    enum err e = tokenizer_piece(tokenizer_of(j), token, true, &s->piece);
+    ASSERT(e == ERR_OK);
+    return buf_str(&s->piece);
+}
+
+// --- The prompt's log-probabilities
+
+static void fill_logprobs(const struct engine_job *j, const float *logits, int32_t token,
+                          struct engine_logprob *top, struct engine_event *e)
+{
+    uint32_t n_vocab = j->model->info.n_vocab;
+    struct logprobs l = logprobs_of(logits, n_vocab);
+    e->logprob = logprobs_get(&l, logits[token]);
+    e->top = top;
+    e->top_len = logprobs_top(&l, logits, n_vocab, j->request.top_logprobs, top);
+}
+
+static void tell_prompt_token(struct scheduler *s, struct engine_job *j, const float *logits)
+{
+    struct sequence *q = &j->seq;
+    struct engine_logprob top[ENGINE_TOP_LOGPROBS_MAX];
+    uint32_t position = q->n_told++;
+    struct engine_event e = {
+        .type = ENGINE_PROMPT_TOKEN,
+        .token = q->tokens[position],
+        .logprob = NAN, // nothing stands before the first
+        .piece = piece_of(s, j, q->tokens[position]),
+    };
+    if (logits)
+        fill_logprobs(j, logits, e.token, top, &e);
+    buf_clear(&s->text);
+    stops_feed(&q->echo, text_of(j, position, e.piece), false, &s->text, &(str){0});
+    if (q->n_told == q->n_prompt)
+        stops_flush(&q->echo, &s->text);
+    e.text = buf_str(&s->text);
+    job_tell(j, &e);
+}
+
+static void tell_prompt(struct scheduler *s, struct engine_job *j, const struct model_row *rows,
+                        uint32_t n)
+{
+    struct sequence *q = &j->seq;
+    for (uint32_t i = 0; i < n && q->n_told < q->n_prompt; i++) {
+        if (q->n_told == 0)
+            tell_prompt_token(s, j, NULL);
+        if (rows[i].position + 1 == q->n_told && q->n_told < q->n_prompt)
+            tell_prompt_token(s, j, rows[i].logits);
+    }
+}
+
+// --- Embeddings
+
+// Sums in the order of positions, in double: chunks change nothing. From position 0 it begins anew
+// (after a preemption).
+static void add_hidden(const struct lane *l, struct engine_job *j, const struct model_row *rows,
+                       uint32_t n)
+{
+    if (!j->seq.hidden_sum)
+        j->seq.hidden_sum = mem_array(l->n_embd, sizeof(double));
+    if (rows[0].position == 0)
+        memset(j->seq.hidden_sum, 0, l->n_embd * sizeof(double));
+    for (uint32_t i = 0; i < n; i++)
+        for (uint32_t k = 0; k < l->n_embd; k++)
+            j->seq.hidden_sum[k] += (double)rows[i].hidden[k];
+}
+
+static void tell_embedding(const struct lane *l, struct engine_job *j)
+{
+    const double *sum = j->seq.hidden_sum;
+    double squares = 0;
+    for (uint32_t k = 0; k < l->n_embd; k++)
+        squares += sum[k] * sum[k];
+    double norm = squares > 0 ? sqrt(squares) : 1; // the mean's factor cancels out
+    float *unit = mem_array(l->n_embd, sizeof *unit);
+    for (uint32_t k = 0; k < l->n_embd; k++)
+        unit[k] = (float)(sum[k] / norm);
+    job_tell(j, &(struct engine_event){
+                    .type = ENGINE_EMBEDDING, .embedding = unit, .embedding_len = l->n_embd});
+    mem_free(unit);
+}
+
+// --- The answer
+
+static bool is_among(int32_t token, const int32_t *ids, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (ids[i] == token)
+            return true;
+    return false;
+}
+
+static void ban(struct scheduler *s, const int32_t *ids, size_t n)
+{
+    if (s->banned_len + n > s->banned_cap) {
+        s->banned_cap = (s->banned_len + n) * 2;
+        s->banned = mem_resize(s->banned, s->banned_cap, sizeof *s->banned);
+    }
+    for (size_t i = 0; i < n; i++)
+        s->banned[s->banned_len++] = ids[i];
+}
+
+// Tokens that would end the answer are banned until it has its least length.
+static int32_t draw(struct scheduler *s, const struct engine_job *j, float *logits)
+{
+    const struct sequence *q = &j->seq;
+    const struct engine_request *r = &j->request;
+    s->banned_len = 0;
+    if (q->n_tokens - q->n_prompt < r->tokens_min) {
+        ban(s, r->stop_ids, r->stop_ids_len);
+        if (!r->ignore_eos)
+            ban(s, j->model->eog, j->model->n_eog);
+    }
+    return sampler_pick(&q->sampler, logits, j->model->info.n_vocab, q->n_tokens, s->banned,
+                        s->banned_len, &s->sampling);
+}
+
+static bool ends_by_token(const struct engine_job *j, int32_t token)
+{
+    const struct engine_request *r = &j->request;
+    return (!r->ignore_eos && is_among(token, j->model->eog, j->model->n_eog)) ||
+           is_among(token, r->stop_ids, r->stop_ids_len);
+}
+
+static void append_token(struct sequence *q, int32_t token)
+{
+    if (q->n_tokens == q->tokens_cap) {
+        q->tokens_cap = q->tokens_cap + q->tokens_cap / 2 + 16;
+        q->tokens = mem_resize(q->tokens, q->tokens_cap, sizeof *q->tokens);
+    }
+    q->tokens[q->n_tokens++] = token;
+}
+
+// Writes the token's event; true when a stop string is complete.
+static bool tell_token(struct scheduler *s, struct engine_job *j, const float *logits)
+{
+    struct sequence *q = &j->seq;
+    struct engine_logprob top[ENGINE_TOP_LOGPROBS_MAX];
+    int32_t token = q->tokens[q->n_tokens - 1];
+    struct engine_event e = {.type = ENGINE_TOKEN, .token = token, .piece = piece_of(s, j, token)};
+    if (j->request.logprobs)
+        fill_logprobs(j, logits, token, top, &e);
+    buf_clear(&s->text);
+    bool may_stop = q->n_tokens - q->n_prompt > j->request.tokens_min;
+    bool stopped = stops_feed(&q->stops, text_of(j, q->n_tokens - 1, e.piece), may_stop, &s->text,
+                              &j->end.stop_matched);
+    e.text = buf_str(&s->text);
+    job_tell(j, &e);
+    return stopped;
+}
+
+static void continue_answer(struct lane *l, struct engine_job *j, float *logits)
+{
+    struct scheduler *s = l->scheduler;
+    struct sequence *q = &j->seq;
+    int32_t token = draw(s, j, logits);
+    if (!q->first_token_us)
+        q->first_token_us = clock_mono_us();
+    s->counters.generated_tokens++;
+    if (token < 0) {
+        diag_set(&j->end.error, ERR_INVALID, "no token may be chosen: all are banned");
+        lane_end(l, j, ENGINE_FINISH_ERROR);
+        return;
+    }
+    bool ends = ends_by_token(j, token);
+    if (ends && !j->request.include_stop) {
+        lane_end(l, j, ENGINE_FINISH_STOP);
+        return;
+    }
+    append_token(q, token);
+    sampler_accept(&q->sampler, token);
+    bool stopped = tell_token(s, j, logits);
+    if (ends || stopped)
+        lane_end(l, j, ENGINE_FINISH_STOP);
+    else if (q->n_tokens == q->n_tokens_max)
+        lane_end(l, j, ENGINE_FINISH_LENGTH);
+    else
+        job_ring(j);
+}
+
+static void conclude_prompt(struct lane *l, struct engine_job *j)
+{
+    if (j->request.embedding) {
+        tell_embedding(l, j);
+        lane_end(l, j, ENGINE_FINISH_STOP);
+    } else {
+        lane_end(l, j, ENGINE_FINISH_LENGTH);
+    }
+}
+
+// --- One sequence's share of the step
+
+// Full blocks become findable for others; where another had the same already, its block is used.
+static void publish_blocks(struct lane *l, struct sequence *q)
+{
+    if (!l->scheduler->options.prefix_cache)
+        return;
+    for (; q->n_published < q->n_done / KV_BLOCK_TOKENS; q->n_published++) {
+        uint32_t *block = &q->blocks[q->n_published];
+        *block = kv_publish(l->kv, *block, q->serial,
+                            q->tokens + (size_t)q->n_published * KV_BLOCK_TOKENS, &q->serial);
+    }
+}
+
+static void account(struct lane *l, struct sequence *q, uint32_t rows)
+{
+    bool generates = q->n_tokens > q->n_prompt && rows == 1;
+    q->tenant->served += generates ? 2 : rows;
+    if (!generates)
+        l->scheduler->counters.prompt_tokens += rows;
+}
+
+static void deliver_one(struct lane *l, struct step *s, const struct plan *p)
+{
+    struct engine_job *j = p->job;
+    struct sequence *q = &j->seq;
+    const struct model_row *rows = &s->rows[p->first_row];
+    account(l, q, p->n_rows);
+    q->n_done += p->n_rows;
+    publish_blocks(l, q);
+    if (j->request.prompt_logprobs)
+        tell_prompt(l->scheduler, j, rows, p->n_rows);
+    if (j->request.embedding)
+        add_hidden(l, j, rows, p->n_rows);
+    if (q->n_done < q->n_tokens) {
+        job_ring(j);
+        return;
+    }
+    if (j->request.embedding || q->n_tokens == q->n_tokens_max)
+        conclude_prompt(l, j);
+    else
+        continue_answer(l, j, rows[p->n_rows - 1].logits);
+}
+
+// --- Failures
+
+static bool is_finite(const float *x, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (!isfinite(x[i]))
+            return false;
+    return true;
+}
+
+static bool plan_failed(const struct lane *l, const struct step *s, const struct plan *p,
+                        size_t bad_row)
+{
+    if (bad_row - p->first_row < p->n_rows)
+        return true;
+    for (uint32_t i = p->first_row; i < p->first_row + p->n_rows; i++)
+        if ((s->rows[i].logits && !is_finite(s->rows[i].logits, l->n_vocab)) ||
+            (s->rows[i].hidden && !is_finite(s->rows[i].hidden, l->n_embd)))
+            return true;
+    return false;
+}
+
+static void fail(struct lane *l, struct engine_job *j, enum err e)
+{
+    if (e == ERR_INVALID)
+        diag_set(&j->end.error, e,
+                 "the model computed a number that is not finite: its file is damaged, or it "
+                 "does not stand this prompt");
+    else
+        diag_set(&j->end.error, e, "the model failed to compute (%s)", err_name(e));
+    lane_end(l, j, ENGINE_FINISH_ERROR);
+}
+
+void lane_deliver(struct lane *l, struct step *s, enum err failed, size_t bad_row)
+{
+    for (uint32_t i = 0; i < s->n_plans; i++) {
+        const struct plan *p = &s->plans[i];
+        if (failed == ERR_OK)
+            deliver_one(l, s, p);
+        else if (failed != ERR_INVALID || plan_failed(l, s, p, bad_row))
+            fail(l, p->job, failed);
+        else
+            deliver_one(l, s, p);
+    }
+}

@@ -1,0 +1,290 @@
+#include "engine/engine_model.h"
+
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "engine/internal.h"
+#include "engine/scheduler.h"
+
+#include "base/banned.h"
+
+// What the numbers depend on besides the model: raised whenever a bit of any answer may change.
+#define NUMERICS_VERSION 1
+
+enum { PIECE_BYTES_MAX = 4096 };
+
+void engine_model_free(struct engine_model *m)
+{
+    if (!m)
+        return;
+    model_free(m->model);
+    tokenizer_free(m->tokenizer);
+    model_file_free(m->file);
+    mem_free(m->eog);
+    mem_free(m->name);
+    mem_free(m->fingerprint);
+    mem_free(m->file_name);
+    mem_free(m);
+}
+
+// --- Loading
+
+static enum err open_file(struct engine_model *m, const struct engine_model_options *o,
+                          struct diag *d)
+{
+    if (o->path)
+        return model_file_open(o->path, &m->file, d);
+    return model_file_from_memory(o->image, &m->file, d);
+}
+
+static enum err check_pieces(struct engine_model *m, struct diag *d)
+{
+    const struct vocab *v = model_file_vocab(m->file);
+    for (uint32_t i = 0; i < v->n_tokens; i++) // as stored a piece is never shorter than its bytes
+        m->piece_bytes_max = max_size(m->piece_bytes_max, v->tokens[i].len);
+    if (m->piece_bytes_max > PIECE_BYTES_MAX)
+        return diag_set(d, ERR_UNSUPPORTED, "a token of the vocabulary has %zu bytes: at most %d",
+                        m->piece_bytes_max, PIECE_BYTES_MAX);
+    return ERR_OK;
+}
+
+static void find_eog(struct engine_model *m, uint32_t n_vocab)
+{
+    uint32_t n = tokenizer_size(m->tokenizer);
+    n = n < n_vocab ? n : n_vocab;
+    for (uint32_t i = 0; i < n; i++)
+        if (tokenizer_is_eog(m->tokenizer, (int32_t)i)) {
+            m->eog = mem_resize(m->eog, m->n_eog + 1, sizeof *m->eog);
+            m->eog[m->n_eog++] = (int32_t)i;
+        }
+}
+
+// A template that is not known costs only chat: the model is good for all else.
+static enum err find_template(struct engine_model *m, const struct engine_model_options *o,
+                              struct diag *d)
+{
+    str source = model_file_vocab(m->file)->chat_template;
+    enum err e = chat_template_detect(source, o->chat_family, &m->chat, d);
+    if (e == ERR_OK || o->chat_family)
+        return e;
+    m->chat = (struct chat_template){.family = CHAT_NONE};
+    return ERR_OK;
+}
+
+static enum err open_text(struct engine_model *m, const struct engine_model_options *o,
+                          struct diag *d)
+{
+    ERR_TRY(tokenizer_new(model_file_vocab(m->file), &m->tokenizer, d));
+    ERR_TRY(check_pieces(m, d));
+    return find_template(m, o, d);
+}
+
+// Others compute with the same team: between two of their steps.
+static enum err open_weights(struct engine_model *m, struct engine *e, struct diag *d)
+{
+    const struct model_options mo = {.isa = e->isa};
+    scheduler_pause(&e->scheduler);
+    enum err err = model_open(m->file, &mo, e->team, &m->model, d);
+    if (err == ERR_OK)
+        err = lane_init(&m->lane, &e->scheduler, m, m->model, d);
+    scheduler_resume(&e->scheduler);
+    return err;
+}
+
+// --- Describing
+
+static const char *commonest_type(const struct model_file *f)
+{
+    uint64_t bytes[64] = {0};
+    size_t best = 0;
+    for (size_t i = 0; i < model_file_tensor_count(f); i++) {
+        const struct tensor *t = model_file_tensor_at(f, i);
+        if (t->n_dims < 2 || (size_t)t->type >= ARRAY_LEN(bytes))
+            continue;
+        bytes[t->type] += t->size_bytes;
+        if (bytes[t->type] > bytes[best])
+            best = t->type;
+    }
+    return tensor_type_name((enum tensor_type)best);
+}
+
+static uint64_t parameter_count(const struct model_file *f)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < model_file_tensor_count(f); i++) {
+        const struct tensor *t = model_file_tensor_at(f, i);
+        uint64_t size = 1;
+        for (uint32_t k = 0; k < t->n_dims; k++)
+            size *= t->dims[k];
+        n += size;
+    }
+    return n;
+}
+
+static char *base_name(const char *path)
+{
+    if (!path)
+        return mem_strdup("embedded");
+    const char *slash = strrchr(path, '/');
+    return mem_strdup(slash && slash[1] ? slash + 1 : path);
+}
+
+static char *fingerprint_of(const struct engine_model *m)
+{
+    char text[64];
+    snprintf(text, sizeof text, "weir-%.12s-n%d-cpu", model_file_fingerprint(m->file),
+             NUMERICS_VERSION);
+    return mem_strdup(text);
+}
+
+static void choose_context(struct engine_model *m, uint32_t wanted)
+{
+    uint32_t most = model_hparams(m->model)->n_ctx, room = lane_positions_max(&m->lane);
+    m->context_max = wanted && wanted < most ? wanted : most;
+    if (m->context_max > room)
+        m->context_max = room;
+}
+
+static void describe(struct engine_model *m, const struct engine_model_options *o)
+{
+    const struct hparams *h = model_hparams(m->model);
+    m->file_name = base_name(o->path);
+    m->fingerprint = fingerprint_of(m);
+    m->info = (struct engine_model_info){
+        .name = str_of(m->name),
+        .arch = h->arch_name,
+        .file_name = str_of(m->file_name),
+        .n_layer = h->n_layer,
+        .n_embd = h->n_embd,
+        .n_head = h->n_head,
+        .n_head_kv = h->n_head_kv,
+        .n_ff = h->n_ff,
+        .n_vocab = h->n_vocab,
+        .context_max = m->context_max,
+        .parameters = parameter_count(m->file),
+        .weight_bytes = model_weight_bytes(m->model),
+        .file_bytes = model_file_bytes(m->file),
+        .weight_type = str_of(commonest_type(m->file)),
+        .chat_family = str_of(chat_family_name(m->chat.family)),
+        .chat_tools = m->chat.tools,
+        .chat_stops = chat_template_stops(&m->chat),
+        .isa = str_of(model_isa(m->model)),
+        .fingerprint = m->fingerprint,
+    };
+}
+
+static enum err load(struct engine *e, struct engine_model *m, const struct engine_model_options *o,
+                     struct diag *d)
+{
+    ERR_TRY(open_file(m, o, d));
+    ERR_TRY(open_text(m, o, d));
+    ERR_TRY(open_weights(m, e, d));
+    find_eog(m, m->lane.n_vocab);
+    choose_context(m, o->context_max);
+    describe(m, o);
+    return ERR_OK;
+}
+
+static enum err check_name(const struct engine *e, const char *name, struct diag *d)
+{
+    if (!name || !*name)
+        return diag_set(d, ERR_INVALID, "a model needs a name");
+    if (engine_model_find((struct engine *)(uintptr_t)e, str_of(name)))
+        return diag_set(d, ERR_INVALID, "a model named '%s' is loaded already", name);
+    return ERR_OK;
+}
+
+enum err engine_model_load(struct engine *e, const struct engine_model_options *o,
+                           struct engine_model **ret, struct diag *d)
+{
+    struct engine_model *m = mem_new(struct engine_model);
+    pthread_mutex_lock(&e->loading);
+    enum err err = check_name(e, o->name, d);
+    if (err == ERR_OK) {
+        m->engine = e;
+        m->name = mem_strdup(o->name);
+        err = load(e, m, o, d);
+    }
+    if (err == ERR_OK) {
+        engine_add_model(e, m);
+        *ret = m;
+    } else {
+        engine_discard_model(e, m);
+    }
+    pthread_mutex_unlock(&e->loading);
+    return err;
+}
+
+const struct engine_model_info *engine_model_info(const struct engine_model *m)
+{
+    return &m->info;
+}
+
+size_t engine_model_record_bytes(const struct engine_model *m, const struct engine_request *r)
+{
+    // Each byte may turn into U+FFFD, three bytes long; up to three bytes waited; and a text that
+    // could have been a stop string may be let go.
+    size_t text = 3 * (m->piece_bytes_max + 3);
+    for (size_t i = 0; i < r->stops_len; i++)
+        text = max_size(text, 3 * (m->piece_bytes_max + 3) + r->stops[i].len);
+    size_t embedding = r->embedding ? m->info.n_embd : 0;
+    return job_record_bytes(text, m->piece_bytes_max, r->top_logprobs, embedding);
+}
+
+// --- Text
+
+enum err engine_tokenize(const struct engine_model *m, str text, bool add_bos, bool parse_special,
+                         struct engine_tokens *ret)
+{
+    struct token_ids ids = {0};
+    uint32_t flags = (add_bos ? TOKENIZE_BOS : 0u) | (parse_special ? TOKENIZE_SPECIAL : 0u);
+    enum err e = tokenizer_encode(m->tokenizer, text, flags, SIZE_MAX, &ids);
+    if (e != ERR_OK) {
+        token_ids_done(&ids);
+        return e;
+    }
+    *ret = (struct engine_tokens){ids.ids, ids.len};
+    return ERR_OK;
+}
+
+void engine_tokens_done(struct engine_tokens *t)
+{
+    mem_free(t->ids);
+    *t = (struct engine_tokens){0};
+}
+
+static bool ids_are_known(const struct engine_model *m, const int32_t *ids, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (ids[i] < 0 || (uint32_t)ids[i] >= tokenizer_size(m->tokenizer))
+            return false;
+    return true;
+}
+
+enum err engine_detokenize(const struct engine_model *m, const int32_t *ids, size_t n,
+                           struct buf *out)
+{
+    if (!ids_are_known(m, ids, n))
+        return ERR_INVALID;
+    return tokenizer_decode(m->tokenizer, ids, n, true, out);
+}
+
+enum err engine_token_piece(const struct engine_model *m, int32_t id, struct buf *out)
+{
+    if (!ids_are_known(m, &id, 1))
+        return ERR_INVALID;
+    return tokenizer_piece(m->tokenizer, id, true, out);
+}
+
+enum err engine_chat_render(const struct engine_model *m, const struct chat_message *messages,
+                            size_t n, str tools_json, bool add_generation, struct buf *out,
+                            struct diag *d)
+{
+    if (m->chat.family == CHAT_NONE)
+        return diag_set(d, ERR_UNSUPPORTED,
+                        "%.*s has no chat template that weir knows: name a family (chatml, llama2, "
+                        "llama3, mistral, zephyr, phi3, gemma, plain) in the configuration, or use "
+                        "/v1/completions",
+                        STR_ARG(m->info.name));
+    return chat_template_render(&m->chat, messages, n, tools_json, add_generation, out, d);
+}

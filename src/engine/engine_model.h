@@ -1,0 +1,34 @@
+// A loaded model as the engine's own files see it. Immutable once it stands in the engine's list,
+// but for its lane, which is the scheduler's.
+#pragma once
+
+#include "engine/arch/model.h"
+#include "engine/engine.h"
+#include "engine/lane.h"
+#include "engine/text/chat_template.h"
+#include "engine/text/tokenizer.h"
+
+struct engine_model {
+    struct engine *engine;
+    struct model_file *file;
+    struct tokenizer *tokenizer;
+    struct model *model;
+    struct chat_template chat;
+    struct engine_model_info info;
+    char *name, *file_name, *fingerprint;
+    uint32_t context_max;
+    size_t piece_bytes_max; // no token's bytes are longer
+    int32_t *eog;           // the tokens that end a generation
+    size_t n_eog;
+    struct lane lane;
+};
+
+void engine_model_free(struct engine_model *m);
+// Enough for any record of a job with this request.
+size_t engine_model_record_bytes(const struct engine_model *m, const struct engine_request *r);
+// Bounds and ranges of a request, but for the length of a prompt that is text.
+enum err request_check(const struct engine_model *m, const struct engine_request *r,
+                       struct diag *d) MUST_USE;
+// The prompt of n tokens and the answer fit the context; *ret_tokens_max is their sum.
+enum err request_check_length(const struct engine_model *m, const struct engine_request *r,
+                              size_t n_prompt, uint32_t *ret_tokens_max, struct diag *d) MUST_USE;

@@ -1,0 +1,62 @@
+// One model's share of the scheduler: its running sequences, its K and V, and what one step is made
+// of. Rows of sequences that generate come first; what is left of the step's budget goes to prompts
+// in chunks, so that no prompt stalls a stream. Blocks are promised at admission for all of a
+// prompt; an answer's growth may preempt the youngest sequence, which is computed again later. By
+// the model's exactness none of this changes a bit of any answer.
+//
+// Owner: the scheduler thread.
+#pragma once
+
+#include "engine/arch/model.h"
+#include "engine/engine.h"
+#include "engine/job.h"
+#include "engine/kv.h"
+
+struct scheduler;
+
+struct lane {
+    struct scheduler *scheduler;
+    const struct engine_model *engine_model;
+    struct model *model;
+    struct kv *kv;
+    uint32_t n_vocab, n_embd;
+    uint32_t rows_max;           // of a step
+    struct engine_job **running; // oldest first
+    uint32_t n_running, running_cap;
+    double us_per_row; // moving average of large steps
+};
+
+// A stretch of rows of one sequence within a step.
+struct plan {
+    struct engine_job *job;
+    uint32_t first_row, n_rows;
+};
+
+// What a step works with; one for all lanes, which step one after the other.
+struct step {
+    struct model_row *rows;
+    struct plan *plans;
+    struct engine_job **turn; // the running ones as the step begins
+    float *logits, *hidden;   // room for all that one step may want
+    size_t logits_floats, hidden_floats;
+    size_t logits_used, hidden_used;
+    uint32_t n_rows, n_plans, n_turn;
+    uint32_t decode_rows, prefill_rows, scoring_rows;
+};
+
+enum err lane_init(struct lane *l, struct scheduler *s, const struct engine_model *m,
+                   struct model *model, struct diag *d) MUST_USE;
+void lane_done(struct lane *l); // nothing runs
+// The longest sequence that K and V of this model have room for.
+uint32_t lane_positions_max(const struct lane *l);
+
+// One iteration: leave out who has gone, admit, plan, compute, deliver. False when there was
+// nothing to compute.
+bool lane_step(struct lane *l);
+// Out of the lane and the blocks; the job is ended already or goes back to its queue.
+void lane_remove(struct lane *l, struct engine_job *j);
+
+// deliver.c: the step's results become tokens, events and ends. `failed`: what model_forward said.
+void lane_deliver(struct lane *l, struct step *s, enum err failed, size_t bad_row);
+// Ends a job of this lane, running or not.
+void lane_end(struct lane *l, struct engine_job *j, enum engine_finish finish);
