@@ -43,8 +43,9 @@ static void check_address(struct doctor *doc, str listen)
         doctor_say(doc, DOCTOR_OK, "address", detail, NULL);
         return;
     }
-    doctor_say(doc, DOCTOR_NOTE, "address", diag_format(&d, detail, sizeof detail),
-               "perhaps weir is already running there; else choose another with --listen HOST:PORT");
+    doctor_say(
+        doc, DOCTOR_NOTE, "address", diag_format(&d, detail, sizeof detail),
+        "perhaps weir is already running there; else choose another with --listen HOST:PORT");
 }
 
 void doctor_check_config(struct doctor *doc, struct arena *arena, str path)

@@ -1,0 +1,336 @@
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/thread.h"
+#include "cli/commands.h"
+#include "cli/configuration.h"
+#include "cli/model_choice.h"
+#include "engine/engine.h"
+#include "gateway/gateway.h"
+#include "telemetry/names.h"
+
+#include "base/banned.h"
+
+// Threads: main waits for signals; "loop" runs the event loop; "loader" opens the models, so that
+// the port answers at once.
+enum { SERIES_MAX = 10000, DRAIN_MS = 30 * 1000 };
+
+struct serve_options {
+    str config, listen;
+    struct option_strings models;
+    int64_t threads;
+    bool listen_without_keys, quiet;
+};
+
+#define FIELD(f) offsetof(struct serve_options, f)
+
+static const struct option options[] = {
+    {.name = "listen",
+     .type = OPTION_STRING,
+     .offset = FIELD(listen),
+     .arg = "HOST:PORT",
+     .short_name = 'l',
+     .help = "Where to listen. Default: 127.0.0.1:8080; port 0 takes a free one."},
+    {.name = "model",
+     .type = OPTION_STRINGS,
+     .offset = FIELD(models),
+     .arg = "NAME|FILE",
+     .repeated = true,
+     .short_name = 'm',
+     .help = "A model to serve instead of those of the configuration; may be given several times. "
+             "Default: the bundled one."},
+    {.name = "config",
+     .type = OPTION_STRING,
+     .offset = FIELD(config),
+     .arg = "FILE",
+     .short_name = 'c',
+     .help = "The configuration (YAML). Default: $WEIR_CONFIG, else none."},
+    {.name = "threads",
+     .type = OPTION_INT,
+     .offset = FIELD(threads),
+     .arg = "N",
+     .max = 1024,
+     .help = "Compute threads; 0 takes every CPU."},
+    {.name = "listen_without_keys",
+     .type = OPTION_BOOL,
+     .offset = FIELD(listen_without_keys),
+     .help = "Listen beyond loopback although no API keys are configured: whoever reaches the port "
+             "may use the models."},
+    {.name = "quiet",
+     .type = OPTION_BOOL,
+     .offset = FIELD(quiet),
+     .short_name = 'q',
+     .help = "Do not print the address and the example."},
+    {0},
+};
+
+struct serve {
+    struct command_call *call;
+    const struct serve_options *o;
+    struct gateway_config config;
+    struct loop *loop;
+    struct metrics *metrics;
+    struct engine *engine;
+    struct gateway *gateway;
+    struct thread loop_thread, loader;
+    pthread_t main_thread;
+    uint16_t port;
+    uint64_t drain_until_ms;
+    struct loop_timer drain_timer;
+    struct diag failure; // of the loader
+    _Atomic bool failed, stopping;
+};
+
+// --- Configuration
+
+static void use_models(struct serve *s)
+{
+    size_t n = s->o->models.len;
+    if (n == 0 && s->config.models.len)
+        return;
+    n = n ? n : 1; // nothing said: the bundled model
+    struct gateway_model *models = arena_zalloc(s->call->arena, n, sizeof *models);
+    ASSERT(models); // the arena of the command line is far larger
+    for (size_t i = 0; i < s->o->models.len; i++)
+        models[i].source = s->o->models.items[i];
+    s->config.models = (struct option_items){models, n};
+}
+
+static enum err configure(struct serve *s, struct diag *d)
+{
+    ERR_TRY(configuration_load(s->call->arena, s->o->config, &s->config, NULL, d));
+    if (s->o->listen.len)
+        s->config.listen = s->o->listen;
+    if (command_given(s->call, "threads"))
+        s->config.engine.threads = s->o->threads;
+    if (s->o->listen_without_keys)
+        s->config.listen_without_keys = true;
+    use_models(s);
+    log_configure((enum log_level)s->config.log.level, (enum log_format)s->config.log.format);
+    return gateway_config_check(&s->config, d);
+}
+
+static void engine_settings(const struct serve *s, struct engine_options *ret)
+{
+    const struct gateway_engine *e = &s->config.engine;
+    engine_options_default(ret);
+    ret->threads = (uint32_t)e->threads;
+    ret->kv_bytes_max = (uint64_t)e->kv_bytes_max;
+    ret->step_tokens_max = (uint32_t)e->step_tokens_max;
+    ret->sequences_max = (uint32_t)e->sequences_max;
+    ret->queue_max = (uint32_t)e->queue_max;
+    ret->prefix_cache = e->prefix_cache;
+}
+
+// --- Loading
+
+struct loaded {
+    struct serve *serve;
+    const struct gateway_model *wanted;
+    struct engine_model *model;
+    bool first;
+};
+
+// 0.0.0.0 and the like are not addresses that a client can call.
+static void client_address(const struct serve *s, char out[static 96])
+{
+    str listen = s->config.listen;
+    size_t colon = listen.len;
+    while (colon > 0 && listen.ptr[colon - 1] != ':')
+        colon--;
+    str host = str_sub(listen, 0, colon ? colon - 1 : 0);
+    if (str_starts(listen, STR("unix:")))
+        snprintf(out, 96, STR_FMT, STR_ARG(listen));
+    else if (str_eq_z(host, "0.0.0.0") || str_eq_z(host, "*") || str_eq_z(host, "[::]"))
+        snprintf(out, 96, "http://127.0.0.1:%u", s->port);
+    else
+        snprintf(out, 96, "http://" STR_FMT ":%u", STR_ARG(host), s->port);
+}
+
+static void greet(const struct serve *s, const struct engine_model_info *info)
+{
+    char address[96];
+    if (s->o->quiet)
+        return;
+    client_address(s, address);
+    printf("weir " WEIR_VERSION " serves " STR_FMT " (%.1f M parameters, " STR_FMT ") at %s\n\n",
+           STR_ARG(info->name), (double)info->parameters / 1e6, STR_ARG(info->arch), address);
+    printf("Try:\n  curl %s/v1/chat/completions -H 'content-type: application/json' \\\n"
+           "    -d '{\"model\":\"" STR_FMT
+           "\",\"messages\":[{\"role\":\"user\",\"content\":\"Hello! Who are you?\"}]}'\n\n"
+           "Ctrl-C stops it.\n",
+           address, STR_ARG(info->name));
+    fflush(stdout);
+}
+
+static void fail_from_thread(struct serve *s)
+{
+    atomic_store(&s->failed, true);
+    pthread_kill(s->main_thread, SIGTERM);
+}
+
+// On the loop: the model can be asked from now on.
+static void add_model(void *ctx)
+{
+    struct loaded *l = ctx;
+    struct serve *s = l->serve;
+    if (gateway_add_local_model(s->gateway, l->model, &l->wanted->aliases, &s->failure) != ERR_OK) {
+        fail_from_thread(s);
+        return;
+    }
+    const struct engine_model_info *info = engine_model_info(l->model);
+    log_write(LOG_INFO, "model loaded", LOG_S("model", info->name), LOG_S("isa", info->isa),
+              LOG_I("weight_bytes", info->weight_bytes));
+    if (l->first)
+        greet(s, info);
+}
+
+static enum err load(struct serve *s, const struct gateway_model *wanted, struct engine_model **ret,
+                     struct diag *d)
+{
+    struct engine_model_options mo;
+    ERR_TRY(model_choice_options(s->call->arena, wanted->source, &mo, d));
+    if (wanted->name.len)
+        mo.name = wanted->name.ptr;
+    mo.context_max = (uint32_t)wanted->context_max;
+    mo.chat_family = wanted->chat_family.len ? wanted->chat_family.ptr : NULL;
+    return engine_model_load(s->engine, &mo, ret, d);
+}
+
+static void load_models(void *ctx)
+{
+    struct serve *s = ctx;
+    const struct gateway_model *models = gateway_config_models(&s->config);
+    for (size_t i = 0; i < s->config.models.len && !atomic_load(&s->stopping); i++) {
+        struct loaded *l = arena_zalloc(s->call->arena, 1, sizeof *l);
+        ASSERT(l);
+        *l = (struct loaded){.serve = s, .wanted = &models[i], .first = i == 0};
+        if (load(s, &models[i], &l->model, &s->failure) != ERR_OK) {
+            fail_from_thread(s);
+            return;
+        }
+        while (loop_post(s->loop, add_model, l) != ERR_OK)
+            usleep(1000);
+    }
+}
+
+// --- Ending
+
+static void stop_when_idle(void *ctx)
+{
+    struct serve *s = ctx;
+    if (gateway_calls(s->gateway) == 0 || clock_mono_ms() >= s->drain_until_ms)
+        loop_stop(s->loop);
+    else
+        loop_timer_set(s->loop, &s->drain_timer, 20);
+}
+
+static void drain(void *ctx)
+{
+    struct serve *s = ctx;
+    log_write(LOG_INFO, "draining", LOG_I("calls", gateway_calls(s->gateway)));
+    gateway_drain(s->gateway);
+    s->drain_until_ms = clock_mono_ms() + DRAIN_MS;
+    loop_timer_init(&s->drain_timer, stop_when_idle, s);
+    stop_when_idle(s);
+}
+
+// Main thread: the first signal lets running calls end, the second does not wait.
+static void wait_for_signals(struct serve *s, const sigset_t *signals)
+{
+    int number = 0;
+    sigwait(signals, &number);
+    atomic_store(&s->stopping, true);
+    if (atomic_load(&s->failed) || loop_post(s->loop, drain, s) != ERR_OK) {
+        loop_stop(s->loop);
+        return;
+    }
+    // the loop stops by itself when idle; another signal stops it at once
+    while (sigwait(signals, &number) == 0 && number != SIGUSR1) {
+        loop_stop(s->loop);
+        break;
+    }
+}
+
+static void run_loop(void *ctx)
+{
+    struct serve *s = ctx;
+    loop_run(s->loop);
+    pthread_kill(s->main_thread, SIGUSR1); // the drain is over
+}
+
+static enum err open_all(struct serve *s, struct diag *d)
+{
+    struct engine_options eo;
+    engine_settings(s, &eo);
+    ERR_TRY(engine_new(&eo, &s->engine, d));
+    ERR_TRY(loop_new(LOOP_BACKEND_DEFAULT, &s->loop, d));
+    s->metrics = names_registry("cpu", SERIES_MAX);
+    ERR_TRY(gateway_new(s->loop, &s->config, s->metrics, &s->gateway, d));
+    gateway_set_engine(s->gateway, s->engine);
+    ERR_TRY(gateway_listen(s->gateway, &s->port, d));
+    char address[96];
+    client_address(s, address);
+    log_write(LOG_INFO, "listening", LOG_Z("address", address));
+    ERR_TRY(thread_start(&s->loop_thread, "loop", run_loop, s, d));
+    return thread_start(&s->loader, "loader", load_models, s, d);
+}
+
+static void close_all(struct serve *s)
+{
+    thread_join(&s->loader);
+    if (s->loop)
+        loop_stop(s->loop);
+    thread_join(&s->loop_thread);
+    gateway_free(s->gateway);
+    engine_free(s->engine);
+    loop_free(s->loop);
+    metrics_free(s->metrics);
+}
+
+static int run(struct command_call *call)
+{
+    struct serve s = {.call = call, .o = call->options, .main_thread = pthread_self()};
+    struct diag d = {0};
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGUSR1);               // ours, from run_loop
+    pthread_sigmask(SIG_BLOCK, &signals, NULL); // inherited by every thread: only sigwait sees them
+    if (configure(&s, &d) != ERR_OK)
+        return command_fail(call, EXIT_STATUS_USAGE, &d);
+    int status = EXIT_STATUS_OK;
+    if (open_all(&s, &d) == ERR_OK)
+        wait_for_signals(&s, &signals);
+    else
+        status = command_fail(call, EXIT_STATUS_FAILED, &d);
+    if (atomic_load(&s.failed))
+        status = command_fail(
+            call, s.failure.code == ERR_NOT_FOUND ? EXIT_STATUS_UNREACHABLE : EXIT_STATUS_FAILED,
+            &s.failure);
+    close_all(&s);
+    return status;
+}
+
+const struct command cmd_serve = {
+    .name = "serve",
+    .summary = "serve models over HTTP, as OpenAI's API does",
+    .description = "Listens at once and loads the models meanwhile: /health answers immediately, "
+                   "/readyz says 200 once a model can "
+                   "answer. SIGTERM or Ctrl-C lets running answers end (30 s at most); a second "
+                   "one does not wait.",
+    .examples =
+        "weir serve                                  # the bundled model at http://127.0.0.1:8080\n"
+        "weir serve -m smollm2 --listen 127.0.0.1:0  # a pulled model, on a free port\n"
+        "weir serve --config weir.yaml               # everything else: keys, limits, several "
+        "models",
+    .options = options,
+    .options_size = sizeof(struct serve_options),
+    .run = run,
+};
