@@ -10,6 +10,7 @@ bool openai_read_stop(struct reader *r, yyjson_val *v);
 bool openai_read_stop_ids(struct reader *r, yyjson_val *v);
 bool openai_read_bias(struct reader *r, yyjson_val *v);
 bool openai_read_stream_options(struct reader *r, yyjson_val *v);
+bool openai_read_messages(struct reader *r, yyjson_val *v); // openai_messages.c
 // `prompt` and `input`: a string, strings, token ids, or lists of token ids.
 bool openai_read_prompts(struct reader *r, const char *name, yyjson_val *v);
 

@@ -13,11 +13,31 @@ uint64_t call_now_us(const struct call *c)
     return c->world->mono_us(c->world->ctx);
 }
 
+static void list_add(struct gateway *g, struct call *c)
+{
+    c->next = g->calls;
+    if (g->calls)
+        g->calls->prev = c;
+    g->calls = c;
+    g->calls_len++;
+}
+
+static void list_remove(struct gateway *g, struct call *c)
+{
+    if (c->next)
+        c->next->prev = c->prev;
+    if (c->prev)
+        c->prev->next = c->next;
+    else
+        g->calls = c->next;
+    g->calls_len--;
+}
+
 static void call_free(struct call *c)
 {
     if (c->attempt)
         c->attempt->ops->stop(c->attempt);
-    gateway_call_removed(c->gateway, c);
+    list_remove(c->gateway, c);
     exchange_answer_done(&c->answer);
     json_done(&c->doc);
     buf_done(&c->out);
@@ -235,6 +255,6 @@ struct call *call_new(struct gateway *g, const struct call_kind *kind, const str
     c->in.accept = arena_str(&c->arena, in->accept);
     c->request_id = arena_str(&c->arena, in->request_id);
     c->peer = arena_str(&c->arena, in->peer);
-    gateway_call_added(g, c);
+    list_add(g, c);
     return c;
 }

@@ -133,24 +133,3 @@ void gateway_free(struct gateway *g)
     auth_done(&g->auth);
     mem_free(g);
 }
-
-void gateway_call_added(struct gateway *g, struct call *c)
-{
-    c->next = g->calls;
-    c->prev = NULL;
-    if (g->calls)
-        g->calls->prev = c;
-    g->calls = c;
-    g->calls_len++;
-}
-
-void gateway_call_removed(struct gateway *g, struct call *c)
-{
-    if (c->next)
-        c->next->prev = c->prev;
-    if (c->prev)
-        c->prev->next = c->next;
-    else
-        g->calls = c->next;
-    g->calls_len--;
-}

@@ -25,6 +25,3 @@ struct gateway {
     bool draining;
     bool guards_host; // keyless on loopback: foreign Host and Origin are refused
 };
-
-void gateway_call_added(struct gateway *g, struct call *c);
-void gateway_call_removed(struct gateway *g, struct call *c);
