@@ -7,6 +7,8 @@
 
 // A body up to this size is read, rendered and tokenised right here, in well under a millisecond.
 #define INLINE_BODY_BYTES 8192
+// Room in `out` for errors and events, beside the answer (whose JSON escapes may take more).
+#define OUT_BYTES_OWN (1u << 20)
 
 uint64_t call_now_us(const struct call *c)
 {
@@ -248,7 +250,7 @@ struct call *call_new(struct gateway *g, const struct call_kind *kind, const str
     c->output_ctx = output_ctx;
     c->record.start_us = call_now_us(c);
     arena_init(&c->arena, (size_t)g->config->limits.call_bytes_max);
-    buf_init(&c->out, (size_t)g->config->limits.answer_bytes_max * 4);
+    buf_init(&c->out, OUT_BYTES_OWN + (size_t)g->config->limits.answer_bytes_max * 4);
     buf_init(&c->body_copy, SIZE_MAX / 2);
     // What another thread or the record may read when the client has gone.
     c->in.content_type = arena_str(&c->arena, in->content_type);

@@ -1,0 +1,31 @@
+// A provider that answers by script, and a world with virtual time, for tests of the gateway's core
+// and for its fuzz program. One thread. A scripted attempt makes: BEGIN; for each choice `texts`
+// one by one and FINISH; END. How many events may be taken is set by scripted_release.
+#pragma once
+
+#include "gateway/call.h"
+#include "gateway/registry.h"
+
+struct scripted {
+    // the script
+    const char *const *texts; // NULL-ended
+    enum api_error_code fail_prepare, fail_start;
+    size_t error_after; // an ERROR event after so many events; 0 = never
+    bool free_running;  // events need no scripted_release
+    // what happened
+    size_t prepared, started, stopped, running;
+    uint64_t deadline_ms;
+    struct scripted_attempt *attempt; // the last one started, while it runs
+    // the world
+    uint64_t now_us;
+    struct offload *offloaded; // waits for scripted_work
+    bool offload_full;
+};
+
+// An entry for `name` served by s.
+void scripted_entry(struct scripted *s, const char *name, struct model_entry *ret);
+struct world scripted_world(struct scripted *s);
+// Let n more events be taken, and notify.
+void scripted_release(struct scripted *s, size_t n);
+// Run what was given away, and complete it.
+void scripted_work(struct scripted *s);

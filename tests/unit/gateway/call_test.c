@@ -1,0 +1,426 @@
+// REQ: API-1 API-10 API-11 SEC-3
+// A call through its phases with a scripted provider, virtual time and no socket: whole answers,
+// streams, refusals, a client that does not read, one that goes at any moment, long work elsewhere.
+#include <stdio.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "gateway/gateway_internal.h"
+#include "support/scripted.h"
+#include "support/unit.h"
+
+static const char *const words[] = {"Hel", "lo", NULL};
+static const struct call_kind chat = {.endpoint = "chat", .dialect = &dialect_openai_chat};
+
+// What a client sees.
+struct client {
+    struct call *call;
+    int status;
+    struct buf body, headers;
+    bool responded, begun, ended, aborted;
+    enum err write_says;
+};
+
+struct bench {
+    struct scripted s;
+    struct gateway g;
+    struct gateway_config config;
+    struct arena arena;
+    struct client client;
+};
+
+static void take_headers(struct client *c, const struct answer_headers *h)
+{
+    for (size_t i = 0; i < h->len; i++)
+        (void)buf_printf(&c->headers, "%s: " STR_FMT "\n", h->items[i].name,
+                         STR_ARG(h->items[i].value));
+}
+
+static void client_respond(void *ctx, int status, const char *type UNUSED,
+                           const struct answer_headers *h, str body)
+{
+    struct client *c = ctx;
+    assert_false(c->responded || c->begun);
+    c->responded = true;
+    c->status = status;
+    take_headers(c, h);
+    (void)buf_append_str(&c->body, body);
+}
+
+static void client_begin(void *ctx, int status, const char *type UNUSED,
+                         const struct answer_headers *h)
+{
+    struct client *c = ctx;
+    assert_false(c->responded || c->begun);
+    c->begun = true;
+    c->status = status;
+    take_headers(c, h);
+}
+
+static enum err client_write(void *ctx, str bytes)
+{
+    struct client *c = ctx;
+    assert_true(c->begun && !c->ended && !c->aborted);
+    (void)buf_append_str(&c->body, bytes);
+    if (c->write_says == ERR_CLOSED)
+        call_step(c->call, CALL_GONE);
+    return c->write_says;
+}
+
+static void client_end(void *ctx)
+{
+    struct client *c = ctx;
+    assert_true(c->begun && !c->ended && !c->aborted);
+    c->ended = true;
+}
+
+static void client_abort(void *ctx)
+{
+    struct client *c = ctx;
+    assert_true(c->begun && !c->ended && !c->aborted);
+    c->aborted = true;
+}
+
+static const struct call_output output = {client_respond, client_begin, client_write, client_end,
+                                          client_abort};
+
+static void bench_init(struct bench *b)
+{
+    struct model_entry entry;
+    memset(b, 0, sizeof *b);
+    arena_init(&b->arena, 1 << 20);
+    assert_int_equal(option_defaults(gateway_config_table, &b->config, &b->arena, NULL), ERR_OK);
+    b->s.texts = words;
+    b->g.config = &b->config;
+    b->g.world = scripted_world(&b->s);
+    auth_init(&b->g.auth, &b->config);
+    account_init(&b->g.account, names_registry("test", 1000));
+    scripted_entry(&b->s, "m", &entry);
+    assert_int_equal(registry_add(&b->g.registry, &entry, false, NULL), ERR_OK);
+    buf_init(&b->client.body, 1 << 20);
+    buf_init(&b->client.headers, 1 << 20);
+}
+
+static void bench_done(struct bench *b)
+{
+    assert_int_equal(b->g.calls_len, 0);
+    assert_int_equal(b->s.running, 0);
+    assert_int_equal(b->s.started, b->s.stopped);
+    struct metrics *registry = b->g.account.registry;
+    account_done(&b->g.account);
+    metrics_free(registry);
+    auth_done(&b->g.auth);
+    buf_done(&b->client.body);
+    buf_done(&b->client.headers);
+    arena_done(&b->arena);
+}
+
+static void ask_kind(struct bench *b, const struct call_kind *kind, str body)
+{
+    struct call_input in = {.content_type = STR("application/json"),
+                            .request_id = STR("r1"),
+                            .peer = STR("p"),
+                            .body = body};
+    struct call *c = call_new(&b->g, kind, &in, &output, &b->client);
+    b->client.call = c;
+    call_step(c, CALL_BEGIN);
+}
+
+static void ask(struct bench *b, const char *body)
+{
+    ask_kind(b, &chat, str_of(body));
+}
+
+static const char *said(struct bench *b)
+{
+    return buf_cstr(&b->client.body);
+}
+
+#define HELLO  "\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]"
+#define STREAM "{" HELLO ",\"stream\":true}"
+
+static void an_answer_is_the_fold_of_its_events(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_init(&b);
+    ask(&b, "{" HELLO ",\"zebra\":1}");
+    assert_false(b.client.responded);
+    scripted_release(&b.s, 2);
+    scripted_release(&b.s, 9);
+    assert_int_equal(b.client.status, 200);
+    assert_non_null(strstr(said(&b), "\"content\":\"Hello\""));
+    assert_non_null(strstr(said(&b), "\"prompt_tokens\":7"));
+    assert_non_null(strstr(said(&b), "\"cached_tokens\":2"));
+    assert_non_null(strstr(buf_cstr(&b.client.headers), "x-weir-ignored-fields: zebra"));
+    assert_non_null(strstr(buf_cstr(&b.client.headers), "x-weir-seed: 42"));
+    bench_done(&b);
+}
+
+static void a_stream_has_role_text_finish_usage_and_done_in_order(void **state)
+{
+    (void)state;
+    static const char *const order[] = {"\"role\":\"assistant\"",
+                                        "\"content\":\"Hel\"",
+                                        "\"content\":\"lo\"",
+                                        "\"finish_reason\":\"stop\"",
+                                        "\"usage\":{\"prompt_tokens\":7",
+                                        "data: [DONE]\n\n"};
+    struct bench b;
+    bench_init(&b);
+    ask(&b, "{" HELLO ",\"stream\":true,\"stream_options\":{\"include_usage\":true}}");
+    scripted_release(&b.s, 99);
+    const char *at = said(&b);
+    for (size_t i = 0; i < ARRAY_LEN(order); i++) {
+        const char *found = strstr(at, order[i]);
+        if (!found)
+            fail_msg("%s is not in %s", order[i], at);
+        at = found + 1;
+    }
+    assert_true(b.client.ended);
+    bench_done(&b);
+}
+
+static void usage_is_not_streamed_unasked(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_init(&b);
+    ask(&b, STREAM);
+    scripted_release(&b.s, 99);
+    assert_null(strstr(said(&b), "usage"));
+    assert_non_null(strstr(said(&b), "[DONE]"));
+    bench_done(&b);
+}
+
+static void a_client_that_goes_stops_the_work_at_every_moment(void **state)
+{
+    (void)state;
+    for (size_t events = 0; events < 6; events++) {
+        struct bench b;
+        bench_init(&b);
+        ask(&b, STREAM);
+        if (events)
+            scripted_release(&b.s, events);
+        if (b.g.calls_len)
+            call_step(b.client.call, CALL_GONE);
+        assert_int_equal(b.s.stopped, 1);
+        bench_done(&b);
+    }
+}
+
+static void a_client_that_goes_inside_a_write_is_survived(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_init(&b);
+    b.client.write_says = ERR_CLOSED;
+    ask(&b, STREAM);
+    scripted_release(&b.s, 99);
+    assert_false(b.client.ended);
+    bench_done(&b);
+}
+
+static void a_client_that_does_not_read_stops_the_polling(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_init(&b);
+    b.client.write_says = ERR_AGAIN;
+    ask(&b, STREAM);
+    scripted_release(&b.s, 1);
+    size_t len = b.client.body.len;
+    scripted_release(&b.s, 99);
+    assert_int_equal(b.client.body.len, len);
+    b.client.write_says = ERR_OK;
+    call_step(b.client.call, CALL_DRAINED);
+    assert_true(b.client.ended);
+    bench_done(&b);
+}
+
+static void a_failure_inside_a_stream_is_an_event_and_a_cut(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_init(&b);
+    b.s.error_after = 2;
+    ask(&b, STREAM);
+    scripted_release(&b.s, 99);
+    assert_int_equal(b.client.status, 200);
+    assert_non_null(strstr(said(&b), "data: {\"error\":{\"message\":\"scripted failure\""));
+    assert_null(strstr(said(&b), "[DONE]"));
+    assert_null(strstr(said(&b), "\"finish_reason\":\"stop\""));
+    assert_true(b.client.aborted && !b.client.ended);
+    bench_done(&b);
+}
+
+static void a_failure_before_the_first_byte_is_a_status(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_init(&b);
+    b.s.error_after = 2;
+    ask(&b, "{" HELLO "}");
+    scripted_release(&b.s, 99);
+    assert_int_equal(b.client.status, 500);
+    assert_non_null(strstr(said(&b), "\"code\":\"engine_error\""));
+    bench_done(&b);
+}
+
+static void a_full_queue_is_429_with_when_to_come_back(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_init(&b);
+    b.s.fail_start = API_QUEUE_FULL;
+    ask(&b, STREAM);
+    assert_int_equal(b.client.status, 429);
+    assert_non_null(strstr(said(&b), "\"code\":\"queue_full\""));
+    assert_non_null(strstr(buf_cstr(&b.client.headers), "Retry-After: 2"));
+    assert_non_null(strstr(buf_cstr(&b.client.headers), "x-should-retry: true"));
+    bench_done(&b);
+}
+
+static void a_large_body_is_read_elsewhere(void **state)
+{
+    (void)state;
+    struct bench b;
+    struct buf body;
+    bench_init(&b);
+    buf_init(&body, 1 << 20);
+    (void)buf_append_str(&body, STR("{\"messages\":[{\"role\":\"user\",\"content\":\""));
+    for (int i = 0; i < 20000; i++)
+        (void)buf_append_char(&body, 'x');
+    (void)buf_append_str(&body, STR("\"}]}"));
+    b.s.free_running = true;
+    ask_kind(&b, &chat, buf_str(&body));
+    assert_int_equal(b.s.prepared, 0);
+    assert_non_null(b.s.offloaded);
+    memset(buf_ptr(&body), 'z', body.len); // the connection's memory may be gone by then
+    scripted_work(&b.s);
+    assert_int_equal(b.client.status, 200);
+    buf_done(&body);
+    bench_done(&b);
+}
+
+static void a_client_may_go_while_its_body_is_read_elsewhere(void **state)
+{
+    (void)state;
+    struct bench b;
+    char body[10000];
+    bench_init(&b);
+    memset(body, ' ', sizeof body);
+    memcpy(body, STREAM, strlen(STREAM));
+    ask_kind(&b, &chat, str_slice(body, sizeof body));
+    call_step(b.client.call, CALL_GONE);
+    assert_int_equal(b.g.calls_len, 1);
+    scripted_work(&b.s);
+    assert_int_equal(b.s.started, 0);
+    bench_done(&b);
+}
+
+static void no_room_for_long_work_is_503(void **state)
+{
+    (void)state;
+    struct bench b;
+    char body[10000];
+    bench_init(&b);
+    b.s.offload_full = true;
+    memset(body, ' ', sizeof body);
+    memcpy(body, STREAM, strlen(STREAM));
+    ask_kind(&b, &chat, str_slice(body, sizeof body));
+    assert_int_equal(b.client.status, 503);
+    assert_non_null(strstr(said(&b), "\"code\":\"overloaded\""));
+    bench_done(&b);
+}
+
+struct refusal {
+    const char *body;
+    int status;
+    const char *code;
+};
+
+static void bad_bodies_have_each_their_answer(void **state)
+{
+    (void)state;
+    static const struct refusal refusals[] = {
+        {"", 400, "invalid_json"},
+        {"{", 400, "invalid_json"},
+        {"{\"a\":1,\"\\u0061\":2}", 400, "duplicate_member"},
+        {"[]", 400, "invalid_type"},
+        {"\"\xff\"", 400, "invalid_utf8"},
+        {"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[", 400,
+         "json_limit_exceeded"},
+        {"{\"model\":\"nobody\"," HELLO "}", 404, "model_not_found"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(refusals); i++) {
+        struct bench b;
+        bench_init(&b);
+        ask(&b, refusals[i].body);
+        if (b.client.status != refusals[i].status || !strstr(said(&b), refusals[i].code))
+            fail_msg("%s: %d %s", refusals[i].body, b.client.status, said(&b));
+        bench_done(&b);
+    }
+}
+
+static void a_refusal_of_the_provider_keeps_its_name(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_init(&b);
+    b.s.fail_prepare = API_CONTEXT_LENGTH;
+    ask(&b, STREAM);
+    assert_int_equal(b.client.status, 400);
+    assert_non_null(strstr(said(&b), "\"param\":\"messages\""));
+    assert_non_null(strstr(said(&b), "\"code\":\"context_length_exceeded\""));
+    bench_done(&b);
+}
+
+static void n_choices_are_told_apart(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_init(&b);
+    b.s.free_running = true;
+    ask(&b, "{" HELLO ",\"n\":3,\"logprobs\":true}");
+    assert_non_null(strstr(said(&b), "\"index\":2"));
+    assert_non_null(strstr(said(&b), "\"token\":\"lo\",\"logprob\":-0.5"));
+    bench_done(&b);
+}
+
+static void an_answer_past_its_bound_is_refused(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_init(&b);
+    b.config.limits.answer_bytes_max = 4;
+    b.s.free_running = true;
+    ask(&b, "{" HELLO "}");
+    assert_int_equal(b.client.status, 400);
+    assert_non_null(strstr(said(&b), "\"code\":\"answer_too_large\""));
+    bench_done(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_answer_is_the_fold_of_its_events),
+        cmocka_unit_test(a_stream_has_role_text_finish_usage_and_done_in_order),
+        cmocka_unit_test(usage_is_not_streamed_unasked),
+        cmocka_unit_test(a_client_that_goes_stops_the_work_at_every_moment),
+        cmocka_unit_test(a_client_that_goes_inside_a_write_is_survived),
+        cmocka_unit_test(a_client_that_does_not_read_stops_the_polling),
+        cmocka_unit_test(a_failure_inside_a_stream_is_an_event_and_a_cut),
+        cmocka_unit_test(a_failure_before_the_first_byte_is_a_status),
+        cmocka_unit_test(a_full_queue_is_429_with_when_to_come_back),
+        cmocka_unit_test(a_large_body_is_read_elsewhere),
+        cmocka_unit_test(a_client_may_go_while_its_body_is_read_elsewhere),
+        cmocka_unit_test(no_room_for_long_work_is_503),
+        cmocka_unit_test(bad_bodies_have_each_their_answer),
+        cmocka_unit_test(a_refusal_of_the_provider_keeps_its_name),
+        cmocka_unit_test(n_choices_are_told_apart),
+        cmocka_unit_test(an_answer_past_its_bound_is_refused),
+    };
+    log_configure(LOG_ERROR, LOG_LOGFMT);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
