@@ -75,7 +75,7 @@ format: ## clang-format every C file
 	@git ls-files '*.c' '*.h' | xargs -P $(JOBS) -n 16 clang-format-19 -i
 
 clean: ## remove build/ but for what setup downloaded
-	@find build -mindepth 1 -maxdepth 1 ! -name venv ! -name sysroot-arm64 -exec rm -rf {} +
+	@find build -mindepth 1 -maxdepth 1 ! -name venv ! -name sysroot-arm64 ! -name ext -exec rm -rf {} +
 
 help: ## this list
 	@echo "weir: one program to serve, route, watch and prove LLM inference"

@@ -1,8 +1,12 @@
 # The libraries weir stands on. scripts/setup installs them; a missing one is named with its Debian package.
 #
-# Where Debian has the archive (lib*.a), it is linked in, so that the program needs less of the machine it is
-# copied to; with sanitizers and in a cross build the shared library serves as well.
+# Where there is an archive (lib*.a: Debian's, or build/ext's from scripts/archive-yyjson), it is linked in, so that the
+# program can be copied alone to another machine; else the shared library serves as well.
 option(WEIR_PREFER_ARCHIVES "link outside libraries from their archives where there are any" ON)
+set(archives ${PROJECT_SOURCE_DIR}/build/ext)
+if(CMAKE_CROSSCOMPILING)
+  set(archives "")
+endif()
 
 # weir_library(NAME HEADER LIBRARY PACKAGE [OPTIONAL]): makes the target ext_NAME, or stops with one clear line.
 function(weir_library name header library package)
@@ -13,7 +17,7 @@ function(weir_library name header library package)
     set(names ${library})
   endif()
   find_path(${name}_INCLUDE ${header})
-  find_library(${name}_LIBRARY NAMES ${names})
+  find_library(${name}_LIBRARY NAMES ${names} HINTS ${archives})
   mark_as_advanced(${name}_INCLUDE ${name}_LIBRARY)
   if(${name}_INCLUDE AND ${name}_LIBRARY)
     add_library(ext_${name} INTERFACE)
