@@ -19,11 +19,11 @@ import sums  # noqa: E402
 import talk  # noqa: E402
 import texts  # noqa: E402
 import weirfacts  # noqa: E402
-from grammar import as_typed, article, chat  # noqa: E402
+from grammar import as_typed, chat  # noqa: E402
 
 TEXT = "<|endoftext|>"
 SIZES = {  # documents a kind, for a corpus of scale 1
-    "base": {"talk": 30000, "dialog": 30000, "weir": 16000, "facts": 24000, "sums": 62000, "story": 24000},
+    "base": {"talk": 26000, "dialog": 32000, "weir": 22000, "facts": 36000, "sums": 62000, "story": 22000},
     "tune": {"talk": 14000, "dialog": 20000, "weir": 11000, "facts": 9000, "sums": 28000, "story": 10000},
     "heldout": {"talk": 150, "dialog": 250, "weir": 100, "facts": 150, "sums": 300, "story": 150},
 }
@@ -58,10 +58,8 @@ def words_of(root):
 
 
 class Asker:
-    """fresh: names and heroes that are on no short list, for the last stage."""
-
-    def __init__(self, rng, heroes, words, fresh):
-        self.rng, self.heroes, self.words, self.fresh = rng, heroes, words, fresh
+    def __init__(self, rng, heroes, words):
+        self.rng, self.heroes, self.words = rng, heroes, words
 
     def typed(self, pair):
         return as_typed(self.rng, pair[0]), pair[1]
@@ -78,21 +76,21 @@ class Asker:
             return self.typed(sums.ask(self.rng))
         if dice < 0.96:
             return self.typed(talk.repeat_after(self.rng, self.words))
-        return self.typed(stories.ask(self.rng, self.heroes, self.fresh))
+        return self.typed(stories.ask(self.rng, self.heroes))
 
     def one(self, kind):
         rng = self.rng
         if kind == "talk":
             return [self.typed(talk.small_talk(rng) if rng.random() < 0.75 else talk.say(rng, rng.choice(talk.OPENERS)))]
         if kind == "dialog":
-            return [self.typed(t) for t in talk.dialog(rng, self.any, self.fresh)]
+            return [self.typed(t) for t in talk.dialog(rng, self.any)]
         if kind == "weir":
             return [self.typed(weirfacts.ask(rng)) for _ in range(rng.choice((1, 1, 2, 3)))]
         if kind == "facts":
             return [self.typed(facts.ask(rng, self.words)) for _ in range(rng.choice((1, 1, 2, 3)))]
         if kind == "sums":
             return [self.typed(sums.ask(rng)) for _ in range(rng.choice((1, 2, 3, 5)))]
-        turns = [self.typed(stories.ask(rng, self.heroes, self.fresh))]
+        turns = [self.typed(stories.ask(rng, self.heroes))]
         if rng.random() < 0.2:
             turns.append(self.typed(talk.say(rng, talk.THANKS)))
         return turns
@@ -104,26 +102,9 @@ def generated(out, rng, sizes, scale, asker):
             out.add(kind, chat(rng, asker.one(kind)))
 
 
-def hero_of(text):
-    """The hero of a told story, if one is named often, so that the story can answer a request."""
-    low = text.lower().replace(".", " ").replace(",", " ").split()
-    count = collections.Counter(w.rstrip("s") for w in low)
-    best = max(stories.ANIMALS + stories.OBJECTS + stories.FANTASY + stories.PEOPLE, key=lambda w: (count[w], w))
-    return best if count[best] >= 3 else None
-
-
-def told_stories(base, tune, rng, root):
+def public_texts(base, rng, root):
     for text in texts.tiny_stories(root):
-        hero = hero_of(text)
-        ask = (rng.choice(stories.ASK[:7]).format(x=article(hero)) if hero else rng.choice(stories.ASK_ANY))
         base.add("tinystories", TEXT + text + TEXT)
-        base.add("tinystories", chat(rng, [(as_typed(rng, ask), text)]))
-        if hero and len(text) < 1100:
-            tune.add("tinystories", chat(rng, [(as_typed(rng, ask), text)]))
-
-
-def public_texts(base, tune, rng, root):
-    told_stories(base, tune, rng, root)
     for text in texts.books(root):
         if rng.random() < 0.5:  # old prose teaches grammar, but must not set the tone
             base.add("books", TEXT + text + TEXT)
@@ -161,9 +142,9 @@ def main():
     out = {name: Writer() for name in SIZES}
     for i, (name, sizes) in enumerate(SIZES.items()):
         rng = random.Random(o.seed * 1000 + i)
-        generated(out[name], rng, sizes, o.scale, Asker(rng, heroes, words, fresh=name == "tune"))
+        generated(out[name], rng, sizes, o.scale, Asker(rng, heroes, words))
     if o.data:
-        public_texts(out["base"], out["tune"], random.Random(o.seed * 1000 + 7), o.data)
+        public_texts(out["base"], random.Random(o.seed * 1000 + 7), o.data)
     if o.extra_text:
         extra(out["base"], out["tune"], o.extra_text)
     for name, writer in out.items():

@@ -10,7 +10,8 @@ THINGS = "apples books coins pens cookies marbles stamps flowers cards balls she
 def held_out(a, b):
     """One pair in ten is never trained on, in either order, so that a test asks what was not seen."""
     low, high = min(a, b), max(a, b)
-    return (low * 7919 + high * 104729) % 10 == 3
+    mixed = (low * 100 + high) * 2654435761 % 2**32 >> 16  # Knuth's multiplicative hash: no digit may decide
+    return mixed % 10 == 3
 
 
 def number(rng):

@@ -152,8 +152,8 @@ def made_up_name(rng):
     return capital("".join(rng.choice(SYLLABLES) for _ in range(rng.choice((2, 2, 3)))))
 
 
-def a_name(rng, fresh):
-    return made_up_name(rng) if fresh and rng.random() < 0.4 else rng.choice(NAMES)
+def a_name(rng):
+    return made_up_name(rng) if rng.random() < 0.4 else rng.choice(NAMES)
 
 
 def say(rng, intent, first=0.72):
@@ -166,8 +166,8 @@ def joke(rng):
     return expand(rng, rng.choice(ASK_JOKE)), rng.choice(JOKES)
 
 
-def remember_name(rng, between, fresh=False):
-    name = a_name(rng, fresh)
+def remember_name(rng, between):
+    name = a_name(rng)
     told = expand(rng, rng.choice(("My name is {n}.", "I am {n}.", "I'm {n}.", "Hello, my name is {n}.", "Hi, I'm {n}!", "You can call me {n}.", "Hi! I am {n}. Who are you?", "hello my name is {n}")), {"n": name})
     answer = "Nice to meet you, %s!" % name
     answer += " I am weir-tiny." if "Who are you" in told else " How can I help you?"
@@ -175,14 +175,14 @@ def remember_name(rng, between, fresh=False):
     return [(told, answer)] + between + [(asked, "Your name is %s." % name)]
 
 
-def remember_like(rng, between, fresh=False):
+def remember_like(rng, between):
     kind = rng.randrange(3)
     if kind == 0:
         c = rng.choice(COLOURS)
         told = expand(rng, rng.choice(("My favo[u|]rite colo[u|]r is {c}.", "I like the colo[u|]r {c}.", "I like {c} best.")), {"c": c})
         return [(told, "%s is a lovely colour!" % capital(c))] + between + [(expand(rng, "What is my favo[u|]rite colo[u|]r?"), "Your favourite colour is %s." % c)]
     if kind == 1:
-        pet, name = rng.choice(PETS), a_name(rng, fresh)
+        pet, name = rng.choice(PETS), a_name(rng)
         told = "I have a %s named %s." % (pet, name)
         return [(told, "How nice! Say hello to %s from me." % name)] + between + [("What is the name of my %s?" % pet, "Your %s is named %s." % (pet, name))]
     like = rng.choice(LIKES)
@@ -209,7 +209,7 @@ def small_talk(rng):
     return say(rng, rng.choice(MIDDLE))
 
 
-def dialog(rng, one_more, fresh=False):
+def dialog(rng, one_more):
     """A whole talk: greeting, some exchanges (one_more gives an exchange on anything), thanks, good-bye."""
     turns = []
     if rng.random() < 0.75:
@@ -219,9 +219,9 @@ def dialog(rng, one_more, fresh=False):
     middle = [one_more(rng) for _ in range(rng.randrange(0, 4))]
     dice = rng.random()
     if dice < 0.2:
-        middle = remember_name(rng, middle, fresh)
+        middle = remember_name(rng, middle)
     elif dice < 0.33:
-        middle = remember_like(rng, middle, fresh)
+        middle = remember_like(rng, middle)
     turns += middle or [one_more(rng)]
     if rng.random() < 0.4:
         turns.append(say(rng, THANKS))
