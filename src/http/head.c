@@ -1,0 +1,124 @@
+#include "http/head.h"
+
+#include "base/banned.h"
+
+enum err http_headers_add(struct http_headers *h, str name, str value)
+{
+    if (h->len == HTTP_HEADERS_MAX)
+        return ERR_LIMIT;
+    h->items[h->len++] = (struct http_header){name, value};
+    return ERR_OK;
+}
+
+str http_headers_get(const struct http_headers *h, str name)
+{
+    return http_header_find(h->items, h->len, name);
+}
+
+str http_header_find(const struct http_header *items, size_t len, str name)
+{
+    for (size_t i = 0; i < len; i++)
+        if (str_eq_nocase(items[i].name, name))
+            return items[i].value;
+    return STR_NONE;
+}
+
+size_t http_header_count(const struct http_header *items, size_t len, str name)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < len; i++)
+        count += str_eq_nocase(items[i].name, name);
+    return count;
+}
+
+bool http_list_has(str list, str token)
+{
+    str item;
+    while (str_split(&list, ',', &item))
+        if (str_eq_nocase(str_trim(item), token))
+            return true;
+    return false;
+}
+
+static const struct {
+    int status;
+    const char *text;
+} statuses[] = {
+    {100, "Continue"},
+    {101, "Switching Protocols"},
+    {200, "OK"},
+    {201, "Created"},
+    {202, "Accepted"},
+    {204, "No Content"},
+    {206, "Partial Content"},
+    {301, "Moved Permanently"},
+    {302, "Found"},
+    {303, "See Other"},
+    {304, "Not Modified"},
+    {307, "Temporary Redirect"},
+    {308, "Permanent Redirect"},
+    {400, "Bad Request"},
+    {401, "Unauthorized"},
+    {402, "Payment Required"},
+    {403, "Forbidden"},
+    {404, "Not Found"},
+    {405, "Method Not Allowed"},
+    {406, "Not Acceptable"},
+    {408, "Request Timeout"},
+    {409, "Conflict"},
+    {410, "Gone"},
+    {411, "Length Required"},
+    {413, "Content Too Large"},
+    {414, "URI Too Long"},
+    {415, "Unsupported Media Type"},
+    {416, "Range Not Satisfiable"},
+    {417, "Expectation Failed"},
+    {421, "Misdirected Request"},
+    {422, "Unprocessable Content"},
+    {425, "Too Early"},
+    {426, "Upgrade Required"},
+    {429, "Too Many Requests"},
+    {431, "Request Header Fields Too Large"},
+    {499, "Client Closed Request"},
+    {500, "Internal Server Error"},
+    {501, "Not Implemented"},
+    {502, "Bad Gateway"},
+    {503, "Service Unavailable"},
+    {504, "Gateway Timeout"},
+    {505, "HTTP Version Not Supported"},
+    {507, "Insufficient Storage"},
+    {529, "Overloaded"},
+};
+
+const char *http_status_text(int status)
+{
+    for (size_t i = 0; i < ARRAY_LEN(statuses); i++)
+        if (statuses[i].status == status)
+            return statuses[i].text;
+    return "Unknown";
+}
+
+// RFC 9110 section 5.6.2: "!#$%&'*+-.^_`|~", digits and letters.
+static bool is_token_char(uint8_t c)
+{
+    static const uint32_t allowed[4] = {0, 0x03ff6cfa, 0xc7fffffe, 0x57ffffff};
+    return c < 128 && (allowed[c >> 5] >> (c & 31) & 1) != 0;
+}
+
+bool http_token_ok(str s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        if (!is_token_char((uint8_t)s.ptr[i]))
+            return false;
+    return s.len > 0;
+}
+
+bool http_value_ok(str s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        uint8_t c = (uint8_t)s.ptr[i];
+        if ((c < ' ' && c != '\t') || c == 0x7f)
+            return false;
+    }
+    return true;
+}
