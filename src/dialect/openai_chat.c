@@ -152,6 +152,14 @@ static const struct field newer_fields[] = {
 };
 // clang-format on
 
+static bool has_tool(const struct exchange_request *q, str name)
+{
+    for (size_t i = 0; i < q->tools_len; i++)
+        if (str_eq(q->tools[i].name, name))
+            return true;
+    return false;
+}
+
 static bool check_chat(struct reader *r)
 {
     struct exchange_request *q = r->request;
@@ -165,6 +173,9 @@ static bool check_chat(struct reader *r)
     if (chosen && !q->tools_len)
         return field_refuse(r, API_INVALID_VALUE, "tool_choice",
                             "is only allowed when 'tools' are given.");
+    if (q->tool_choice == EXCHANGE_TOOLS_NAMED && !has_tool(q, q->tool_name))
+        return field_refuse(r, API_INVALID_VALUE, "tool_choice.function.name",
+                            "is not among the 'tools'.");
     return openai_check_common(r);
 }
 

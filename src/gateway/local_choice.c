@@ -1,7 +1,6 @@
 // One job's events to exchange events: echo, text, scored tokens, the end. A token's score is
 // handed on with the text that it is part of, so that what a stop string or half a character holds
 // back is held back here too.
-#include "base/mem.h"
 #include "gateway/local_internal.h"
 
 #include "base/banned.h"
@@ -12,25 +11,17 @@ struct local_token {
     uint64_t begin, end;
 };
 
-struct exchange_event *local_events_push(struct local_events *q, enum exchange_event_type type,
-                                         uint32_t choice)
-{
-    if (q->len == q->cap) {
-        q->cap = q->cap ? q->cap * 2 : 8;
-        q->items = mem_resize(q->items, q->cap, sizeof *q->items);
-    }
-    struct exchange_event *e = &q->items[q->len++];
-    *e = (struct exchange_event){.type = type, .choice = choice};
-    return e;
-}
-
 void local_choice_init(struct local_choice *c, uint32_t index, const struct exchange_request *r,
-                       const struct local_prompt *p)
+                       const struct local_plan *plan)
 {
-    *c = (struct local_choice){.index = index, .request = r, .prompt = p};
+    *c = (struct local_choice){
+        .index = index, .request = r, .prompt = &plan->prompts[index / (size_t)r->n]};
+    local_tools_init(&c->tools, plan->tools, r->parallel_tool_calls);
     buf_init(&c->held, SIZE_MAX / 2);
     buf_init(&c->shown_tokens, SIZE_MAX / 2);
     arena_init(&c->held_arena, SIZE_MAX / 2);
+    if (plan->call_open.len) // what the prompt ends with belongs to the call
+        (void)buf_append_str(&c->tools.pending, plan->call_open);
 }
 
 void local_choice_done(struct local_choice *c)
@@ -41,6 +32,7 @@ void local_choice_done(struct local_choice *c)
     buf_done(&c->held);
     buf_done(&c->shown_tokens);
     arena_done(&c->held_arena);
+    local_tools_done(&c->tools);
 }
 
 static uint32_t characters(str s)
@@ -150,6 +142,10 @@ static void release_tokens(struct local_choice *c, bool ended, bool stopped)
 
 static void text_event(struct local_choice *c, str text, struct local_events *q)
 {
+    if (c->tools.active) {
+        local_tools_feed(&c->tools, text, c->index, q);
+        text = STR_NONE; // scored tokens still go out, with or without their text
+    }
     size_t tokens = c->shown_tokens.len / sizeof(struct exchange_token);
     if (!text.len && !tokens)
         return;

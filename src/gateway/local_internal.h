@@ -3,18 +3,16 @@
 #pragma once
 
 #include "engine/engine.h"
+#include "gateway/local_tools.h"
 #include "gateway/provider_local.h"
 
 // So many jobs of one call are in the engine at once; a long batch of prompts goes in bit by bit.
 #define LOCAL_JOBS_AT_ONCE 64
-#define LOCAL_STOPS_MAX    8
 
 struct local_model {
     struct provider_local *provider;
     struct engine_model *model;
     const struct engine_model_info *info;
-    str stops[LOCAL_STOPS_MAX]; // strings at which a turn of its chat family ends
-    size_t stops_len;
     struct local_model *next;
 };
 
@@ -30,7 +28,8 @@ struct local_plan {
     uint64_t prompt_tokens;
     str *stops; // the request's and those of the chat family
     size_t stops_len;
-    bool tools; // the answer's text may hold calls
+    bool tools;    // the answer's text may hold calls
+    str call_open; // what the prompt begins of a call that must be made
 };
 
 bool local_prepare(const struct model_entry *m, const struct exchange_request *r,
@@ -47,13 +46,6 @@ bool local_detokenize(const struct model_entry *m, const int32_t *ids, size_t le
 bool local_refuse(struct api_error *e, enum err code, const struct diag *d, const char *param);
 
 // --- One choice: a job's events to exchange events.
-struct local_events {
-    struct exchange_event *items;
-    size_t len, cap, next;
-};
-struct exchange_event *local_events_push(struct local_events *q, enum exchange_event_type type,
-                                         uint32_t choice);
-
 struct local_choice {
     struct engine_job *job; // NULL before it is submitted and after it was released
     uint32_t index;
@@ -67,10 +59,11 @@ struct local_choice {
     uint32_t characters;  // of the choice's text up to the next token
     size_t echo_at;       // bytes of the echo that prompt tokens have covered
     size_t prompt_tokens; // seen so far
+    struct local_tools tools;
 };
 
 void local_choice_init(struct local_choice *c, uint32_t index, const struct exchange_request *r,
-                       const struct local_prompt *p);
+                       const struct local_plan *plan);
 void local_choice_done(struct local_choice *c);
 // Slices in the events made are valid until the next call for this choice.
 void local_choice_feed(struct local_choice *c, const struct engine_model *m,

@@ -2,7 +2,6 @@
 #include <stdio.h>
 
 #include "base/json.h"
-#include "engine/text/chat_template.h"
 #include "gateway/local_internal.h"
 
 #include "base/banned.h"
@@ -112,8 +111,7 @@ static bool arena_copy(struct arena *arena, const struct buf *b, str *ret, struc
     return ret->ptr || no_memory(e);
 }
 
-// [{"id":…,"type":"function","function":{"name":…,"arguments":{…}}}]: the arguments as the object
-// that they are, or as text when the client sent what is no JSON.
+// OpenAI's array of calls, as the templates read it.
 static bool calls_json(const struct exchange_message *m, struct arena *arena, str *ret,
                        struct api_error *e)
 {
@@ -125,20 +123,12 @@ static bool calls_json(const struct exchange_message *m, struct arena *arena, st
     jw_init(&w, &out);
     jw_array_begin(&w);
     for (size_t i = 0; i < m->calls_len; i++) {
-        const struct exchange_tool_call *call = &m->calls[i];
-        struct json_doc doc = {0};
         jw_object_begin(&w);
-        jw_kv_str(&w, "id", call->id);
-        jw_kv_z(&w, "type", "function");
+        jw_kv_str(&w, "id", m->calls[i].id);
         jw_key(&w, "function");
         jw_object_begin(&w);
-        jw_kv_str(&w, "name", call->name);
-        jw_key(&w, "arguments");
-        if (json_parse(&doc, call->arguments, JSON_LIMITS_DEFAULT, NULL) == ERR_OK)
-            jw_value(&w, doc.root);
-        else
-            jw_str(&w, call->arguments);
-        json_done(&doc);
+        jw_kv_str(&w, "name", m->calls[i].name);
+        jw_kv_str(&w, "arguments", m->calls[i].arguments);
         jw_object_end(&w);
         jw_object_end(&w);
     }
@@ -246,13 +236,29 @@ bool local_detokenize(const struct model_entry *m, const int32_t *ids, size_t le
 
 // --- The plan
 
+// A call that must be made is begun in the prompt, so that the model can only go on with it.
+static bool plan_tools(const struct exchange_request *r, struct arena *arena,
+                       struct local_plan *plan, struct api_error *e)
+{
+    plan->tools = r->tools_len && r->tool_choice != EXCHANGE_TOOLS_NONE;
+    if (r->tool_choice == EXCHANGE_TOOLS_REQUIRED)
+        plan->call_open = STR("<tool_call>\n{\"name\": \"");
+    if (r->tool_choice != EXCHANGE_TOOLS_NAMED)
+        return true;
+    plan->call_open = arena_printf(arena, "<tool_call>\n{\"name\": \"%.*s\", \"arguments\": ",
+                                   (int)min_size(r->tool_name.len, 64), r->tool_name.ptr);
+    return plan->call_open.ptr || no_memory(e);
+}
+
 static bool plan_chat(const struct model_entry *m, const struct exchange_request *r,
-                      struct arena *arena, struct local_prompt *ret, struct api_error *e)
+                      const struct local_plan *plan, struct arena *arena, struct local_prompt *ret,
+                      struct api_error *e)
 {
     struct buf text;
     int32_t *ids;
     buf_init(&text, PROMPT_TEXT_BYTES_MAX);
     bool ok = local_render(m, r, true, arena, &text, e) &&
+              (buf_append_str(&text, plan->call_open) == ERR_OK || no_memory(e)) &&
               local_tokenize(m, buf_str(&text), r->add_special, true, arena, &ids, &ret->len, e);
     buf_done(&text);
     ret->ids = ok ? ids : NULL;
@@ -311,18 +317,21 @@ static bool check_length(const struct local_model *lm, const struct exchange_req
 static bool plan_stops(const struct local_model *lm, const struct exchange_request *r,
                        struct arena *arena, struct local_plan *plan, struct api_error *e)
 {
-    size_t own = r->kind == EXCHANGE_CHAT && !r->ignore_eos ? lm->stops_len : 0;
-    size_t most = ENGINE_STOPS_MAX - own;
-    if (r->stops_len > most)
+    const char *const *own = lm->info->chat_stops;
+    size_t own_len = 0;
+    while (r->kind == EXCHANGE_CHAT && !r->ignore_eos && own && own[own_len])
+        own_len++;
+    if (r->stops_len + own_len > ENGINE_STOPS_MAX)
         return api_error_set(e, API_ARRAY_TOO_LONG, "stop", "'stop' may have %zu strings at most.",
-                             most);
-    plan->stops = arena_zalloc(arena, own + r->stops_len + 1, sizeof *plan->stops);
+                             ENGINE_STOPS_MAX - own_len);
+    plan->stops = arena_zalloc(arena, own_len + r->stops_len + 1, sizeof *plan->stops);
     if (!plan->stops)
         return no_memory(e);
-    plan->stops_len = own + r->stops_len;
-    memcpy(plan->stops, lm->stops, own * sizeof *plan->stops);
+    plan->stops_len = own_len + r->stops_len;
+    for (size_t i = 0; i < own_len; i++)
+        plan->stops[i] = str_of(own[i]);
     if (r->stops_len)
-        memcpy(plan->stops + own, r->stops, r->stops_len * sizeof *plan->stops);
+        memcpy(plan->stops + own_len, r->stops, r->stops_len * sizeof *plan->stops);
     return true;
 }
 
@@ -332,7 +341,7 @@ static bool plan_prompts(const struct model_entry *m, const struct exchange_requ
     const struct local_model *lm = m->provider_model;
     for (size_t i = 0; i < plan->len; i++) {
         struct local_prompt *p = &plan->prompts[i];
-        bool ok = r->kind == EXCHANGE_CHAT ? plan_chat(m, r, arena, p, e)
+        bool ok = r->kind == EXCHANGE_CHAT ? plan_chat(m, r, plan, arena, p, e)
                                            : plan_prompt(m, r, &r->prompts[i], arena, p, e);
         if (!ok || !check_length(lm, r, p, e))
             return false;
@@ -351,10 +360,10 @@ bool local_prepare(const struct model_entry *m, const struct exchange_request *r
     if (!plan)
         return no_memory(ret_error);
     plan->len = r->kind == EXCHANGE_CHAT ? 1 : r->prompts_len;
-    plan->tools = r->tools_len && r->tool_choice != EXCHANGE_TOOLS_NONE;
     plan->prompts = arena_zalloc(arena, plan->len, sizeof *plan->prompts);
     if (!plan->prompts)
         return no_memory(ret_error);
     *ret_plan = plan;
-    return plan_stops(lm, r, arena, plan, ret_error) && plan_prompts(m, r, arena, plan, ret_error);
+    return plan_stops(lm, r, arena, plan, ret_error) && plan_tools(r, arena, plan, ret_error) &&
+           plan_prompts(m, r, arena, plan, ret_error);
 }

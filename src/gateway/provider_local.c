@@ -1,10 +1,7 @@
 #include "gateway/provider_local.h"
 
-#include <stdio.h>
-
 #include "base/clock.h"
 #include "base/mem.h"
-#include "engine/text/chat_template.h"
 #include "gateway/local_internal.h"
 
 #include "base/banned.h"
@@ -137,16 +134,6 @@ static bool submit_some(struct local_attempt *a, struct api_error *ret_error)
 
 // --- Polling
 
-static bool pop(struct local_events *q, struct exchange_event *ret)
-{
-    if (q->next == q->len) {
-        q->next = q->len = 0;
-        return false;
-    }
-    *ret = q->items[q->next++];
-    return true;
-}
-
 static void note_started(struct local_attempt *a, const struct local_choice *c,
                          const struct engine_event *e)
 {
@@ -214,7 +201,7 @@ static bool attempt_poll(struct attempt *base, struct exchange_event *ret)
     struct local_attempt *a = CONTAINER_OF(base, struct local_attempt, base);
     struct api_error error;
     for (;;) {
-        if (pop(&a->queue, ret))
+        if (local_events_pop(&a->queue, ret))
             return true;
         release_over(a);
         if (is_over(a) && !a->ended) {
@@ -247,7 +234,7 @@ static void attempt_stop(struct attempt *base)
         local_choice_done(&a->choices[i]);
     loop_wake_done(&a->wake);
     loop_timer_cancel(&a->retry);
-    mem_free(a->queue.items);
+    local_events_done(&a->queue);
     mem_free(a->choices);
     mem_free(a);
 }
@@ -273,7 +260,7 @@ static struct attempt *attempt_start(const struct model_entry *m, const struct e
     a->choices_len = exchange_choices(r);
     a->choices = mem_array(a->choices_len, sizeof *a->choices);
     for (size_t i = 0; i < a->choices_len; i++)
-        local_choice_init(&a->choices[i], (uint32_t)i, r, &a->plan->prompts[i / (size_t)r->n]);
+        local_choice_init(&a->choices[i], (uint32_t)i, r, plan);
     loop_wake_init(a->loop, &a->wake, on_wake, a);
     loop_timer_init(&a->retry, on_wake, a);
     if (submit_some(a, ret_error))
@@ -315,17 +302,6 @@ void provider_local_free(struct provider_local *p)
     mem_free(p);
 }
 
-static void find_stops(struct local_model *lm)
-{
-    struct chat_template t;
-    char family[64];
-    snprintf(family, sizeof family, STR_FMT, STR_ARG(lm->info->chat_family));
-    if (!family[0] || chat_template_detect(STR_NONE, family, &t, NULL) != ERR_OK)
-        return;
-    for (const char *const *s = chat_template_stops(&t); *s && lm->stops_len < LOCAL_STOPS_MAX; s++)
-        lm->stops[lm->stops_len++] = str_of(*s);
-}
-
 void provider_local_describe(struct provider_local *p, struct engine_model *m,
                              struct model_entry *ret)
 {
@@ -335,7 +311,6 @@ void provider_local_describe(struct provider_local *p, struct engine_model *m,
     lm->info = engine_model_info(m);
     lm->next = p->models;
     p->models = lm;
-    find_stops(lm);
     if (p->watch)
         local_watch_model(p->watch, m);
     *ret = (struct model_entry){
