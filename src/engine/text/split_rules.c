@@ -87,10 +87,8 @@ static uint32_t llama3_like(const struct split_text *t, uint32_t at, uint32_t en
         return len;
     if (t->cls[at] & SPLIT_LETTER)
         return run(t, at, end, SPLIT_LETTER) - at;
-    if (t->cls[at] & SPLIT_NUMBER) {
-        uint32_t stop = run(t, at, end, SPLIT_NUMBER);
-        return stop - at < digits ? stop - at : digits;
-    }
+    if (t->cls[at] & SPLIT_NUMBER)
+        return run(t, at, end - at > digits ? at + digits : end, SPLIT_NUMBER) - at;
     if (!is_newline(t->cp[at]) && at + 1 < end && t->cls[at + 1] & SPLIT_LETTER)
         return run(t, at + 1, end, SPLIT_LETTER) - at;
     uint32_t first = at + (t->cp[at] == ' ');

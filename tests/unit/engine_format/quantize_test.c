@@ -1,12 +1,6 @@
 // Every storage type gives back what was put in, within what its bits can hold. The writer's tables
 // are not the reader's, so a wrong layout on either side shows.
 // REQ: ENG-5
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
 #include <math.h>
 #include <string.h>
 
@@ -14,6 +8,7 @@
 #include "engine/format/half.h"
 #include "engine/format/model_file.h"
 #include "support/quantize.h"
+#include "support/unit.h"
 
 enum { N = 512 };
 

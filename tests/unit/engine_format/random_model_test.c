@@ -1,16 +1,11 @@
 // Models made in memory open, and say what they were made with: the other rooms' tests stand on
 // them.
 // REQ: ENG-1 ENG-2
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
 #include <string.h>
 
 #include "engine/format/model_file.h"
 #include "support/random_model.h"
+#include "support/unit.h"
 
 static void make(const struct random_model *m, struct buf *image, struct model_file **ret)
 {

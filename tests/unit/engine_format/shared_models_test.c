@@ -1,16 +1,11 @@
 // Real files: every GGUF of the shared models opens and says what models.md says of it.
 // REQ: ENG-1 ENG-2 ENG-5
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "engine/format/model_file.h"
 #include "support/shared_data.h"
+#include "support/unit.h"
 
 static struct model_file *open_or_skip(const char *relative)
 {

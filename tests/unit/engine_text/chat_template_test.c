@@ -1,14 +1,9 @@
 // Templates are recognised by their text and render what their own Jinja would.
 // REQ: ENG-2 API-1
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
 #include <string.h>
 
 #include "engine/text/chat_template.h"
+#include "support/unit.h"
 
 // Templates as the models' files carry them (some cut after what tells the family).
 static const char smollm2[] =

@@ -1,18 +1,13 @@
 // The golden vectors that llama.cpp publishes beside its vocabularies (ids by the models' own
 // tokenizers), and GPT-2's published ids.
 // REQ: ENG-1 ENG-2
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/fs.h"
 #include "engine/text/tokenizer.h"
 #include "support/shared_data.h"
+#include "support/unit.h"
 
 enum { FILE_BYTES_MAX = 1 << 20, TOKENS_MAX = 4096 };
 
