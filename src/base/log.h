@@ -30,6 +30,6 @@ struct log_field {
 // added.
 void log_fields(enum log_level level, const char *msg, const struct log_field *fields);
 #define log_write(level, msg, ...)                                                                 \
-    log_fields(level, msg, (const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){0}})
+    log_fields(level, msg, (const struct log_field[]){{0}, ##__VA_ARGS__, {0}} + 1)
 // How many lines were written at that level since the start.
 uint64_t log_count(enum log_level level);

@@ -106,7 +106,7 @@ enum err option_resolve(const struct option_place *p, str text, str *ret)
 
 enum err option_secret_from_env(const struct option_place *p, str name, str *ret)
 {
-    str value;
+    str value = STR_NONE;
     ERR_TRY(env_value(p, name, &value));
     if (value.len == 0)
         return option_refuse(p, ERR_INVALID, "wants the environment variable %.*s, which is empty",
@@ -323,13 +323,8 @@ enum err option_parse(const struct option_place *p, const struct option *row, st
         return parse_with_unit(p, row, text, field);
     case OPTION_CHOICE:
         return parse_choice(p, row, text, field);
-    case OPTION_STRING:
-    case OPTION_SECRET:
+    default:
+        ASSERT(row->type == OPTION_STRING || row->type == OPTION_SECRET);
         return parse_string(p, text, field);
-    case OPTION_STRINGS:
-    case OPTION_TABLE:
-    case OPTION_TABLES:
-        break;
     }
-    ASSERT(false && row->type);
 }

@@ -70,8 +70,10 @@ str str_trim(str s)
 
 str str_sub(str s, size_t from, size_t len)
 {
+    if (!s.ptr)
+        return STR_NONE;
     from = min_size(from, s.len);
-    return str_slice(s.ptr ? s.ptr + from : NULL, min_size(len, s.len - from));
+    return str_slice(s.ptr + from, min_size(len, s.len - from));
 }
 
 size_t str_find(str s, str needle)

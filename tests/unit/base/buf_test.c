@@ -88,9 +88,9 @@ static void reserving_may_commit_less(void **state)
     buf_init(&b, 100);
     char *room = buf_reserve(&b, 50);
     assert_non_null(room);
-    memcpy(room, "abc", 3);
+    memset(room, 'a', 3);
     buf_commit(&b, 3);
-    assert_true(str_eq(buf_str(&b), STR("abc")));
+    assert_true(str_eq(buf_str(&b), STR("aaa")));
     assert_non_null(buf_reserve(&b, 0));
     buf_done(&b);
 }

@@ -108,12 +108,12 @@ static void a_number_longer_than_any_buffer_is_still_read(void **state)
     (void)state;
     char text[400];
     memset(text, '0', sizeof text);
-    memcpy(text, "0.", 2);
+    text[1] = '.';
     text[sizeof text - 1] = '7';
     double v = 1;
     assert_int_equal(str_to_f64(str_slice(text, sizeof text), &v), ERR_OK);
     assert_true(v == 0); // 7e-398
-    memcpy(text, "3.", 2);
+    text[0] = '3';
     assert_int_equal(str_to_f64(str_slice(text, sizeof text), &v), ERR_OK);
     assert_true(v == 3);
 }

@@ -213,30 +213,28 @@ static void every_row_is_named_by_the_rules(void **state)
 static void vllm_s_names_are_all_there(void **state)
 {
     (void)state;
-    static const char *const golden[] = {
-        "vllm:num_requests_running{model_name=",
-        "vllm:num_requests_waiting{model_name=",
-        "vllm:kv_cache_usage_perc{model_name=",
-        "vllm:cache_config_info{block_size=",
-        "vllm:prefix_cache_queries_total{",
-        "vllm:prefix_cache_hits_total{",
-        "vllm:num_preemptions_total{",
-        "vllm:prompt_tokens_total{",
-        "vllm:generation_tokens_total{",
-        "vllm:request_success_total{",
-        "vllm:time_to_first_token_seconds_bucket{",
-        "vllm:inter_token_latency_seconds_bucket{",
-        "vllm:request_time_per_output_token_seconds_bucket{",
-        "vllm:e2e_request_latency_seconds_bucket{",
-        "vllm:request_queue_time_seconds_bucket{",
-        "vllm:request_prefill_time_seconds_bucket{",
-        "vllm:request_decode_time_seconds_bucket{",
-        "vllm:request_inference_time_seconds_bucket{",
-        "vllm:request_prompt_tokens_bucket{",
-        "vllm:request_generation_tokens_bucket{",
-        "finished_reason=\"length\"",
-        "vllm:time_to_first_token_seconds_bucket{model_name=\"some \\\"value\\\"\",engine=\"some "
-        "\\\"value\\\"\",le=\"2560\"}"};
+    static const char *const golden[] = {"vllm:num_requests_running{model_name=",
+                                         "vllm:num_requests_waiting{model_name=",
+                                         "vllm:kv_cache_usage_perc{model_name=",
+                                         "vllm:cache_config_info{block_size=",
+                                         "vllm:prefix_cache_queries_total{",
+                                         "vllm:prefix_cache_hits_total{",
+                                         "vllm:num_preemptions_total{",
+                                         "vllm:prompt_tokens_total{",
+                                         "vllm:generation_tokens_total{",
+                                         "vllm:request_success_total{",
+                                         "vllm:time_to_first_token_seconds_bucket{",
+                                         "vllm:inter_token_latency_seconds_bucket{",
+                                         "vllm:request_time_per_output_token_seconds_bucket{",
+                                         "vllm:e2e_request_latency_seconds_bucket{",
+                                         "vllm:request_queue_time_seconds_bucket{",
+                                         "vllm:request_prefill_time_seconds_bucket{",
+                                         "vllm:request_decode_time_seconds_bucket{",
+                                         "vllm:request_inference_time_seconds_bucket{",
+                                         "vllm:request_prompt_tokens_bucket{",
+                                         "vllm:request_generation_tokens_bucket{",
+                                         "finished_reason=\"length\"",
+                                         "engine=\"some \\\"value\\\"\",le=\"2560\"}"};
     struct metrics *m = full_registry();
     struct buf text = page_of(m, EXPOSITION_TEXT);
     for (size_t i = 0; i < ARRAY_LEN(golden); i++)
