@@ -23,9 +23,9 @@ function(weir_library name header library package)
   find_library(${name}_LIBRARY NAMES ${names} HINTS ${archives})
   mark_as_advanced(${name}_INCLUDE ${name}_LIBRARY)
   if(${name}_INCLUDE AND ${name}_LIBRARY)
-    add_library(ext_${name} INTERFACE)
-    target_include_directories(ext_${name} SYSTEM INTERFACE ${${name}_INCLUDE})
-    target_link_libraries(ext_${name} INTERFACE ${${name}_LIBRARY})
+    add_library(ext_${name} UNKNOWN IMPORTED GLOBAL) # imported: CMake then keeps archives in the order of their needs
+    set_target_properties(ext_${name} PROPERTIES IMPORTED_LOCATION ${${name}_LIBRARY}
+      INTERFACE_INCLUDE_DIRECTORIES ${${name}_INCLUDE})
   elseif(NOT ARG_OPTIONAL)
     message(FATAL_ERROR "weir needs ${header} (Debian package ${package}). Run scripts/setup, or install it by hand.")
   endif()
