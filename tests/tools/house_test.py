@@ -130,7 +130,7 @@ class Requirements(Tree):
         text = self.tool.matrix_text(self.rows, [("API-1", "api/x_test.py", "test_it", 1)])
         self.assertIn("1 of 2 requirements are named by a test.", text)
         self.assertIn("| ENG-6 | exact | **none yet** |", text)
-        self.assertIn("| API-1 | chat | `api/x_test.py`: test_it |", text)
+        self.assertIn("| API-1 | chat | `tests/api/x_test.py`: test_it |", text)
 
     def test_every_row_of_the_list_is_read(self):
         listed = sum(1 for line in (SOURCE / "docs/REQUIREMENTS.md").read_text().splitlines()
