@@ -7,7 +7,8 @@ extern const char models_bundled_from[], models_bundled_end[];
 
 str models_bundled_gguf(void)
 {
-    return str_slice(models_bundled_from, (size_t)(models_bundled_end - models_bundled_from));
+    return str_slice(models_bundled_from,
+                     (uintptr_t)models_bundled_end - (uintptr_t)models_bundled_from);
 }
 
 const char *models_bundled_name(void)

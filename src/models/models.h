@@ -1,4 +1,5 @@
-// The model inside the program: a GGUF image in read-only memory, so that the binary alone can answer. Immutable; any thread.
+// The model inside the program: a GGUF image in read-only memory, so that the binary alone can
+// answer. Immutable; any thread.
 #pragma once
 
 #include "base/str.h"

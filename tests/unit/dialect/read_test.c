@@ -98,7 +98,7 @@ static const struct refusal refusals[] = {
     {CHAT, "{" HELLO ",\"stop\":[\"a\",7]}", "invalid_type", "stop[1]"},
     {CHAT,
      "{" HELLO ",\"stop\":[\"1\",\"2\",\"3\",\"4\",\"5\",\"6\",\"7\",\"8\",\"9\",\"a\",\"b\",\"c\","
-               "\"d\",\"e\",\"f\",\"g\",\"h\"]}",
+     "\"d\",\"e\",\"f\",\"g\",\"h\"]}",
      "array_above_max_length", "stop"},
     {CHAT, "{" HELLO ",\"logprobs\":5}", "invalid_type", "logprobs"},
     {CHAT, "{" HELLO ",\"top_logprobs\":5}", "invalid_value", "top_logprobs"},
