@@ -5,8 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fs.h"
 #include "base/mem.h"
-#include "base/str.h"
 
 #include "base/banned.h"
 
@@ -71,41 +71,45 @@ static size_t cpus_by_affinity(void)
     return online > 0 ? (size_t)online : 1;
 }
 
-#if defined(__linux__)
-static bool first_line(const char *path, char *out, size_t out_size)
+// A group's "quota period" in whole CPUs, rounded up; 0 without a quota ("max 100000").
+static size_t quota_of(const char *path)
 {
-    FILE *f = fopen(path, "re");
-    if (!f)
+    struct buf text;
+    long long quota = 0, period = 0;
+    if (fs_read(path, 128, &text, NULL) != ERR_OK)
+        return 0;
+    bool limited = sscanf(buf_cstr(&text), "%lld %lld", &quota, &period) == 2;
+    buf_done(&text);
+    if (!limited || quota <= 0 || period <= 0)
+        return 0;
+    return (size_t)(quota / period + (quota % period != 0));
+}
+
+// The path behind "0::" is this process's group in the v2 tree.
+static bool own_group(const char *membership, char *out, size_t out_size)
+{
+    struct buf text;
+    if (fs_read(membership, 64 * 1024, &text, NULL) != ERR_OK)
         return false;
-    bool got = fgets(out, (int)out_size, f) != NULL;
-    fclose(f);
-    return got;
+    str rest = buf_str(&text), line;
+    bool found = false;
+    while (!found && str_split(&rest, '\n', &line))
+        found = str_starts(line, STR("0::/"));
+    if (found)
+        snprintf(out, out_size, STR_FMT, STR_ARG(str_sub(line, 3, line.len)));
+    buf_done(&text);
+    return found;
 }
 
-// A group's "quota period" in whole CPUs, rounded up; 0 without a quota.
-static size_t quota_cpus(const char *path)
+size_t thread_quota_cpus(const char *membership, const char *root)
 {
-    char line[128];
-    long long quota, period;
-    if (!first_line(path, line, sizeof line) || sscanf(line, "%lld %lld", &quota, &period) != 2)
-        return 0; // "max 100000" lands here too
-    if (quota <= 0 || period <= 0)
+    char group[512], path[1024];
+    if (!own_group(membership, group, sizeof group))
         return 0;
-    return (size_t)((quota + period - 1) / period);
-}
-
-// cgroup v2: the quota of this process's group and of every group above it binds.
-static size_t cpus_by_cgroup(void)
-{
-    char line[512], path[640];
-    if (!first_line("/proc/self/cgroup", line, sizeof line) || strncmp(line, "0::/", 4) != 0)
-        return 0;
-    line[strcspn(line, "\n")] = '\0';
-    char *group = line + 3;
     size_t least = 0;
     for (;;) {
-        snprintf(path, sizeof path, "/sys/fs/cgroup%s/cpu.max", group);
-        size_t here = quota_cpus(path);
+        snprintf(path, sizeof path, "%s%s/cpu.max", root, group);
+        size_t here = quota_of(path);
         if (here && (least == 0 || here < least))
             least = here;
         char *cut = strrchr(group, '/');
@@ -114,16 +118,10 @@ static size_t cpus_by_cgroup(void)
         *cut = '\0';
     }
 }
-#else
-static size_t cpus_by_cgroup(void)
-{
-    return 0;
-}
-#endif
 
 size_t thread_cpu_count(void)
 {
     size_t cpus = max_size(cpus_by_affinity(), 1);
-    size_t quota = cpus_by_cgroup();
+    size_t quota = thread_quota_cpus("/proc/self/cgroup", "/sys/fs/cgroup");
     return quota ? min_size(cpus, quota) : cpus;
 }
