@@ -1,0 +1,200 @@
+// Attention over paged K and V. Scores: lanes are the 16 positions of a block, each one ascending
+// chain over the head's dimensions. Values: lanes are dimensions, each one ascending chain over
+// positions. Queries that share K and V are worked on together; each has its own chains, so how
+// they were grouped leaves no trace.
+#pragma once
+
+#include "engine/kernel/impl_math.h"
+#include "engine/kernel/impl_matmul.h"
+
+#define VALUE_GROUP 4 // vectors of head dimensions in flight
+
+INLINE const uint8_t *block_at(const struct attention *a, size_t block)
+{
+    return a->pool + (size_t)a->blocks[block] * a->block_bytes;
+}
+
+INLINE vf kv_load(const uint8_t *p, size_t i, bool f16)
+{
+    return f16 ? vf_load_f16((const uint16_t *)(const void *)p + i)
+               : vf_load((const float *)(const void *)p + i);
+}
+
+// Scores of Q queries from q0 against T blocks from `block`, to scores[q][(block -
+// first_block)*16].
+TILED void score_tile(const struct attention *a, bool f16, size_t q0, size_t block,
+                      float *const *scores, size_t first_block, int Q, int T)
+{
+    vf acc[8];
+    const uint8_t *k[8];
+    UNROLL for (int i = 0; i < Q * T; i++) acc[i] = vf_set1(0.0f);
+    UNROLL for (int t = 0; t < T; t++) k[t] = block_at(a, block + (size_t)t) + a->k_offset;
+    for (size_t d = 0; d < a->head_dim; d++) {
+        vf v[8];
+        UNROLL for (int t = 0; t < T; t++) v[t] = kv_load(k[t], d * LANES, f16);
+        UNROLL for (int q = 0; q < Q; q++)
+        {
+            vf b = vf_set1(a->q[q0 + (size_t)q][d]);
+            UNROLL for (int t = 0; t < T; t++) acc[q * T + t] = vf_fma(v[t], b, acc[q * T + t]);
+        }
+    }
+    vf scale = vf_set1(a->scale);
+    UNROLL for (int q = 0; q < Q; q++) UNROLL for (int t = 0; t < T; t++)
+        vf_store(scores[q0 + (size_t)q] + (block - first_block + (size_t)t) * LANES,
+                 vf_mul(acc[q * T + t], scale));
+}
+
+TILED void score_blocks(const struct attention *a, bool f16, size_t q0, size_t from, size_t to,
+                        float *const *scores, int Q, int T)
+{
+    size_t block = from;
+    for (; block + (size_t)T <= to; block += (size_t)T)
+        score_tile(a, f16, q0, block, scores, from, Q, T);
+    for (; block < to; block++)
+        score_tile(a, f16, q0, block, scores, from, Q, 1);
+}
+
+// acc[q][0..D) += p[q][pos] * V[pos], positions from..to inclusive; p is indexed from first_block.
+TILED void value_range(const struct attention *a, bool f16, size_t dim, size_t from, size_t to,
+                       float *const *p, size_t first_block, float acc_at[][VALUE_GROUP * LANES],
+                       int Q, int D)
+{
+    vf acc[4 * VALUE_GROUP];
+    size_t padded = round_up(a->head_dim, LANES);
+    UNROLL for (int q = 0; q < Q; q++) UNROLL for (int i = 0; i < D; i++) acc[q * D + i] =
+        vf_load(acc_at[q] + i * LANES);
+    for (size_t pos = from; pos <= to; pos++) {
+        const uint8_t *v = block_at(a, pos / KV_POSITIONS) + a->v_offset;
+        size_t at = pos % KV_POSITIONS * padded + dim;
+        vf value[VALUE_GROUP];
+        UNROLL for (int i = 0; i < D; i++) value[i] = kv_load(v, at + (size_t)i * LANES, f16);
+        UNROLL for (int q = 0; q < Q; q++)
+        {
+            vf b = vf_set1(p[q][pos - first_block * KV_POSITIONS]);
+            UNROLL for (int i = 0; i < D; i++) acc[q * D + i] = vf_fma(b, value[i], acc[q * D + i]);
+        }
+    }
+    UNROLL for (int q = 0; q < Q; q++) UNROLL for (int i = 0; i < D; i++)
+        vf_store(acc_at[q] + i * LANES, acc[q * D + i]);
+}
+
+// D vectors of dimensions of Q queries: the positions that all see are shared, what one sees before
+// and after them is its own.
+TILED void value_group(const struct attention *a, bool f16, size_t q0, size_t dim, float *const *p,
+                       size_t first_block, const float *sums, int Q, int D)
+{
+    float acc[4][VALUE_GROUP * LANES] = {{0}};
+    size_t from = 0, to = SIZE_MAX;
+    for (int q = 0; q < Q; q++) {
+        from = max_size(from, a->first[q0 + (size_t)q]);
+        to = min_size(to, a->last[q0 + (size_t)q]);
+    }
+    for (int q = 0; q < Q; q++) { // without common positions all is done here
+        size_t first = a->first[q0 + (size_t)q], last = a->last[q0 + (size_t)q];
+        size_t end = from <= to ? from : last + 1;
+        if (first < end)
+            value_range(a, f16, dim, first, end - 1, p + q0 + q, first_block, acc + q, 1, D);
+    }
+    if (from <= to)
+        value_range(a, f16, dim, from, to, p + q0, first_block, acc, Q, D);
+    for (int q = 0; q < Q && from <= to; q++)
+        if (to < a->last[q0 + (size_t)q])
+            value_range(a, f16, dim, to + 1, a->last[q0 + (size_t)q], p + q0 + q, first_block,
+                        acc + q, 1, D);
+    for (int q = 0; q < Q; q++) {
+        for (int i = 0; i < D; i++)
+            vf_store(acc[q] + i * LANES,
+                     vf_div(vf_load(acc[q] + i * LANES), vf_set1(sums[q0 + (size_t)q])));
+        memcpy(a->out[q0 + (size_t)q] + dim, acc[q],
+               min_size((size_t)D * LANES, a->head_dim - dim) * sizeof(float));
+    }
+}
+
+TILED void values(const struct attention *a, bool f16, size_t q0, float *const *p,
+                  size_t first_block, const float *sums, int Q)
+{
+    size_t dim = 0, step = (size_t)VALUE_GROUP * LANES;
+    for (; dim + step <= round_up(a->head_dim, LANES); dim += step)
+        value_group(a, f16, q0, dim, p, first_block, sums, Q, VALUE_GROUP);
+    for (; dim < a->head_dim; dim += LANES)
+        value_group(a, f16, q0, dim, p, first_block, sums, Q, 1);
+}
+
+// Scores to e^(score - max), zero outside [first, last]; returns their sum.
+static float softmax(float *s, size_t first, size_t last)
+{
+    static const float LANE[LANES] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    vf none = vf_set1(-__builtin_inff()), lane = vf_load(LANE), max = none, sum = vf_set1(0.0f);
+    for (size_t b = first / LANES; b <= last / LANES; b++) {
+        vf v = vf_load(s + b * LANES);
+        if (b == first / LANES)
+            v = vf_select_lt(lane, vf_set1((float)(first % LANES)), none, v);
+        if (b == last / LANES)
+            v = vf_select_lt(vf_set1((float)(last % LANES)), lane, none, v);
+        vf_store(s + b * LANES, v);
+        max = vf_max(max, v);
+    }
+    vf top = vf_set1(vf_hmax(max));
+    for (size_t b = first / LANES; b <= last / LANES; b++) {
+        vf e = vf_exp(vf_sub(vf_load(s + b * LANES), top));
+        vf_store(s + b * LANES, e);
+        sum = vf_add(sum, e);
+    }
+    return vf_sum(sum);
+}
+
+TILED void attention_typed(const struct attention *a, bool f16, float *scores)
+{
+    size_t low = SIZE_MAX, high = 0;
+    for (size_t q = 0; q < a->n; q++) {
+        low = min_size(low, a->first[q] / KV_POSITIONS);
+        high = max_size(high, a->last[q] / KV_POSITIONS + 1);
+    }
+    float *s[ATTENTION_MAX], sums[ATTENTION_MAX];
+    for (size_t q = 0; q < a->n; q++)
+        s[q] = scores + q * (high - low) * LANES;
+    size_t q = 0;
+    for (; q + 4 <= a->n; q += 4)
+        score_blocks(a, f16, q, low, high, s, 4, ACCUMULATORS >= 24 ? 2 : 1);
+    for (; q < a->n; q++)
+        score_blocks(a, f16, q, low, high, s, 1, ACCUMULATORS >= 24 ? 8 : 4);
+    for (q = 0; q < a->n; q++)
+        sums[q] = softmax(s[q], a->first[q] - low * LANES, a->last[q] - low * LANES);
+    for (q = 0; q + 4 <= a->n; q += 4)
+        values(a, f16, q, s, low, sums, 4);
+    for (; q < a->n; q++)
+        values(a, f16, q, s, low, sums, 1);
+}
+
+static void attention(const struct attention *a, float *scores)
+{
+    if (a->kv_f16)
+        attention_typed(a, true, scores);
+    else
+        attention_typed(a, false, scores);
+}
+
+static void kv_store(uint8_t *k_block, uint8_t *v_block, uint32_t slot, const float *k,
+                     const float *v, uint32_t head_dim, bool kv_f16)
+{
+    for (size_t d = 0; d < head_dim; d += LANES) {
+        size_t n = min_size(LANES, head_dim - d);
+        float part[LANES] = {0};
+        uint16_t half[LANES];
+        memcpy(part, k + d, n * sizeof *part);
+        vf_store_f16(half, vf_load(part));
+        for (size_t i = 0; i < n; i++) {
+            size_t at = (d + i) * LANES + slot;
+            if (kv_f16)
+                memcpy(k_block + at * 2, &half[i], 2);
+            else
+                memcpy(k_block + at * 4, &part[i], 4);
+        }
+        size_t at = slot * round_up(head_dim, LANES) + d;
+        memcpy(part, v + d, n * sizeof *part);
+        if (kv_f16)
+            vf_store_f16((uint16_t *)(void *)v_block + at, vf_load(part));
+        else
+            vf_store((float *)(void *)v_block + at, vf_load(part));
+    }
+}

@@ -1,0 +1,209 @@
+// Matrix products with quantised weights: exact integer sums a block of 32, then one float chain a
+// row over the blocks (kernel.h states the term order).
+#pragma once
+
+#include "engine/kernel/impl_matmul.h"
+
+INLINE bool q_has_min(enum panel_kind k)
+{
+    return k == PANEL_Q4_1 || k == PANEL_Q4_K || k == PANEL_Q5_K;
+}
+
+INLINE bool q_four_bits(enum panel_kind k)
+{
+    return k == PANEL_Q4_0 || k == PANEL_Q4_1 || k == PANEL_Q4_K;
+}
+
+INLINE bool q_half_scales(enum panel_kind k)
+{
+    return k == PANEL_Q8_0 || k == PANEL_Q4_0 || k == PANEL_Q4_1;
+}
+
+INLINE size_t q_quant_bytes(enum panel_kind k)
+{
+    return q_four_bits(k) ? 256 : 512;
+}
+
+INLINE size_t q_scale_bytes(enum panel_kind k)
+{
+    return (q_half_scales(k) ? 2u : 4u) * LANES * (q_has_min(k) || k == PANEL_Q6_K ? 2 : 1);
+}
+
+// What the integer sum starts from: it takes back the offset in the stored weights.
+INLINE vi q_start(enum panel_kind kind, const struct act_block *a, int part)
+{
+    switch (kind) {
+    case PANEL_Q8_0:
+        return vi_start_q8(a->minus128);
+    case PANEL_Q4_0:
+        return vi_set1(a->minus8);
+    case PANEL_Q6_K:
+        return vi_set1(a->minus32_of16[part]);
+    default:
+        return vi_set1(0);
+    }
+}
+
+// The weights of four ks, group g of a block: for 4-bit kinds groups g and g + 4 share bytes.
+INLINE vw q_weights(enum panel_kind kind, const uint8_t *block, int g)
+{
+    if (!q_four_bits(kind))
+        return kind == PANEL_Q8_0 ? vw_load_q8(block + g * 64) : vw_load_u8(block + g * 64);
+    return g < 4 ? vw_load_low4(block + g * 64) : vw_load_high4(block + (g - 4) * 64);
+}
+
+INLINE vf q_scale(enum panel_kind kind, const uint8_t *scales, int which)
+{
+    return q_half_scales(kind) ? vf_load_f16((const uint16_t *)(const void *)scales + which * LANES)
+                               : vf_load((const float *)(const void *)scales + which * LANES);
+}
+
+// Integer sums of groups [g0, g1) of one block.
+TILED void q_sums(enum panel_kind kind, vi sum[], const uint8_t *const quants[],
+                  const struct act_block *const x[], int g0, int g1, int part, int P, int R)
+{
+    UNROLL for (int r = 0; r < R; r++) UNROLL for (int p = 0; p < P; p++) sum[r * P + p] =
+        q_start(kind, x[r], part);
+    UNROLL for (int g = g0; g < g1; g++)
+    {
+        vw w[4];
+        UNROLL for (int p = 0; p < P; p++) w[p] = q_weights(kind, quants[p], g);
+        UNROLL for (int r = 0; r < R; r++)
+        {
+            va a = va_load(x[r]->q + 4 * g);
+            UNROLL for (int p = 0; p < P; p++) sum[r * P + p] = vi_dot(sum[r * P + p], w[p], a);
+        }
+    }
+}
+
+// acc = fma((float)sum, dw * da, acc), with scale `which` of the block.
+TILED void q_scale_sums(enum panel_kind kind, vf acc[], const vi sum[],
+                        const uint8_t *const scales[], const struct act_block *const x[], int which,
+                        int P, int R)
+{
+    UNROLL for (int p = 0; p < P; p++)
+    {
+        vf dw = q_scale(kind, scales[p], which);
+        UNROLL for (int r = 0; r < R; r++) acc[r * P + p] =
+            vf_fma(vf_from_int(sum[r * P + p]), vf_mul(dw, vf_set1(x[r]->d)), acc[r * P + p]);
+    }
+}
+
+TILED void q_block(enum panel_kind kind, vf acc[], const uint8_t *const quants[],
+                   const uint8_t *const scales[], const struct act_block *const x[], int P, int R)
+{
+    vi sum[12];
+    if (kind == PANEL_Q6_K) {
+        q_sums(kind, sum, quants, x, 0, 4, 0, P, R);
+        q_scale_sums(kind, acc, sum, scales, x, 0, P, R);
+        q_sums(kind, sum, quants, x, 4, 8, 1, P, R);
+        q_scale_sums(kind, acc, sum, scales, x, 1, P, R);
+        return;
+    }
+    q_sums(kind, sum, quants, x, 0, 8, 0, P, R);
+    q_scale_sums(kind, acc, sum, scales, x, 0, P, R);
+    if (!q_has_min(kind))
+        return;
+    UNROLL for (int p = 0; p < P; p++)
+    {
+        vf min = q_scale(kind, scales[p], 1);
+        UNROLL for (int r = 0; r < R; r++) acc[r * P + p] =
+            vf_fma(min, vf_set1(x[r]->sum), acc[r * P + p]);
+    }
+}
+
+TILED void q_tile(enum panel_kind kind, const struct panels *w, size_t panel_at,
+                  const struct matmul_in *in, size_t row, float *const *out, int P, int R)
+{
+    vf acc[12];
+    const uint8_t *quants[4], *scales[4];
+    const struct act_block *x[8];
+    size_t blocks = w->cols / 32;
+    UNROLL for (int p = 0; p < P; p++)
+    {
+        quants[p] = w->data + (panel_at + (size_t)p) * w->panel_bytes;
+        scales[p] = quants[p] + blocks * q_quant_bytes(kind);
+    }
+    UNROLL for (int r = 0; r < R; r++) x[r] = in->q + (row + (size_t)r) * in->q_stride;
+    UNROLL for (int i = 0; i < P * R; i++) acc[i] = vf_set1(0.0f);
+    for (size_t b = 0; b < blocks; b++) {
+        q_block(kind, acc, quants, scales, x, P, R);
+        UNROLL for (int p = 0; p < P; p++)
+        {
+            quants[p] += q_quant_bytes(kind);
+            scales[p] += q_scale_bytes(kind);
+        }
+        UNROLL for (int r = 0; r < R; r++) x[r]++;
+    }
+    UNROLL for (int r = 0; r < R; r++) UNROLL for (int p = 0; p < P; p++)
+        store_rows(out[row + (size_t)r], w, panel_at + (size_t)p, acc[r * P + p]);
+}
+
+TILED void q_strip(enum panel_kind kind, const struct panels *w, size_t from, size_t to,
+                   const struct matmul_in *in, size_t row, float *const *out, int P, int R)
+{
+    size_t p = from;
+    for (; p + (size_t)P <= to; p += (size_t)P)
+        q_tile(kind, w, p, in, row, out, P, R);
+    for (; p < to; p++)
+        q_tile(kind, w, p, in, row, out, 1, R);
+}
+
+// An integer and a float accumulator for each output of the tile.
+#if VECTOR_REGISTERS / VECTOR_PARTS >= 32
+#define Q_ROWS      4
+#define Q_PANELS(R) ((R) <= 3 ? 4 : 3)
+#else
+#define Q_ROWS      4
+#define Q_PANELS(R) ((R) == 1 ? 2 : 1)
+#endif
+
+#define Q_CASE(KIND, R)                                                                            \
+    case R:                                                                                        \
+        q_strip(KIND, w, from, to, in, row, out, Q_PANELS(R), R);                                  \
+        break;
+#define DEFINE_Q_STRIPS(NAME, KIND)                                                                \
+    static void strips_##NAME(const struct panels *w, size_t from, size_t to,                      \
+                              const struct matmul_in *in, size_t row, size_t rows,                 \
+                              float *const *out)                                                   \
+    {                                                                                              \
+        switch (rows) {                                                                            \
+            Q_CASE(KIND, 1)                                                                        \
+            Q_CASE(KIND, 2)                                                                        \
+            Q_CASE(KIND, 3)                                                                        \
+            Q_CASE(KIND, 4)                                                                        \
+        }                                                                                          \
+    }
+
+DEFINE_Q_STRIPS(q8_0, PANEL_Q8_0)
+DEFINE_Q_STRIPS(q4_0, PANEL_Q4_0)
+DEFINE_Q_STRIPS(q4_1, PANEL_Q4_1)
+DEFINE_Q_STRIPS(q4_k, PANEL_Q4_K)
+DEFINE_Q_STRIPS(q5_k, PANEL_Q5_K)
+DEFINE_Q_STRIPS(q6_k, PANEL_Q6_K)
+
+typedef void strips_fn(const struct panels *w, size_t from, size_t to, const struct matmul_in *in,
+                       size_t row, size_t rows, float *const *out);
+
+static strips_fn *const STRIPS[PANEL_KINDS] = {
+    [PANEL_F32] = strips_f32,   [PANEL_F16] = strips_f16,   [PANEL_BF16] = strips_bf16,
+    [PANEL_Q8_0] = strips_q8_0, [PANEL_Q4_0] = strips_q4_0, [PANEL_Q4_1] = strips_q4_1,
+    [PANEL_Q4_K] = strips_q4_k, [PANEL_Q5_K] = strips_q5_k, [PANEL_Q6_K] = strips_q6_k,
+};
+
+// Rows are cut into tiles of nearly equal height. Panels go in groups small enough to stay in the
+// second-level cache while every tile of rows passes over them.
+static void matmul(const struct panels *w, size_t from, size_t to, const struct matmul_in *in,
+                   size_t m, float *const *out)
+{
+    size_t rows_max = panel_kind_quantised(w->kind) ? Q_ROWS : MATMUL_ROWS;
+    size_t tiles = (m + rows_max - 1) / rows_max;
+    size_t group = tiles > 1 ? max_size(12, (512u << 10) / w->panel_bytes / 12 * 12) : to - from;
+    for (size_t p = from; p < to; p += group) {
+        size_t end = min_size(p + group, to);
+        for (size_t t = 0; t < tiles; t++) {
+            size_t row = m * t / tiles, next = m * (t + 1) / tiles;
+            STRIPS[w->kind](w, p, end, in, row, next - row, out);
+        }
+    }
+}

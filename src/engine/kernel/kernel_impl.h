@@ -1,0 +1,28 @@
+// The kernels, once; each kernel_<backend>.c defines its vector backend and KERNEL (the name of its
+// table) and includes this.
+#pragma once
+
+#include "engine/kernel/vector.h"
+
+#include "engine/kernel/impl_matmul.h"
+#include "engine/kernel/impl_matmul_q.h"
+
+#include "engine/kernel/impl_math.h"
+
+#include "engine/kernel/impl_attention.h"
+#include "engine/kernel/impl_rows.h"
+
+const struct kernel KERNEL = {
+    .name = KERNEL_NAME,
+    .matmul = matmul,
+    .quantise = quantise,
+    .layer_norm = layer_norm,
+    .rms_norm = rms_norm,
+    .add = add,
+    .gelu = gelu,
+    .silu_mul = silu_mul,
+    .kv_store = kv_store,
+    .attention = attention,
+    .all_finite = all_finite,
+    .exp = exp_each,
+};
