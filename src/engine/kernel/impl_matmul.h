@@ -108,7 +108,10 @@ TILED void strip(enum panel_kind kind, const struct panels *w, size_t from, size
 
 // Panels a tile takes beside R rows.
 #define TILE_PANELS(R)                                                                             \
-    ((R) == 1 ? (ACCUMULATORS >= 24 ? 8 : 4) : ACCUMULATORS / (R) > 6 ? 6 : ACCUMULATORS / (R))
+    ((R) == 1                 ? (ACCUMULATORS >= 24 ? 8 : 4)                                       \
+     : ACCUMULATORS < (R)     ? 1                                                                  \
+     : ACCUMULATORS / (R) > 6 ? 6                                                                  \
+                              : ACCUMULATORS / (R))
 
 #define DEFINE_STRIPS(NAME, KIND)                                                                  \
     static void strips_##NAME(const struct panels *w, size_t from, size_t to,                      \

@@ -1,0 +1,276 @@
+#include "engine/arch/model.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "engine/arch/model_impl.h"
+
+#include "base/banned.h"
+
+// --- Opening
+
+static enum err check_hparams(const struct hparams *hp, struct diag *d)
+{
+    if (hp->n_layer < 1 || hp->n_layer > 1024 || hp->n_embd < 1 || hp->n_ff < 1 ||
+        hp->n_vocab < 1 || hp->n_ctx < 1)
+        return diag_set(d, ERR_INVALID,
+                        "a model of %u layers, %u wide, %u in the feed-forward, %u tokens, context "
+                        "%u: none of these may be zero (layers: at most 1024)",
+                        hp->n_layer, hp->n_embd, hp->n_ff, hp->n_vocab, hp->n_ctx);
+    if (hp->n_head < 1 || hp->n_head_kv < 1 || hp->n_head % hp->n_head_kv != 0)
+        return diag_set(d, ERR_INVALID, "%u query heads over %u key heads: not a whole multiple",
+                        hp->n_head, hp->n_head_kv);
+    if (hp->head_dim < 1 || hp->head_dim > KV_HEAD_MAX || hp->rope_dims > hp->head_dim ||
+        hp->rope_dims % 2 != 0)
+        return diag_set(d, ERR_INVALID,
+                        "heads of %u values, %u of them rotated: up to %u, an even number of them, "
+                        "can be",
+                        hp->head_dim, hp->rope_dims, (unsigned)KV_HEAD_MAX);
+    if (hp->arch == ARCH_GPT2 && hp->n_head * hp->head_dim != hp->n_embd)
+        return diag_set(d, ERR_INVALID, "%u heads of %u do not make a width of %u", hp->n_head,
+                        hp->head_dim, hp->n_embd);
+    return ERR_OK;
+}
+
+static enum err choose_kernel(const char *isa, const struct kernel **ret, struct diag *d)
+{
+    char have[128] = "";
+    const struct kernel *k = kernel_find(isa);
+    if (k) {
+        *ret = k;
+        return ERR_OK;
+    }
+    for (size_t i = 0, at = 0; (k = kernel_at(i)) && at + strlen(k->name) + 3 < sizeof have; i++) {
+        size_t len = strlen(k->name);
+        memcpy(have + at, i ? ", " : "", i ? 2 : 0);
+        at += i ? 2 : 0;
+        memcpy(have + at, k->name, len + 1);
+        at += len;
+    }
+    return diag_set(d, ERR_UNSUPPORTED, "instruction set \"%s\": this program has %s on this CPU",
+                    isa, have);
+}
+
+static enum err choose_kv(const struct model_file *f, const char *kv_type, bool *ret_f16,
+                          struct diag *d)
+{
+    if (kv_type && strcmp(kv_type, "f16") != 0 && strcmp(kv_type, "f32") != 0)
+        return diag_set(d, ERR_INVALID, "KV type \"%s\": \"f32\" and \"f16\" are known", kv_type);
+    const struct tensor *down = model_file_tensor(f, "blk.0.ffn_down.weight");
+    *ret_f16 = kv_type ? strcmp(kv_type, "f16") == 0 : down && down->type != TENSOR_F32;
+    return ERR_OK;
+}
+
+static void set_kv_sizes(struct model *m)
+{
+    size_t size = m->kv_f16 ? 2 : 4, dim = m->hp->head_dim;
+    m->kv_k_bytes = round_up(dim * KV_POSITIONS * size, 64);
+    m->kv_v_bytes = round_up(round_up(dim, LANES) * KV_POSITIONS * size, 64);
+}
+
+static struct pass *pass_new(struct model *m)
+{
+    const struct hparams *hp = m->hp;
+    struct pass *p = mem_aligned(64, sizeof *p);
+    memset(p, 0, sizeof *p);
+    p->m = m;
+    size_t heads = (size_t)hp->n_head * hp->head_dim;
+    size_t widest = max_size(max_size(hp->n_embd, heads), hp->n_ff);
+    p->embd_stride = round_up(hp->n_embd, LANES);
+    p->qkv_stride = round_up(m->qkv.total, LANES);
+    p->att_stride = round_up(heads, LANES);
+    p->ff_stride = round_up(hp->n_ff, LANES);
+    p->act_stride = (widest + ACT_BLOCK - 1) / ACT_BLOCK;
+    p->scores_stride = ATTENTION_MAX * (round_up(hp->n_ctx, LANES) + LANES);
+    p->n_counters = (size_t)hp->n_layer * LAYER_STEPS_MAX + 4;
+    p->x = mem_array(PASS_ROWS, p->embd_stride * sizeof(float));
+    p->h = mem_array(PASS_ROWS, p->embd_stride * sizeof(float));
+    p->y = mem_array(PASS_ROWS, p->embd_stride * sizeof(float));
+    p->qkv = mem_array(PASS_ROWS, p->qkv_stride * sizeof(float));
+    p->att = mem_array(PASS_ROWS, p->att_stride * sizeof(float));
+    p->up = mem_array(PASS_ROWS, p->ff_stride * sizeof(float));
+    p->gate = mem_array(PASS_ROWS, p->ff_stride * sizeof(float));
+    p->act = mem_aligned(64, PASS_ROWS * p->act_stride * sizeof *p->act);
+    p->cosines = mem_array(PASS_ROWS, (hp->rope_dims / 2 + 1) * sizeof(float));
+    p->sines = mem_array(PASS_ROWS, (hp->rope_dims / 2 + 1) * sizeof(float));
+    p->scores = mem_array(team_size(m->team), p->scores_stride * sizeof(float));
+    p->counters = mem_aligned(64, p->n_counters * sizeof *p->counters);
+    return p;
+}
+
+static void pass_free(struct pass *p)
+{
+    if (!p)
+        return;
+    void *owned[] = {p->x,    p->h,   p->y,       p->qkv,   p->att,    p->up,
+                     p->gate, p->act, p->cosines, p->sines, p->scores, p->counters};
+    for (size_t i = 0; i < ARRAY_LEN(owned); i++)
+        mem_free(owned[i]);
+    mem_free(p);
+}
+
+enum err model_open(const struct model_file *f, const struct model_options *o, struct team *team,
+                    struct model **ret, struct diag *d)
+{
+    static const struct model_options NONE;
+    const struct hparams *hp = model_file_hparams(f);
+    o = o ? o : &NONE;
+    if (hp->arch != ARCH_GPT2 && hp->arch != ARCH_LLAMA)
+        return diag_set(d, ERR_UNSUPPORTED, "architecture \"" STR_FMT "\" is not one of ours",
+                        STR_ARG(hp->arch_name));
+    if (model_file_tensor_count(f) == 0)
+        return diag_set(d, ERR_UNSUPPORTED, "the file holds a vocabulary but no weights");
+    ERR_TRY(check_hparams(hp, d));
+    struct model *m = mem_new(struct model);
+    *m = (struct model){.file = f, .hp = hp, .team = team};
+    m->arch = hp->arch == ARCH_GPT2 ? &arch_gpt2 : &arch_llama;
+    m->attention_scale = 1.0f / __builtin_sqrtf((float)hp->head_dim);
+    enum err e = choose_kernel(o->isa, &m->kernel, d);
+    if (e == ERR_OK)
+        e = choose_kv(f, o->kv_type, &m->kv_f16, d);
+    if (e == ERR_OK)
+        e = loader_load(m, d);
+    if (e != ERR_OK) {
+        model_free(m);
+        return e;
+    }
+    set_kv_sizes(m);
+    m->pass = pass_new(m);
+    *ret = m;
+    return ERR_OK;
+}
+
+void model_free(struct model *m)
+{
+    if (!m)
+        return;
+    pass_free(m->pass);
+    for (size_t i = 0; i < m->n_owned; i++)
+        mem_free(m->owned[i]);
+    mem_free(m->owned);
+    mem_free(m);
+}
+
+// --- What it is
+
+bool model_borrows_file(const struct model *m)
+{
+    (void)m;
+    return true; // hyper-parameters always; embedding rows where they are not the head's
+}
+
+const struct hparams *model_hparams(const struct model *m)
+{
+    return m->hp;
+}
+
+const char *model_isa(const struct model *m)
+{
+    return m->kernel->name;
+}
+
+size_t model_weight_bytes(const struct model *m)
+{
+    return m->weight_bytes;
+}
+
+size_t model_kv_block_bytes(const struct model *m)
+{
+    return (size_t)m->hp->n_layer * m->hp->n_head_kv * (m->kv_k_bytes + m->kv_v_bytes);
+}
+
+size_t model_rows_max(const struct model *m)
+{
+    (void)m;
+    return MODEL_ROWS_MAX;
+}
+
+// --- The forward pass
+
+// Consecutive rows of one sequence, as many as one attention unit takes.
+static void group_rows(struct pass *p)
+{
+    const struct hparams *hp = p->m->hp;
+    size_t heads = min_size(hp->n_head / hp->n_head_kv, ATTENTION_MAX);
+    size_t most = ATTENTION_MAX / heads;
+    p->n_groups = 0;
+    for (size_t r = 0; r < p->n; r++) {
+        struct row_group *g = p->n_groups ? &p->groups[p->n_groups - 1] : NULL;
+        if (g && g->n < most && p->rows[r].blocks == p->rows[r - 1].blocks &&
+            p->rows[r].position == p->rows[r - 1].position + 1)
+            g->n++;
+        else
+            p->groups[p->n_groups++] = (struct row_group){(uint32_t)r, 1};
+    }
+}
+
+static void choose_outputs(struct pass *p)
+{
+    p->n_out = 0;
+    for (size_t r = 0; r < p->n; r++)
+        if (p->rows[r].logits) {
+            p->logits[p->n_out] = p->rows[r].logits;
+            p->out_rows[p->n_out++] = (uint32_t)r;
+        }
+    p->n_logits = p->n_out;
+    for (size_t r = 0; r < p->n; r++)
+        if (p->rows[r].hidden && !p->rows[r].logits)
+            p->out_rows[p->n_out++] = (uint32_t)r;
+}
+
+static void pass_work(void *ctx, size_t index, size_t size)
+{
+    struct pass *p = ctx;
+    struct member me = {.pass = p, .m = p->m, .index = index, .size = size};
+    step_embed(&me);
+    for (size_t i = 0; i < p->m->hp->n_layer; i++)
+        p->m->arch->layer(&me, &p->m->layers[i], i);
+    if (p->n_out)
+        step_output(&me);
+    ASSERT(me.step <= p->n_counters);
+}
+
+static void run_pass(struct pass *p, const struct model_row *rows, size_t n)
+{
+    p->rows = rows;
+    p->n = n;
+    group_rows(p);
+    choose_outputs(p);
+    for (size_t i = 0; i < p->n_counters; i++)
+        atomic_store_explicit(&p->counters[i].next, 0, memory_order_relaxed);
+    for (size_t i = 0; i < n; i++)
+        atomic_store_explicit(&p->bad[i], false, memory_order_relaxed);
+    team_run(p->m->team, pass_work, p);
+}
+
+static bool row_in_range(const struct hparams *hp, const struct model_row *r)
+{
+    return r->token >= 0 && (uint32_t)r->token < hp->n_vocab && r->position < hp->n_ctx;
+}
+
+enum err model_forward(struct model *m, uint8_t *kv_pool, const struct model_row *rows,
+                       size_t n_rows, size_t *ret_bad_row)
+{
+    size_t bad = SIZE_MAX;
+    if (n_rows > MODEL_ROWS_MAX)
+        return ERR_LIMIT;
+    for (size_t r = 0; r < n_rows; r++)
+        if (!row_in_range(m->hp, &rows[r])) {
+            if (ret_bad_row)
+                *ret_bad_row = r;
+            return ERR_INVALID;
+        }
+    m->pass->pool = kv_pool;
+    for (size_t at = 0; at < n_rows; at += PASS_ROWS) {
+        size_t n = min_size(PASS_ROWS, n_rows - at);
+        run_pass(m->pass, rows + at, n);
+        for (size_t i = 0; i < n && bad == SIZE_MAX; i++)
+            if (atomic_load_explicit(&m->pass->bad[i], memory_order_relaxed))
+                bad = at + i;
+    }
+    if (bad == SIZE_MAX)
+        return ERR_OK;
+    if (ret_bad_row)
+        *ret_bad_row = bad;
+    return ERR_INVALID;
+}

@@ -1,0 +1,163 @@
+// The inside of a model, shared by the files of arch/: weights as packed, the work space of one
+// pass, and the steps of which an architecture's layers are made.
+//
+// A pass takes up to PASS_ROWS rows through all layers in one team_run: every member runs the same
+// sequence of steps; a step hands out its units of work by a counter and ends with a barrier. Which
+// member does a unit, and how many units there are, leaves no trace in the results (kernel.h).
+#pragma once
+
+#include <stdatomic.h>
+
+#include "engine/arch/model.h"
+#include "engine/kernel/kernel.h"
+#include "engine/kernel/panel.h"
+#include "engine/kernel/rope.h"
+#include "engine/kernel/team.h"
+
+#define PASS_ROWS       64
+#define LAYER_STEPS_MAX 12
+#define MODEL_ROWS_MAX  4096
+#define KV_HEAD_MAX     512 // values a head
+
+struct matrix {
+    struct panels panels;
+    const float *bias; // NULL = none; padded to LANES
+};
+
+struct norm {
+    const float *weight, *bias; // bias NULL: RMS norm
+};
+
+struct layer {
+    struct norm attn_norm, ffn_norm;
+    const float *q_norm, *k_norm; // RMS norms over one head, or NULL
+    struct matrix qkv[3];         // one fused, or q, k and v
+    struct matrix attn_out, gate, up, down;
+};
+
+// Where a row's q, k and v lie in its qkv buffer.
+struct qkv_layout {
+    size_t q, k, v, total; // floats
+};
+
+struct member;
+struct loader;
+
+// What makes an architecture. A new one is a file with these two.
+struct arch {
+    enum err (*load)(struct loader *l, struct model *m);
+    void (*layer)(struct member *me, const struct layer *l, size_t index);
+};
+extern const struct arch arch_gpt2, arch_llama;
+
+struct model {
+    const struct model_file *file;
+    const struct hparams *hp;
+    const struct arch *arch;
+    const struct kernel *kernel;
+    struct team *team;
+    struct layer *layers;
+    size_t n_qkv; // matrices in layer.qkv
+    struct qkv_layout qkv;
+    struct norm output_norm;
+    struct matrix head;             // its panels are the tied embedding's too
+    const struct tensor *embedding; // read from the file; NULL when tied: from head
+    const struct tensor *positions; // learned ones, or NULL
+    const double *rope_frequencies; // rope_dims / 2, or NULL
+    float attention_scale;
+    bool kv_f16;
+    size_t kv_k_bytes, kv_v_bytes; // of one layer and KV head in a block
+    size_t weight_bytes;
+    void **owned; // every allocation above
+    size_t n_owned;
+    struct pass *pass;
+};
+
+// A run of consecutive rows of one sequence that one attention unit works on.
+struct row_group {
+    uint32_t row, n;
+};
+
+struct counter {
+    _Alignas(64) atomic_size_t next;
+};
+
+struct pass {
+    struct model *m;
+    const struct model_row *rows;
+    uint8_t *pool;
+    size_t n;
+    size_t n_out, n_logits;       // rows whose last state is wanted; those that want logits first
+    uint32_t out_rows[PASS_ROWS]; // their indices
+    float *logits[PASS_ROWS];     // of the first n_logits of them
+    struct row_group groups[PASS_ROWS];
+    size_t n_groups;
+    // [row][…], strides in floats, multiples of LANES
+    float *x, *h, *qkv, *att, *y, *up, *gate;
+    size_t embd_stride, qkv_stride, att_stride, ff_stride;
+    struct act_block *act; // quantised form of the current step's input
+    size_t act_stride;
+    float *cosines, *sines; // [row][rope_dims/2]
+    float *scores;          // [member]
+    size_t scores_stride;
+    struct counter *counters;
+    size_t n_counters;
+    atomic_bool bad[PASS_ROWS];
+};
+
+// A member's place in the pass.
+struct member {
+    struct pass *pass;
+    struct model *m;
+    size_t index, size;
+    size_t step; // counts steps; names the counter
+};
+
+// One product of a step: w times the step's input, to out[row * stride].
+struct product {
+    const struct matrix *w;
+    float *out;
+    size_t stride;
+};
+
+enum after { AFTER_NOTHING, AFTER_GELU, AFTER_ADD_TO_X };
+
+static inline bool matrix_quantised(const struct matrix *w)
+{
+    return panel_kind_quantised(w->panels.kind);
+}
+
+// --- steps.c. Each ends with a barrier.
+// x = embedding of the row's token, and of its position where these are learned; rotations.
+void step_embed(struct member *me);
+// h = norm(x); its quantised form too when the next products ask for it.
+void step_norm(struct member *me, const struct norm *norm, bool quantised);
+// The quantised form of rows of n values.
+void step_quantise(struct member *me, const float *in, size_t stride, size_t n);
+// out = w * in + bias for each product; `after` is applied to the outputs.
+void step_products(struct member *me, const struct product *list, size_t n, const float *in,
+                   size_t in_stride, enum after after);
+// gate = silu(gate_w * h) * (up_w * h)
+void step_gated(struct member *me, const struct layer *l);
+// Head norms, rotation, and K and V to the cache.
+void step_store_kv(struct member *me, const struct layer *l, size_t layer);
+void step_attention(struct member *me, size_t layer);
+// The last norm and the logits of the rows that want them.
+void step_output(struct member *me);
+
+// --- loader.c
+// A matrix of out_rows x in_cols, or its refusal; packed later, all together.
+enum err loader_matrix(struct loader *l, const char *name, uint32_t rows, uint32_t cols,
+                       struct matrix *ret) MUST_USE;
+// A vector as floats, padded to LANES with zeros; *ret NULL when it is absent and not required.
+enum err loader_vector(struct loader *l, const char *name, uint32_t n, bool required,
+                       const float **ret) MUST_USE;
+// A tensor that stays in the file: only its shape is checked.
+enum err loader_rows(struct loader *l, const char *name, uint32_t rows, uint32_t cols,
+                     const struct tensor **ret) MUST_USE;
+// Zeroed, freed with the model.
+double *loader_doubles(struct loader *l, size_t n);
+enum err loader_refuse(struct loader *l, const char *why);
+// "blk.N.suffix", valid until the next call.
+const char *loader_name(struct loader *l, uint32_t layer, const char *suffix);
+enum err loader_load(struct model *m, struct diag *d) MUST_USE;
