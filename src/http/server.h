@@ -1,7 +1,9 @@
 // HTTP/1.1 server on one loop: accept, keep-alive, pipelining, limits, deadlines; a call a request.
-// All on the loop's thread. A call lives from on_request until http_call_end/respond has been made,
-// or on_cancel has returned: after that the pointer is dead. Exactly one of the two ends comes.
-// Slices in a call are valid as long as the call.
+// All on the loop's thread. A call lives from `request` until http_call_end, _respond or _abort has
+// been made, or `cancel` has returned: after that the pointer is dead. Exactly one of these ends
+// comes. Slices in a call are valid as long as the call.
+// Sending: what is written leaves when the loop's callback at hand returns, or at the end of the
+// turn; several writes leave in one send.
 #pragma once
 
 #include "base/buf.h"
@@ -18,6 +20,7 @@ struct http_limits {
     size_t body_bytes_max;                    // 413
     uint32_t header_timeout_ms;               // 408: from the first byte of a head to its end
     uint32_t body_rate_min;                   // bytes/s over 5 s windows after the first; 408
+    uint32_t body_window_ms;                  // that window
     uint32_t idle_timeout_ms;                 // keep-alive: closed without a word
     uint32_t write_timeout_ms;                // a client that reads nothing for that long is cut
     uint32_t connections_max;                 // in all: 503 and close
@@ -33,19 +36,21 @@ struct http_handler {
     // drops its work now.
     void (*cancel)(void *ctx, struct http_call *call);
     // Output fell under the low watermark after http_call_write said ERR_AGAIN.
+    // May be NULL.
     void (*drained)(void *ctx, struct http_call *call);
     // The server itself refused a request (400, 408, 413, 414, 429, 431, 501, 503, 505): write the
     // body for `status` (an error object of the API) into `out`. `reason` is a stable word
     // ("header_too_large"), `text` a sentence.
     void (*refusal)(void *ctx, int status, const char *reason, const char *text, struct buf *out);
-    // After every answered request (also refused ones): for the access record. May be NULL.
+    // After every answered request: for the access record. `call` is NULL for one that the server
+    // refused before there was a call. May be NULL.
     void (*finished)(void *ctx, const struct http_call *call, int status, uint64_t body_bytes,
                      uint64_t duration_us);
 };
 
 struct http_server_options {
     struct http_limits limits;
-    bool half_close_cancels; // default true: FIN while a call runs = the client has gone
+    bool half_close_cancels; // FIN while a call runs = the client has gone
 };
 
 enum err http_server_new(struct loop *l, const struct http_server_options *o,
@@ -57,7 +62,8 @@ enum err http_server_listen(struct http_server *s, const char *address, bool reu
                             uint16_t *ret_port, struct diag *d) MUST_USE;
 void http_server_drain(struct http_server *s); // stop accepting; Connection: close on what follows
 size_t http_server_connections(const struct http_server *s);
-void http_server_free(struct http_server *s); // cancels what runs
+size_t http_server_calls(const struct http_server *s); // requests being received or answered
+void http_server_free(struct http_server *s);          // cancels what runs
 
 // --- What was asked
 str http_call_method(const struct http_call *c); // "POST"
@@ -65,7 +71,7 @@ str http_call_path(const struct http_call
                        *c); // decoded path without the query; never contains ".." segments or NUL
 str http_call_query(const struct http_call *c);                    // raw, without '?'
 str http_call_header(const struct http_call *c, const char *name); // STR_NONE when absent
-const struct http_headers *http_call_headers(const struct http_call *c);
+const struct http_header *http_call_headers(const struct http_call *c, size_t *ret_len);
 str http_call_body(const struct http_call *c);
 str http_call_peer(const struct http_call *c);       // "127.0.0.1:51234"
 str http_call_request_id(const struct http_call *c); // the client's x-request-id if sane (≤ 128
@@ -90,3 +96,5 @@ void http_call_end(struct http_call *c);
 // End a streamed answer so that the client notices: the connection is cut without the last chunk.
 void http_call_abort(struct http_call *c);
 bool http_call_begun(const struct http_call *c);
+// Bytes written and not yet taken by the system.
+size_t http_call_pending_bytes(const struct http_call *c);

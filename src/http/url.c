@@ -122,3 +122,128 @@ bool url_same_origin(const struct url *a, const struct url *b)
 {
     return a->tls == b->tls && a->port == b->port && str_eq_nocase(a->host, b->host);
 }
+
+// --- For a server
+
+static bool is_alnum(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+// RFC 3986 reg-name without escapes, which no name that one can connect to has.
+static bool name_ok(str s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        if (!is_alnum(s.ptr[i]) && !strchr("-._~!$&'()*+,;=", s.ptr[i]))
+            return false;
+    return s.len > 0 && s.len <= 255;
+}
+
+static bool ipv6_ok(str s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.ptr[i];
+        bool hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+        if (!hex && c != ':' && c != '.')
+            return false;
+    }
+    return s.len >= 2 && s.len <= 45;
+}
+
+// Cut an authority into host and the text of its port (ptr NULL without a colon).
+static bool split_authority(str s, str *ret_host, str *ret_port)
+{
+    *ret_port = STR_NONE;
+    if (s.len && s.ptr[0] == '[') {
+        size_t end = str_find_char(s, ']');
+        if (end == SIZE_MAX || !ipv6_ok(str_sub(s, 1, end - 1)))
+            return false;
+        *ret_host = str_sub(s, 1, end - 1);
+        s = str_sub(s, end + 1, s.len);
+        if (s.len && s.ptr[0] != ':')
+            return false;
+        if (s.len)
+            *ret_port = str_sub(s, 1, s.len);
+        return true;
+    }
+    size_t colon = str_find_char(s, ':');
+    *ret_host = str_sub(s, 0, colon);
+    if (colon != SIZE_MAX)
+        *ret_port = str_sub(s, colon + 1, s.len);
+    return name_ok(*ret_host);
+}
+
+static bool read_port(str text, uint16_t *port)
+{
+    uint64_t value;
+    if (!text.ptr || text.len == 0)
+        return true; // "host:" means the scheme's own
+    if (str_to_u64(text, &value) != ERR_OK || value > 65535)
+        return false;
+    *port = (uint16_t)value;
+    return true;
+}
+
+bool url_authority_ok(str s)
+{
+    str host, port_text;
+    uint16_t port = 0;
+    return split_authority(s, &host, &port_text) && read_port(port_text, &port);
+}
+
+static int hex_value(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static bool has_dot_segment(str path)
+{
+    str segment;
+    while (str_split(&path, '/', &segment))
+        if (str_eq(segment, STR(".")) || str_eq(segment, STR("..")))
+            return true;
+    return false;
+}
+
+static enum err unescape(str raw, char *out, size_t *ret_len)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < raw.len; i++) {
+        char c = raw.ptr[i];
+        if (c == '%') {
+            if (raw.len - i < 3)
+                return ERR_PARSE;
+            int high = hex_value(raw.ptr[i + 1]), low = hex_value(raw.ptr[i + 2]);
+            if (high < 0 || low < 0)
+                return ERR_PARSE;
+            c = (char)(high << 4 | low);
+            i += 2;
+        }
+        if (c == '\0')
+            return ERR_PARSE;
+        out[len++] = c;
+    }
+    *ret_len = len;
+    return ERR_OK;
+}
+
+enum err url_decode_path(str raw, struct arena *a, str *ret)
+{
+    str path = raw;
+    if (str_find_char(raw, '%') != SIZE_MAX) {
+        char *out = arena_alloc(a, raw.len);
+        if (!out)
+            return ERR_LIMIT;
+        path.ptr = out;
+        ERR_TRY(unescape(raw, out, &path.len));
+    } else if (str_find_char(raw, '\0') != SIZE_MAX) {
+        return ERR_PARSE;
+    }
+    if (str_find_char(path, '.') != SIZE_MAX && has_dot_segment(path))
+        return ERR_PARSE;
+    *ret = path;
+    return ERR_OK;
+}

@@ -21,3 +21,10 @@ enum err url_parse(str text, struct url *ret, struct diag *d) MUST_USE;
 enum err url_resolve(str base, str reference, struct arena *a, str *ret, struct diag *d) MUST_USE;
 // Scheme, host and port alike.
 bool url_same_origin(const struct url *a, const struct url *b);
+
+// --- For a server
+// "host", "host:port", "[::1]:80": what may stand in a Host header.
+bool url_authority_ok(str s);
+// Percent-decode a path. ERR_PARSE: a bad escape, NUL, or a "." or ".." segment (also an encoded
+// one); ERR_LIMIT: the arena is full. Without escapes the answer is `raw` itself.
+enum err url_decode_path(str raw, struct arena *a, str *ret) MUST_USE;

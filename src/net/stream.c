@@ -42,6 +42,7 @@ struct stream {
     bool shutdown_done;
     bool failed; // dead; `error` comes or came
     bool told;   // it came
+    bool reset_on_close;
     bool closed; // the owner is gone; freed at the end of the turn
     enum err failure;
     int failure_sys;
@@ -118,8 +119,17 @@ void stream_close(struct stream *s)
     loop_fd_remove(s->loop, &s->fd);
     if (s->io && !s->failed && !s->shutdown_done)
         s->io->ops->shutdown(s->io);
+    if (s->reset_on_close) {
+        struct linger none = {.l_onoff = 1, .l_linger = 0};
+        setsockopt(s->fd.fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+    }
     close(s->fd.fd);
     loop_later_set(s->loop, &s->later);
+}
+
+void stream_reset_on_close(struct stream *s)
+{
+    s->reset_on_close = true;
 }
 
 static void linger_over(void *ctx)
@@ -167,6 +177,10 @@ static void send_queue(struct stream *s)
 
 static void end_our_side(struct stream *s)
 {
+    if (s->reset_on_close) {
+        stream_close(s);
+        return;
+    }
     s->shutdown_done = true;
     if (s->io)
         s->io->ops->shutdown(s->io);
@@ -180,6 +194,8 @@ static void after_send(struct stream *s)
         return;
     if (s->out.len == 0 && s->shutdown_asked && !s->shutdown_done)
         end_our_side(s);
+    if (s->closed)
+        return;
     if (s->detached && s->shutdown_done && s->ended) {
         stream_close(s);
         return;

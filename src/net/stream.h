@@ -36,6 +36,8 @@ void stream_set_handler(struct stream *s, const struct stream_handler *h, void *
 // refused. At first 256 kB, 64 kB, 64 MB.
 void stream_set_limits(struct stream *s, size_t high, size_t low, size_t max);
 void stream_close(struct stream *s); // at once; queued bytes are dropped
+// When it is closed, now or after a flush, the peer shall get a reset and not an end (plain only).
+void stream_reset_on_close(struct stream *s);
 // The owner is done with it: no more callbacks. What is queued is sent, then our side ends, what
 // still comes in is thrown away (a reset would destroy the answer on its way) until the peer ends
 // too or the time is over.
