@@ -15,12 +15,23 @@ struct scan {
     bool opened; // the last token was [ or {
 };
 
-static size_t after_string(str text, size_t i)
+// The offset behind the string that begins at `start`. A quote ends it unless an odd number of
+// backslashes stands before; looking for quotes alone lets memchr do the work.
+static size_t after_string(str text, size_t start)
 {
-    for (i++; i < text.len && text.ptr[i] != '"'; i++)
-        if (text.ptr[i] == '\\')
-            i++;
-    return i + 1;
+    size_t i = start + 1;
+    while (i < text.len) {
+        const char *quote = memchr(text.ptr + i, '"', text.len - i);
+        if (!quote)
+            break;
+        size_t at = (size_t)(quote - text.ptr), before = at;
+        while (before > start + 1 && text.ptr[before - 1] == '\\')
+            before--;
+        if ((at - before) % 2 == 0)
+            return at + 1;
+        i = at + 1;
+    }
+    return text.len;
 }
 
 static enum err scan_token(struct scan *s, struct json_limits limits)
