@@ -49,10 +49,9 @@ static const struct option options[] = {
     {.name = "tokens_max",
      .type = OPTION_INT,
      .offset = FIELD(tokens_max),
-     .value = "512",
-     .min = 1,
+     .arg = "N",
      .max = 1e6,
-     .help = "Longest answer, in tokens."},
+     .help = "Longest answer, in tokens; without it, what the context leaves."},
     {.name = "seed",
      .type = OPTION_INT,
      .offset = FIELD(seed),
@@ -121,7 +120,7 @@ static void request_fill(const struct conversation *c, const struct buf *prompt,
     r->prompt_text = buf_str(prompt);
     r->prompt_special = true;
     r->add_bos = true;
-    r->tokens_max = (uint32_t)c->o->tokens_max;
+    r->tokens_max = c->o->tokens_max ? (uint32_t)c->o->tokens_max : UINT32_MAX;
     r->temperature = (float)c->o->temperature;
     r->top_p = (float)c->o->top_p;
     r->seed_given = c->o->seed >= 0;

@@ -36,7 +36,7 @@ static void stop_work(struct http_exchange *x)
     connect_cancel(x->connecting);
     x->connecting = NULL;
     if (x->conn)
-        conn_close(x->conn);
+        client_conn_close(x->conn);
     x->conn = NULL;
 }
 
@@ -101,18 +101,18 @@ static void total_over(void *ctx)
 
 // --- Getting a connection
 
-static void send_on(struct http_exchange *x, struct http_conn *k)
+static void send_on(struct http_exchange *x, struct client_conn *k)
 {
     x->step = EXCHANGE_HEAD;
     x->answered = false;
     loop_timer_set(x->client->loop, &x->phase,
                    or_default(x->r.headers_timeout_ms, x->client->o.headers_timeout_ms));
-    conn_send(k, x);
+    client_conn_send(k, x);
 }
 
 static void connected(void *ctx, const struct connect_result *r)
 {
-    struct http_conn *k = ctx;
+    struct client_conn *k = ctx;
     struct http_exchange *x = k->exchange;
     x->connecting = NULL;
     x->conn = NULL;
@@ -120,7 +120,7 @@ static void connected(void *ctx, const struct connect_result *r)
     if (r->e != ERR_OK) {
         k->exchange = NULL;
         struct diag d = *r->d;
-        conn_close(k);
+        client_conn_close(k);
         fail(x, r->e, &d);
         return;
     }
@@ -146,7 +146,7 @@ static void open_connection(struct http_exchange *x, str proxy)
         fail(x, x->d.code, &x->d);
         return;
     }
-    struct http_conn *k = conn_new(c, x->origin_key);
+    struct client_conn *k = client_conn_new(c, x->origin_key);
     k->exchange = x;
     x->conn = k; // closed with the exchange
     x->step = EXCHANGE_CONNECT;
@@ -157,7 +157,7 @@ static void open_connection(struct http_exchange *x, str proxy)
         .proxy = proxy,
         .timeout_ms = or_default(x->r.connect_timeout_ms, c->o.connect_timeout_ms),
     };
-    x->connecting = connect_begin(c->loop, c->resolver, &t, &conn_handler, k, connected, k);
+    x->connecting = connect_begin(c->loop, c->resolver, &t, &client_conn_handler, k, connected, k);
 }
 
 static void start(struct http_exchange *x)
@@ -173,7 +173,7 @@ static void start(struct http_exchange *x)
         return;
     }
     x->began_us = clock_mono_us();
-    struct http_conn *k = x->retried ? NULL : pool_take(c, x->origin_key);
+    struct client_conn *k = x->retried ? NULL : pool_take(c, x->origin_key);
     x->reused = k != NULL;
     if (k)
         send_on(x, k);

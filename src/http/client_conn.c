@@ -9,14 +9,14 @@ enum { HEAD_MEMORY_MAX = 256 * 1024 };
 
 static void idle_too_long(void *ctx)
 {
-    struct http_conn *k = ctx;
+    struct client_conn *k = ctx;
     pool_remove(k);
-    conn_close(k);
+    client_conn_close(k);
 }
 
-struct http_conn *conn_new(struct http_client *c, str origin_key)
+struct client_conn *client_conn_new(struct http_client *c, str origin_key)
 {
-    struct http_conn *k = mem_new(struct http_conn);
+    struct client_conn *k = mem_new(struct client_conn);
     k->client = c;
     k->origin_key = (str){mem_strndup(origin_key.ptr, origin_key.len), origin_key.len};
     arena_init(&k->arena, HEAD_MEMORY_MAX);
@@ -25,7 +25,7 @@ struct http_conn *conn_new(struct http_client *c, str origin_key)
     return k;
 }
 
-static void conn_free(struct http_conn *k)
+static void client_conn_free(struct client_conn *k)
 {
     arena_done(&k->arena);
     mem_free((void *)(uintptr_t)k->origin_key.ptr);
@@ -33,7 +33,7 @@ static void conn_free(struct http_conn *k)
     mem_free(k);
 }
 
-void conn_close(struct http_conn *k)
+void client_conn_close(struct client_conn *k)
 {
     if (k->exchange)
         k->exchange->conn = NULL;
@@ -43,12 +43,13 @@ void conn_close(struct http_conn *k)
     loop_timer_cancel(&k->idle);
     k->dead = true;
     if (!k->in_callback)
-        conn_free(k);
+        client_conn_free(k);
 }
 
 // --- Sending
 
-static void request_head(const struct http_conn *k, const struct http_exchange *x, struct buf *out)
+static void request_head(const struct client_conn *k, const struct http_exchange *x,
+                         struct buf *out)
 {
     (void)buf_printf(out, STR_FMT " ", STR_ARG(x->r.method));
     if (k->absolute_form)
@@ -72,7 +73,7 @@ static void request_head(const struct http_conn *k, const struct http_exchange *
     (void)buf_append_str(out, STR("\r\n"));
 }
 
-void conn_send(struct http_conn *k, struct http_exchange *x)
+void client_conn_send(struct client_conn *k, struct http_exchange *x)
 {
     struct buf head;
     k->exchange = x;
@@ -92,25 +93,25 @@ void conn_send(struct http_conn *k, struct http_exchange *x)
 
 // --- Receiving
 
-static void broken(struct http_conn *k, enum err e, const struct diag *d)
+static void broken(struct client_conn *k, enum err e, const struct diag *d)
 {
     struct http_exchange *x = k->exchange;
     if (!x) {
         if (!k->dead) {
             pool_remove(k);
-            conn_close(k);
+            client_conn_close(k);
         }
         return;
     }
     k->exchange = NULL;
     x->conn = NULL;
-    conn_close(k);
+    client_conn_close(k);
     exchange_broken(x, e, d);
 }
 
 // The answer is complete: the connection rests before the exchange is told, so that what it asks
 // next may use it.
-static void complete(struct http_conn *k, bool more_bytes)
+static void complete(struct client_conn *k, bool more_bytes)
 {
     struct http_exchange *x = k->exchange;
     bool keep = k->codec.head.keep_alive && !more_bytes && !stream_ended(k->stream);
@@ -125,11 +126,11 @@ static void complete(struct http_conn *k, bool more_bytes)
     if (keep)
         pool_put(k);
     else
-        conn_close(k);
+        client_conn_close(k);
     exchange_end(x);
 }
 
-static void not_http(struct http_conn *k)
+static void not_http(struct client_conn *k)
 {
     struct diag d = {0};
     diag_set(&d, ERR_UPSTREAM, "the answer is not HTTP/1.1 as it should be: %s",
@@ -137,7 +138,7 @@ static void not_http(struct http_conn *k)
     broken(k, ERR_UPSTREAM, &d);
 }
 
-static void feed(struct http_conn *k, str in)
+static void feed(struct client_conn *k, str in)
 {
     while (k->exchange && !k->dead) {
         str piece;
@@ -163,7 +164,7 @@ static void feed(struct http_conn *k, str in)
 
 static void on_data(void *ctx, str bytes)
 {
-    struct http_conn *k = ctx;
+    struct client_conn *k = ctx;
     k->in_callback = true;
     if (k->exchange) {
         k->exchange->answered = true;
@@ -173,12 +174,12 @@ static void on_data(void *ctx, str bytes)
     }
     k->in_callback = false;
     if (k->dead)
-        conn_free(k);
+        client_conn_free(k);
 }
 
 static void on_end(void *ctx)
 {
-    struct http_conn *k = ctx;
+    struct client_conn *k = ctx;
     struct diag d = {0};
     k->in_callback = true;
     if (k->exchange && k->exchange->answered && h1_eof(&k->codec) == H1_END) {
@@ -190,7 +191,7 @@ static void on_end(void *ctx)
     }
     k->in_callback = false;
     if (k->dead)
-        conn_free(k);
+        client_conn_free(k);
 }
 
 static void on_drained(void *ctx UNUSED)
@@ -199,12 +200,12 @@ static void on_drained(void *ctx UNUSED)
 
 static void on_error(void *ctx, enum err e, const struct diag *d)
 {
-    struct http_conn *k = ctx;
+    struct client_conn *k = ctx;
     k->in_callback = true;
     broken(k, e, d);
     k->in_callback = false;
     if (k->dead)
-        conn_free(k);
+        client_conn_free(k);
 }
 
-const struct stream_handler conn_handler = {on_data, on_end, on_drained, on_error};
+const struct stream_handler client_conn_handler = {on_data, on_end, on_drained, on_error};

@@ -6,11 +6,11 @@
 #include "http/client.h"
 #include "http/url.h"
 
-struct http_conn;
+struct client_conn;
 
 // Idle connections of one origin, the freshest first.
 struct origin {
-    struct http_conn *idle;
+    struct client_conn *idle;
     size_t idle_len;
 };
 
@@ -47,7 +47,7 @@ struct http_exchange {
     str origin_key;
     enum exchange_step step;
     struct connecting *connecting;
-    struct http_conn *conn;
+    struct client_conn *conn;
     struct loop_later later;
     struct loop_timer phase, total; // deadlines
     uint64_t began_us, connect_us;
@@ -57,24 +57,24 @@ struct http_exchange {
     struct diag d;
 };
 
-struct http_conn {
+struct client_conn {
     struct http_client *client;
     struct http_exchange *exchange; // NULL: idle
     struct stream *stream;
     struct h1 codec;
     struct arena arena; // heads
     str origin_key;     // owned
-    struct http_conn *next, *prev;
+    struct client_conn *next, *prev;
     struct loop_timer idle;
     bool absolute_form, in_callback, dead;
     str proxy_authorization; // owned
 };
 
 // client_conn.c
-extern const struct stream_handler conn_handler;
-struct http_conn *conn_new(struct http_client *c, str origin_key);
-void conn_close(struct http_conn *k); // also from inside its own callbacks
-void conn_send(struct http_conn *k, struct http_exchange *x);
+extern const struct stream_handler client_conn_handler;
+struct client_conn *client_conn_new(struct http_client *c, str origin_key);
+void client_conn_close(struct client_conn *k); // also from inside its own callbacks
+void client_conn_send(struct client_conn *k, struct http_exchange *x);
 
 // client.c, told by connections
 void exchange_head(struct http_exchange *x, const struct h1_head *head);
@@ -84,7 +84,7 @@ void exchange_end(struct http_exchange *x);
 void exchange_broken(struct http_exchange *x, enum err e, const struct diag *d);
 
 // pool.c
-struct http_conn *pool_take(struct http_client *c, str origin_key); // NULL: none
-void pool_put(struct http_conn *k);                                 // keeps or closes it
-void pool_remove(struct http_conn *k);
+struct client_conn *pool_take(struct http_client *c, str origin_key); // NULL: none
+void pool_put(struct client_conn *k);                                 // keeps or closes it
+void pool_remove(struct client_conn *k);
 void pool_close_all(struct http_client *c);

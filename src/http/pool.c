@@ -13,7 +13,7 @@ static struct origin *origin_of(struct http_client *c, str key, bool make)
     return o;
 }
 
-void pool_remove(struct http_conn *k)
+void pool_remove(struct client_conn *k)
 {
     struct origin *o = origin_of(k->client, k->origin_key, false);
     ASSERT(o);
@@ -33,21 +33,21 @@ void pool_remove(struct http_conn *k)
     }
 }
 
-struct http_conn *pool_take(struct http_client *c, str origin_key)
+struct client_conn *pool_take(struct http_client *c, str origin_key)
 {
     for (;;) {
         struct origin *o = origin_of(c, origin_key, false);
         if (!o)
             return NULL;
-        struct http_conn *k = o->idle;
+        struct client_conn *k = o->idle;
         pool_remove(k);
         if (!stream_ended(k->stream))
             return k;
-        conn_close(k);
+        client_conn_close(k);
     }
 }
 
-void pool_put(struct http_conn *k)
+void pool_put(struct client_conn *k)
 {
     struct http_client *c = k->client;
     struct origin *o = origin_of(c, k->origin_key, true);
@@ -61,11 +61,11 @@ void pool_put(struct http_conn *k)
     loop_timer_set(c->loop, &k->idle, c->o.pool_idle_ms);
     if (o->idle_len <= c->o.pool_per_origin_max)
         return;
-    struct http_conn *oldest = o->idle;
+    struct client_conn *oldest = o->idle;
     while (oldest->next)
         oldest = oldest->next;
     pool_remove(oldest);
-    conn_close(oldest);
+    client_conn_close(oldest);
 }
 
 void pool_close_all(struct http_client *c)
@@ -76,8 +76,8 @@ void pool_close_all(struct http_client *c)
         void *value = NULL;
         bool found = map_next(&c->origins, &cursor, &key, &value);
         ASSERT(found);
-        struct http_conn *k = ((struct origin *)value)->idle;
+        struct client_conn *k = ((struct origin *)value)->idle;
         pool_remove(k);
-        conn_close(k);
+        client_conn_close(k);
     }
 }
