@@ -81,6 +81,11 @@ class Training(unittest.TestCase):
         self.train("cut.ckpt", "--steps", "10", "--decay", "4", "--resume", "1")
         self.assertEqual(self.checkpoint("whole.ckpt"), self.checkpoint("cut.ckpt"))
 
+    def test_run_bounded_by_the_clock_can_be_done_again_from_its_schedule(self):
+        self.train("clock.ckpt", "--steps", "1000000", "--decay", "1000000", "--wall", "2", "--record", self.at("rates"))
+        self.train("again.ckpt", "--schedule", self.at("rates"))
+        self.assertEqual(self.checkpoint("clock.ckpt"), self.checkpoint("again.ckpt"))
+
     def test_fast_products_agree_with_openblas(self):
         losses = []
         for amx in ("0", "1"):  # the same thing twice where the processor has no AMX

@@ -24,6 +24,16 @@ DIALOGS = (
 )
 
 
+UNSEEN = (  # in words that no generator has
+    ("Could you say what weir is?", "language models"), ("How can I make weir start?", "weir serve"), ("How do I get talking in my terminal?", "weir chat"),
+    ("How do I find out the speed of a model?", "weir bench"), ("Where can I see if the server is alive?", "/health"), ("Where do I find metrics for Prometheus?", "/metrics"),
+    ("How do I fetch a model?", "weir model pull"), ("How can I tell that weir is ready to answer?", "/readyz"), ("hello my dear friend", "help"), ("What do they call you?", "weir-tiny"),
+    ("Are you a living person?", "not a human"), ("Thanks so much for that!", "welcome"), ("bye for now", "oodbye"), ("I'm feeling very lonely", "sorry"), ("Which city is France's capital?", "Paris"),
+    ("What is 5 and 4 together?", "9"), ("The sum of 12 and 13?", "25"), ("12 + 7 equals what?", "19"), ("What will the weather be on Friday?", "cannot know"), ("Which day follows Tuesday?", "Wednesday"),
+    ("What colour does the sky have?", "blue"), ("Who has trained you?", "weir project"), ("Do you run on a GPU?", "processor"), ("What would be the opposite of tall?", "short"),
+)
+
+
 def one_turn(model, questions, max_tokens=70, batch=128):
     out = []
     for i in range(0, len(questions), batch):
@@ -70,6 +80,15 @@ def report_weir(model):
             print("        ", q, "->", a)
 
 
+def report_unseen(model):
+    answers = one_turn(model, [q for q, _ in UNSEEN])
+    right = sum(want in a for a, (_, want) in zip(answers, UNSEEN))
+    print("words that it was not trained on: %d of %d answered rightly" % (right, len(UNSEEN)))
+    for a, (q, want) in zip(answers, UNSEEN):
+        if want not in a:
+            print("        ", q, "->", a)
+
+
 def report_facts(model):
     asked = [("What is the capital of %s?" % c, v) for c, v in facts.CAPITALS.items()]
     asked += [("What is the opposite of %s?" % c, v) for c, v in facts.OPPOSITES.items()]
@@ -109,6 +128,7 @@ def main():
     model = Model(o.model)
     report_sums(model, o.count)
     report_weir(model)
+    report_unseen(model)
     report_facts(model)
     report_stories(model)
     report_dialogs(model)

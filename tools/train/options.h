@@ -6,7 +6,7 @@
 enum { PACKS_MAX = 64, THREADS_MAX = 64 };
 
 struct options {
-    const char *data, *heldout, *out, *from;
+    const char *data, *heldout, *out, *from, *schedule, *record;
     size_t ctx, width, layers, heads, packs, pack_tokens, threads, amx, resume;
     uint64_t seed, steps, warmup, decay, report, save;
     double rate, rate_end, weight_decay, user_weight, wall_s;

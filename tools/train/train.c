@@ -9,6 +9,7 @@
 #include "matmul.h"
 #include "model.h"
 #include "options.h"
+#include "schedule.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -26,6 +27,7 @@ struct trainer {
     struct options opt;
     struct checkpoint state;
     uint64_t done; // steps of this run that its checkpoint already has
+    struct schedule replay, record;
     struct data data, heldout;
     struct pack pack[PACKS_MAX];
     float *grad[PACKS_MAX];
@@ -232,23 +234,40 @@ static double rate_at(const struct options *o, uint64_t step, double share)
     return rate;
 }
 
+// The rate of the next step, 0 when the run is over. A recorded run changes it with the reports
+// only.
+static double next_rate(struct trainer *t, uint64_t done, double elapsed_s)
+{
+    const struct options *o = &t->opt;
+    uint64_t step = t->state.step;
+    if (o->schedule)
+        return schedule_rate(&t->replay, step);
+    double share = progress(o, done, elapsed_s);
+    if (share >= 1)
+        return 0;
+    if (!o->record)
+        return rate_at(o, step, share);
+    if (!t->record.count || done % o->report == 0)
+        schedule_add(&t->record, step, rate_at(o, step, share));
+    return schedule_rate(&t->record, step);
+}
+
 static void train(struct trainer *t)
 {
     const struct options *o = &t->opt;
     double from = now_s(), loss = 0, weight = 0, norm = 0;
     uint64_t tokens = 0;
-    for (uint64_t done = t->done; done < o->steps;) {
-        double elapsed = now_s() - from, share = progress(o, done, elapsed);
-        if (share >= 1)
+    for (uint64_t done = t->done;;) {
+        double elapsed = now_s() - from, rate = next_rate(t, done, elapsed);
+        if (rate <= 0)
             break;
         size_t step_tokens = 0;
-        double rate = rate_at(o, t->state.step, share);
         double l = train_step(t, rate, &norm, &step_tokens);
         tokens += step_tokens;
         loss = 0.98 * loss + 0.02 * l;
         weight = 0.98 * weight + 0.02;
         done++;
-        if (done % o->report == 0 || done == o->steps) {
+        if (done % o->report == 0) {
             elapsed = now_s() - from;
             printf("step %llu loss %.4f norm %.2f rate %.6f tokens %llu epoch %llu %.0f tok/s "
                    "%.0f s\n",
@@ -264,6 +283,10 @@ static void train(struct trainer *t)
                        heldout_loss(t, 1), heldout_loss(t, 0));
             fflush(stdout);
         }
+    }
+    if (o->record) {
+        schedule_add(&t->record, t->state.step, 0);
+        schedule_save(&t->record, o->record);
     }
     checkpoint_save(&t->state, o->out);
     if (o->heldout)
@@ -315,6 +338,8 @@ static void trainer_init(struct trainer *t)
     data_load(&t->data, o->data);
     if (o->heldout)
         data_load(&t->heldout, o->heldout);
+    if (o->schedule)
+        schedule_load(&t->replay, o->schedule);
     state_init(t);
     o->ctx = s->layout.shape.ctx;
     if (o->pack_tokens < o->ctx || s->layout.shape.vocab != t->data.vocab ||
