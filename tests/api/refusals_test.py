@@ -97,7 +97,7 @@ class Refusals(harness.ServerCase):
 
     def test_unknown_paths_and_methods(self):
         for method, path in (("GET", "/nowhere"), ("POST", "/v1/chat"), ("GET", "/v1/models/"), ("POST", "/v2/x"),
-                             ("DELETE", "/anything"), ("GET", "/v1/models/a/b/../../../../etc/passwd")):
+                             ("DELETE", "/anything"), ("GET", "/v1/models/..."), ("GET", "//v1/models")):
             with self.subTest(path=path):
                 answer = self.server.request(method, path)
                 self.assertEqual(answer.status, 404, answer)
