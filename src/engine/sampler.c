@@ -1,6 +1,7 @@
 #include "engine/sampler.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "base/random.h"
@@ -169,30 +170,19 @@ static int32_t first_with(const float *logits, uint32_t n, float value)
     return i < n ? (int32_t)i : -1;
 }
 
-static uint64_t draw_below(const struct sampler *s, uint64_t position, uint64_t total)
+static uint64_t ticket_below(const struct sampler *s, uint64_t position, uint64_t total)
 {
     uint64_t r = random_counter(s->options.seed, s->options.choice, position);
     return (uint64_t)(((unsigned __int128)r * total) >> 64);
 }
 
-// Tokens in the order of their ids; the sums of whole stretches are added first.
-static int32_t walk_all(const uint32_t *weights, uint32_t n, uint64_t ticket)
-{
-    enum { STRETCH = 128 };
-    uint32_t i = 0;
-    for (; i + STRETCH <= n; i += STRETCH) {
-        uint64_t sum = 0;
-        for (uint32_t j = 0; j < STRETCH; j++)
-            sum += weights[i + j];
-        if (ticket < sum)
-            break;
-        ticket -= sum;
-    }
-    while (ticket >= weights[i])
-        ticket -= weights[i++];
-    ASSERT(i < n);
-    return (int32_t)i;
-}
+// What may be drawn: tokens at least as good as the cut, and of at least that weight.
+struct cut {
+    float logit;
+    int32_t token;   // the worst one kept
+    uint32_t weight; // the least
+    uint64_t total;  // of all weights kept
+};
 
 static bool is_better(const struct candidate *a, const struct candidate *b)
 {
@@ -224,34 +214,91 @@ static void heap_make(struct candidate *heap, size_t n)
         sift_down(heap, n, i);
 }
 
-// The best goes to the end of the shrinking heap, so that the array ends up worst to best from
-// `n - taken` on.
-static struct candidate *heap_take(struct candidate *heap, size_t *n)
+static struct candidate heap_take(struct candidate *heap, size_t *n)
 {
     struct candidate best = heap[0];
     heap[0] = heap[--*n];
     if (*n)
         sift_down(heap, *n, 0);
-    heap[*n] = best;
-    return &heap[*n];
+    return best;
+}
+
+// Weights fall into buckets of an eighth of an octave. Only the bucket in which a limit is reached
+// is ever looked at token by token.
+enum { BUCKET_BITS = 3, BUCKETS = (WEIGHT_ONE_BITS + 1) << BUCKET_BITS };
+
+struct bucket {
+    uint64_t mass;
+    size_t count;
+};
+
+static uint32_t bucket_of(uint32_t weight)
+{
+    uint32_t octave = 31 - (uint32_t)__builtin_clz(weight);
+    uint32_t fraction = weight << (31 - octave) << 1 >> (32 - BUCKET_BITS);
+    return octave << BUCKET_BITS | fraction;
+}
+
+static void tally(const uint32_t *weights, uint32_t n, uint32_t least, struct bucket *buckets)
+{
+    memset(buckets, 0, BUCKETS * sizeof *buckets);
+    for (uint32_t i = 0; i < n; i++)
+        if (weights[i] >= least) {
+            struct bucket *b = &buckets[bucket_of(weights[i])];
+            b->mass += weights[i];
+            b->count++;
+        }
 }
 
 static size_t gather(const float *logits, const struct sampler_scratch *sc, uint32_t n_vocab,
-                     uint32_t weight_min)
+                     uint32_t least, uint32_t bucket)
 {
     size_t n = 0;
     for (uint32_t i = 0; i < n_vocab; i++)
-        if (sc->weights[i] >= weight_min)
+        if (sc->weights[i] >= least && bucket_of(sc->weights[i]) == bucket)
             sc->candidates[n++] = (struct candidate){logits[i], (int32_t)i, sc->weights[i]};
     return n;
 }
 
-static uint64_t total_above(const uint32_t *weights, uint32_t n, uint32_t least)
+// The cut after the best tokens whose count reaches `count_max` or whose mass reaches `mass_max`:
+// false when all of at least that weight together do not.
+static bool find_cut(const float *logits, uint32_t n_vocab, uint32_t least, size_t count_max,
+                     uint64_t mass_max, struct sampler_scratch *sc, struct cut *ret)
 {
-    uint64_t total = 0;
-    for (uint32_t i = 0; i < n; i++)
-        total += weights[i] >= least ? weights[i] : 0;
-    return total;
+    struct bucket buckets[BUCKETS];
+    tally(sc->weights, n_vocab, least, buckets);
+    size_t count = 0;
+    uint64_t mass = 0;
+    for (uint32_t b = BUCKETS; b-- > 0;) {
+        if (count + buckets[b].count < count_max && mass + buckets[b].mass < mass_max) {
+            count += buckets[b].count;
+            mass += buckets[b].mass;
+            continue;
+        }
+        size_t n = gather(logits, sc, n_vocab, least, b);
+        struct candidate last = {0};
+        heap_make(sc->candidates, n);
+        for (; count < count_max && mass < mass_max; count++) {
+            last = heap_take(sc->candidates, &n);
+            mass += last.weight;
+        }
+        *ret = (struct cut){last.logit, last.token, least, mass};
+        return true;
+    }
+    *ret = (struct cut){-INFINITY, 0, least, mass};
+    return false;
+}
+
+// Most often a handful of tokens carries all that is asked for: the light ones are looked at only
+// when the heavy ones turn out too few.
+static struct cut find_best(const float *logits, uint32_t n_vocab, uint32_t least, size_t count_max,
+                            uint64_t mass_max, struct sampler_scratch *sc)
+{
+    const uint32_t heavy = WEIGHT_ONE >> 12;
+    struct cut cut;
+    if (least >= heavy || !find_cut(logits, n_vocab, heavy, count_max, mass_max, sc, &cut))
+        find_cut(logits, n_vocab, least, count_max, mass_max, sc, &cut);
+    return cut;
 }
 
 static uint64_t share_of(float p, uint64_t total)
@@ -260,64 +307,47 @@ static uint64_t share_of(float p, uint64_t total)
     return share ? share : 1;
 }
 
-// What will be drawn from: the last `kept` of `n` candidates, the best at the end.
-struct nucleus {
-    size_t n, kept;
-    uint64_t total; // of the weights kept
-};
-
-// The best candidates until there are top_k or their weights reach `mass`; false when the
-// candidates ran out first.
-static bool take_nucleus(struct candidate *c, size_t n, size_t top_k, uint64_t mass,
-                         struct nucleus *ret)
-{
-    struct nucleus u = {.n = n};
-    heap_make(c, n);
-    for (size_t left = n; left > 0 && u.kept < top_k && u.total < mass; u.kept++)
-        u.total += heap_take(c, &left)->weight;
-    *ret = u;
-    return u.kept == top_k || u.total >= mass;
-}
-
-static void cut_to_mass(const struct candidate *c, struct nucleus *u, uint64_t mass)
-{
-    uint64_t total = 0;
-    size_t kept = 0;
-    while (kept < u->kept && total < mass)
-        total += c[u->n - ++kept].weight;
-    u->kept = kept;
-    u->total = total;
-}
-
-// Most often a handful of tokens carries all that top-k and top-p ask for: candidates are gathered
-// from a weight limit that is lowered only when they turn out too few.
-static struct nucleus find_nucleus(const struct sampler_options *o, const float *logits,
-                                   uint32_t n_vocab, uint64_t total, struct sampler_scratch *sc)
+static struct cut cut_by_options(const struct sampler_options *o, const float *logits,
+                                 uint32_t n_vocab, uint64_t total, struct sampler_scratch *sc)
 {
     uint32_t least = (uint32_t)((double)o->min_p * WEIGHT_ONE);
     least = least ? least : 1;
-    size_t top_k = o->top_k ? o->top_k : SIZE_MAX;
-    uint64_t mass = UINT64_MAX;
-    if (o->top_p < 1 && !o->top_k)
-        mass = share_of(o->top_p, least > 1 ? total_above(sc->weights, n_vocab, least) : total);
-    struct nucleus u;
-    for (int shift = WEIGHT_ONE_BITS - 8;; shift -= 8) {
-        uint32_t limit = shift > 0 && 1u << shift > least ? 1u << shift : least;
-        size_t n = gather(logits, sc, n_vocab, limit);
-        if (take_nucleus(sc->candidates, n, top_k, mass, &u) || limit == least)
-            break;
-    }
-    if (o->top_k && o->top_p < 1) // top-p of what top-k left: its mass is known only now
-        cut_to_mass(sc->candidates, &u, share_of(o->top_p, u.total));
-    return u;
+    struct cut cut = {-INFINITY, 0, least, total};
+    if (o->top_k || least > 1)
+        cut = find_best(logits, n_vocab, least, o->top_k ? o->top_k : SIZE_MAX, UINT64_MAX, sc);
+    if (o->top_p < 1) // of what those left
+        cut = find_best(logits, n_vocab, least, SIZE_MAX, share_of(o->top_p, cut.total), sc);
+    return cut;
 }
 
-static int32_t draw_from(const struct candidate *c, const struct nucleus *u, uint64_t ticket)
+static inline uint32_t kept_weight(const float *logits, const uint32_t *weights, uint32_t i,
+                                   const struct cut *c)
 {
-    size_t at = u->n - 1;
-    while (ticket >= c[at].weight)
-        ticket -= c[at--].weight;
-    return c[at].token;
+    bool kept = logits[i] > c->logit || (logits[i] == c->logit && i <= (uint32_t)c->token);
+    return kept && weights[i] >= c->weight ? weights[i] : 0;
+}
+
+// Tokens in the order of their ids; the sums of whole stretches are added first.
+static int32_t draw(const float *logits, const uint32_t *weights, uint32_t n, const struct cut *c,
+                    uint64_t ticket)
+{
+    enum { STRETCH = 128 };
+    uint32_t i = 0;
+    for (; i + STRETCH <= n; i += STRETCH) {
+        uint64_t sum = 0;
+        for (uint32_t k = i; k < i + STRETCH; k++)
+            sum += kept_weight(logits, weights, k, c);
+        if (ticket < sum)
+            break;
+        ticket -= sum;
+    }
+    for (;; i++) {
+        ASSERT(i < n);
+        uint32_t weight = kept_weight(logits, weights, i, c);
+        if (ticket < weight)
+            return (int32_t)i;
+        ticket -= weight;
+    }
 }
 
 static int32_t pick_changed(const struct sampler *s, const float *logits, uint32_t n_vocab,
@@ -330,10 +360,8 @@ static int32_t pick_changed(const struct sampler *s, const float *logits, uint32
     if (o->temperature < GREEDY_BELOW || o->top_k == 1)
         return first_with(logits, n_vocab, max);
     uint64_t total = softmax_weights(logits, n_vocab, max, 1.0f / o->temperature, sc->weights);
-    if (o->top_k == 0 && o->top_p >= 1 && o->min_p <= 0)
-        return walk_all(sc->weights, n_vocab, draw_below(s, position, total));
-    struct nucleus u = find_nucleus(o, logits, n_vocab, total, sc);
-    return draw_from(sc->candidates, &u, draw_below(s, position, u.total));
+    struct cut cut = cut_by_options(o, logits, n_vocab, total, sc);
+    return draw(logits, sc->weights, n_vocab, &cut, ticket_below(s, position, cut.total));
 }
 
 int32_t sampler_pick(const struct sampler *s, float *logits, uint32_t n_vocab, uint64_t position,
