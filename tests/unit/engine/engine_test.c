@@ -2,13 +2,6 @@
 // limits, cancellation, deadlines, the queue's bound.
 //
 // REQ: ENG-3 ENG-4 ENG-6 ENG-7 ENG-13 API-11
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <math.h>
 #include <string.h>
 #include <time.h>
@@ -16,6 +9,7 @@
 #include "base/clock.h"
 #include "support/engine_client.h"
 #include "support/fake_model.h"
+#include "support/unit.h"
 
 static struct fake_model *fake;
 static struct engine *engine;

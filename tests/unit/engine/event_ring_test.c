@@ -1,19 +1,13 @@
 // Events in a ring of bytes: order, wrap, bounds, two threads.
 //
 // REQ: ENG-4 API-11
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <sched.h>
 #include <string.h>
 
 #include "base/random.h"
 #include "base/thread.h"
 #include "engine/event_ring.h"
+#include "support/unit.h"
 
 static size_t size_of_nth(uint32_t n)
 {

@@ -1,18 +1,12 @@
 // Paged K and V: counts, sharing by prefix, eviction, promises, one budget for several pools.
 //
 // REQ: ENG-3
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <string.h>
 
 #include "base/mem.h"
 #include "base/random.h"
 #include "engine/kv.h"
+#include "support/unit.h"
 
 static struct kv_budget budget;
 static struct kv *kv;

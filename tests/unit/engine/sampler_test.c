@@ -1,13 +1,6 @@
 // The sampler against its definition: a plain, sorting, double-precision one beside it.
 //
 // REQ: ENG-7
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +9,7 @@
 #include "base/random.h"
 #include "engine/sampler.h"
 #include "engine/softmax.h"
+#include "support/unit.h"
 
 enum { VOCAB = 1000 };
 

@@ -1,17 +1,11 @@
 // Text from tokens: whole characters, stop strings held back, the same whatever the cuts.
 //
 // REQ: ENG-7
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "base/mem.h"
 #include "base/random.h"
 #include "base/utf8.h"
 #include "engine/stops.h"
+#include "support/unit.h"
 
 struct outcome {
     struct buf text;

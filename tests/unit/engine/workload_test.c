@@ -4,13 +4,6 @@
 // history.
 //
 // REQ: ENG-3 ENG-4 ENG-6
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <string.h>
 #include <time.h>
 
@@ -19,6 +12,7 @@
 #include "base/random.h"
 #include "support/engine_client.h"
 #include "support/fake_model.h"
+#include "support/unit.h"
 
 enum { JOBS = 60, PROMPT_MAX = 200, STEMS = 4 };
 

@@ -1,0 +1,183 @@
+// The engine's promise on real models: the same request gives the same bits alone and among 2, 8
+// and 32, on 1 and 2 threads, with and without the prefix cache, in any chunks, through every
+// instruction set of this machine. Models are random, made here, of each architecture.
+//
+// REQ: ENG-3 ENG-4 ENG-6 ENG-13
+#include <string.h>
+
+#include "base/mem.h"
+#include "engine/kernel/kernel.h"
+#include "support/engine_client.h"
+#include "support/random_model.h"
+#include "support/unit.h"
+
+enum { REQUESTS = 32, PROMPT = 70, ANSWER = 12 };
+
+static struct buf image;
+static int32_t prompts[REQUESTS][PROMPT];
+static struct client_job *reference[REQUESTS];
+
+static void make_model(const char *arch, enum tensor_type type)
+{
+    struct random_model shape;
+    random_model_tiny(arch, &shape);
+    shape.type = type;
+    buf_done(&image);
+    buf_init(&image, 64 << 20);
+    random_model_image(&shape, &image);
+}
+
+static struct engine *open_engine(const struct engine_options *o, struct engine_model **ret)
+{
+    struct engine *e = NULL;
+    struct diag d = {0};
+    const struct engine_model_options mo = {.name = "m", .image = buf_str(&image)};
+    if (engine_new(o, &e, &d) != ERR_OK || engine_model_load(e, &mo, ret, &d) != ERR_OK)
+        fail_msg("%s", d.text);
+    return e;
+}
+
+// Every kind of request: sampled and greedy, scored prompts, embeddings; half of the prompts share
+// a beginning.
+static struct engine_request request(const struct engine_model *m, uint32_t i)
+{
+    uint32_t n_vocab = engine_model_info(m)->n_vocab;
+    size_t n = 20 + i * 13 % (PROMPT - 20);
+    for (size_t k = 0; k < n; k++)
+        prompts[i][k] = (int32_t)((k < 40 && i % 2 ? k * 7 : (k + 1) * (i + 3) * 11) % n_vocab);
+    struct engine_request r = client_request(prompts[i], n, ANSWER);
+    r.temperature = i % 3 ? 0.9f : 0;
+    r.top_p = i % 4 ? 1 : 0.9f;
+    r.seed = i;
+    r.ignore_eos = true;
+    r.logprobs = true;
+    r.top_logprobs = 20;
+    r.prompt_logprobs = i % 5 == 0;
+    r.embedding = i % 11 == 7;
+    return r;
+}
+
+static void run_all(const char *what, const struct engine_options *o, uint32_t together)
+{
+    struct engine_model *m;
+    struct engine *e = open_engine(o, &m);
+    for (uint32_t i = 0; i < REQUESTS; i += together) {
+        struct client_job *c[REQUESTS];
+        for (uint32_t k = 0; k < together; k++)
+            c[k] = client_start(m, request(m, i + k));
+        assert_true(client_wait_all(c, together, 60000));
+        for (uint32_t k = 0; k < together; k++) {
+            if (c[k]->finish == ENGINE_FINISH_ERROR)
+                fail_msg("%s: request %u: %s", what, i + k, c[k]->error.text);
+            if (!reference[i + k]) {
+                reference[i + k] = c[k];
+                continue;
+            }
+            if (!client_same(reference[i + k], c[k]))
+                fail_msg("%s, %u together: request %u is not what it was alone", what, together,
+                         i + k);
+            client_free(c[k]);
+        }
+    }
+    engine_free(e);
+}
+
+static struct engine_options options(const char *isa, uint32_t threads)
+{
+    struct engine_options o = client_options();
+    o.isa = isa;
+    o.threads = threads;
+    o.sequences_max = REQUESTS;
+    o.step_tokens_max = 256;
+    return o;
+}
+
+static void forget_reference(void)
+{
+    for (size_t i = 0; i < REQUESTS; i++) {
+        client_free(reference[i]);
+        reference[i] = NULL;
+    }
+}
+
+static void check_model(const char *arch, enum tensor_type type)
+{
+    make_model(arch, type);
+    struct engine_options o = options("portable", 1);
+    o.prefix_cache = false;
+    run_all("portable, alone, no cache", &o, 1);
+    const struct kernel *k;
+    for (size_t i = 0; (k = kernel_at(i)); i++) {
+        if (strcmp(k->name, "portable") == 0)
+            continue;
+        for (uint32_t threads = 1; threads <= 2; threads++) {
+            o = options(k->name, threads);
+            run_all(k->name, &o, 1);
+            run_all(k->name, &o, 2);
+            run_all(k->name, &o, 8);
+            run_all(k->name, &o, 32);
+        }
+        o = options(k->name, 2);
+        o.prefix_cache = false;
+        o.step_tokens_max = 48; // small chunks
+        run_all(k->name, &o, 8);
+        o.prefix_cache = true;
+        o.kv_bytes_max = 6 << 20; // a small memory: preemption
+        run_all(k->name, &o, 32);
+    }
+    forget_reference();
+}
+
+static void test_gpt2_f32(void **state)
+{
+    (void)state;
+    check_model("gpt2", TENSOR_F32);
+}
+
+static void test_gpt2_q8_0(void **state)
+{
+    (void)state;
+    check_model("gpt2", TENSOR_Q8_0);
+}
+
+static void test_llama_f16(void **state)
+{
+    (void)state;
+    check_model("llama", TENSOR_F16);
+}
+
+static void test_llama_q4_0(void **state)
+{
+    (void)state;
+    check_model("llama", TENSOR_Q4_0);
+}
+
+static void test_qwen2_bf16(void **state)
+{
+    (void)state;
+    check_model("qwen2", TENSOR_BF16);
+}
+
+static void test_qwen3_f32(void **state)
+{
+    (void)state;
+    check_model("qwen3", TENSOR_F32);
+}
+
+static int done(void **state)
+{
+    (void)state;
+    forget_reference();
+    buf_done(&image);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_gpt2_f32),   cmocka_unit_test(test_gpt2_q8_0),
+        cmocka_unit_test(test_llama_f16),  cmocka_unit_test(test_llama_q4_0),
+        cmocka_unit_test(test_qwen2_bf16), cmocka_unit_test(test_qwen3_f32),
+    };
+    return cmocka_run_group_tests(tests, NULL, done);
+}
