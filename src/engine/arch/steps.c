@@ -127,7 +127,7 @@ static void finish(struct member *me, const struct product *of, size_t row, size
 static void product_panels(struct member *me, const struct product *of, size_t from, size_t to,
                            const struct matmul_in *in, enum after after)
 {
-    float *out[PASS_ROWS];
+    float *out[PASS_ROWS] = {NULL};
     const struct panels *w = &of->w->panels;
     size_t n = me->pass->n, at = from * LANES, end = min_size(to * LANES, w->rows);
     rows_of(of->out, of->stride, n, out);
