@@ -1,0 +1,264 @@
+// The whole request path: bytes on a socket, the HTTP server, routes, JSON, dialect, phases,
+// answers. Behind it a scripted provider answers at once. The first byte of the input says what the
+// rest is:
+//   R  a connection's bytes, as they are
+//   C T E K D  the body of a POST to chat, completions, embeddings, tokenize, detokenize
+//   X  the body of a chat whose client goes away before the answer
+// Properties: a complete request has exactly one whole answer, 200 or an error object with a code;
+// a stream ends with [DONE] or an error; a client that has gone leaves nothing running.
+// REQ: API-10 API-11 SEC-3 SEC-4
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "gateway/gateway_internal.h"
+#include "support/scripted.h"
+
+#define PATIENCE_MS     10000
+#define QUIET_TURNS     4
+#define ANSWER_BYTES    (8u << 20)
+#define SOCKET_TEMPLATE "/tmp/weir-fuzz-XXXXXX"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static const char *const words[] = {"Hel", "lo", NULL};
+
+static struct {
+    struct arena arena;
+    struct gateway_config config;
+    struct loop *loop;
+    struct gateway *gateway;
+    struct scripted provider;
+    struct sockaddr_un address;
+    char listen[128];
+} f;
+
+#define MUST(x)                                                                                    \
+    do {                                                                                           \
+        if (!(x)) {                                                                                \
+            fprintf(stderr, "fuzz_request: not so: %s\n", #x);                                     \
+            abort();                                                                               \
+        }                                                                                          \
+    } while (0)
+
+static void remove_socket(void)
+{
+    unlink(f.address.sun_path);
+}
+
+static void listen_somewhere(void)
+{
+    char folder[] = SOCKET_TEMPLATE;
+    MUST(mkdtemp(folder));
+    rmdir(folder); // the name is ours; the socket takes its place
+    f.address.sun_family = AF_UNIX;
+    snprintf(f.address.sun_path, sizeof f.address.sun_path, "%s", folder);
+    snprintf(f.listen, sizeof f.listen, "unix:%s", folder);
+    f.config.listen = str_of(f.listen);
+    atexit(remove_socket);
+}
+
+static void set_up(void)
+{
+    struct model_entry entry;
+    struct diag d = {0};
+    if (f.gateway)
+        return;
+    log_configure(LOG_ERROR, LOG_LOGFMT);
+    arena_init(&f.arena, 1 << 20);
+    MUST(option_defaults(gateway_config_table, &f.config, &f.arena, &d) == ERR_OK);
+    listen_somewhere();
+    f.config.limits.body_bytes_max = 1 << 20;
+    MUST(loop_new(LOOP_BACKEND_DEFAULT, &f.loop, &d) == ERR_OK);
+    MUST(gateway_new(f.loop, &f.config, names_registry("fuzz", 1000), &f.gateway, &d) == ERR_OK);
+    MUST(gateway_listen(f.gateway, NULL, &d) == ERR_OK);
+    f.provider.texts = words;
+    scripted_entry(&f.provider, "m", &entry);
+    MUST(registry_add(&f.gateway->registry, &entry, false, &d) == ERR_OK);
+}
+
+// --- The client
+
+static int open_connection(void)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    MUST(fd >= 0);
+    MUST(connect(fd, (struct sockaddr *)&f.address, sizeof f.address) == 0);
+    return fd;
+}
+
+// Take what has come; false when the server has closed.
+static bool take(int fd, struct buf *answer)
+{
+    char block[65536];
+    ssize_t n;
+    while ((n = read(fd, block, sizeof block)) > 0)
+        MUST(buf_append(answer, block, (size_t)n) == ERR_OK);
+    return n < 0;
+}
+
+// Send all, and read until the server closes; without `to_end`, until it has nothing more to say.
+static void converse(str bytes, bool to_end, struct buf *answer)
+{
+    int fd = open_connection(), quiet = 0;
+    uint64_t give_up_ms = clock_mono_ms() + PATIENCE_MS;
+    while (to_end || quiet < QUIET_TURNS) {
+        size_t had = answer->len;
+        ssize_t n = bytes.len ? send(fd, bytes.ptr, bytes.len, MSG_NOSIGNAL) : 0;
+        if (n > 0)
+            bytes = str_sub(bytes, (size_t)n, SIZE_MAX);
+        loop_run_once(f.loop, gateway_calls(f.gateway) ? 1 : 0);
+        if (!take(fd, answer))
+            break;
+        bool idle = n <= 0 && answer->len == had && !gateway_calls(f.gateway);
+        quiet = idle ? quiet + 1 : 0;
+        MUST(clock_mono_ms() < give_up_ms);
+    }
+    close(fd);
+}
+
+// --- What an answer must be
+
+static size_t head_length(str s)
+{
+    size_t at = str_find(s, STR("\r\n\r\n"));
+    MUST(at != SIZE_MAX);
+    return at + 4;
+}
+
+static void check_error_body(str body)
+{
+    struct json_doc doc;
+    MUST(json_parse(&doc, body, JSON_LIMITS_DEFAULT, NULL) == ERR_OK);
+    yyjson_val *error = json_get(doc.root, "error");
+    MUST(json_str(json_get(error, "message")).len > 0);
+    MUST(json_str(json_get(error, "code")).len > 0);
+    MUST(json_str(json_get(error, "type")).len > 0);
+    json_done(&doc);
+}
+
+static bool contains(str s, const char *needle)
+{
+    return str_find(s, str_of(needle)) != SIZE_MAX;
+}
+
+// Exactly one answer to one complete POST.
+static void check_answer(str s)
+{
+    MUST(str_starts(s, STR("HTTP/1.1 ")));
+    str head = str_sub(s, 0, head_length(s)), body = str_sub(s, head.len, SIZE_MAX);
+    bool ok = str_starts(s, STR("HTTP/1.1 200 "));
+    MUST(contains(head, "x-request-id: "));
+    if (!ok) {
+        check_error_body(body);
+    } else if (contains(head, "text/event-stream")) {
+        MUST(contains(body, "data: [DONE]\n\n") || contains(body, "data: {\"error\":"));
+        MUST(str_ends(body, STR("0\r\n\r\n")));
+    } else {
+        struct json_doc doc;
+        MUST(json_parse(&doc, body, JSON_LIMITS_DEFAULT, NULL) == ERR_OK);
+        MUST(yyjson_is_obj(doc.root));
+        json_done(&doc);
+    }
+}
+
+static void check_idle(void)
+{
+    uint64_t give_up_ms = clock_mono_ms() + PATIENCE_MS;
+    while (gateway_calls(f.gateway) || f.provider.running) {
+        loop_run_once(f.loop, 1);
+        MUST(clock_mono_ms() < give_up_ms);
+    }
+    MUST(f.provider.started == f.provider.stopped);
+}
+
+// --- The kinds of input
+
+static void raw(str bytes)
+{
+    struct buf answer;
+    buf_init(&answer, ANSWER_BYTES);
+    converse(bytes, false, &answer);
+    if (answer.len)
+        MUST(str_starts(buf_str(&answer), STR("HTTP/1.1 ")));
+    buf_done(&answer);
+}
+
+static void request_of(const char *path, str body, struct buf *out)
+{
+    buf_init(out, ANSWER_BYTES);
+    (void)buf_printf(out,
+                     "POST %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+                     "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n",
+                     path, body.len);
+    (void)buf_append_str(out, body);
+}
+
+static void posted(const char *path, str body)
+{
+    struct buf request, answer;
+    buf_init(&answer, ANSWER_BYTES);
+    request_of(path, body, &request);
+    converse(buf_str(&request), true, &answer);
+    check_answer(buf_str(&answer));
+    buf_done(&request);
+    buf_done(&answer);
+}
+
+static void abandoned(str body)
+{
+    struct buf request, answer;
+    request_of("/v1/chat/completions", body, &request);
+    buf_init(&answer, ANSWER_BYTES);
+    int fd = open_connection();
+    if (send(fd, buf_ptr(&request), request.len, MSG_NOSIGNAL) > 0)
+        for (int turn = 0; turn < 3; turn++)
+            loop_run_once(f.loop, 0);
+    if (f.provider.attempt)
+        scripted_release(&f.provider, 2);
+    close(fd);
+    buf_done(&request);
+    buf_done(&answer);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    set_up();
+    if (size == 0 || size > 200000)
+        return 0;
+    str rest = str_slice((const char *)data + 1, size - 1);
+    f.provider.free_running = data[0] != 'X';
+    switch (data[0]) {
+    case 'R':
+        raw(rest);
+        break;
+    case 'C':
+        posted("/v1/chat/completions", rest);
+        break;
+    case 'T':
+        posted("/v1/completions", rest);
+        break;
+    case 'E':
+        posted("/v1/embeddings", rest);
+        break;
+    case 'K':
+        posted("/tokenize", rest);
+        break;
+    case 'D':
+        posted("/detokenize", rest);
+        break;
+    case 'X':
+        abandoned(rest);
+        break;
+    default:
+        posted("/v1/chat/completions", str_slice((const char *)data, size));
+        break;
+    }
+    check_idle();
+    return 0;
+}
