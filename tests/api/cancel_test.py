@@ -1,4 +1,5 @@
 # REQ: API-11
+# ctest: serial
 """A client that goes stops its work: the engine's sequences and the gateway's calls are gone within 100 ms."""
 
 import json
@@ -32,7 +33,7 @@ class Cancel(harness.ServerCase):
         start = time.monotonic()
         harness.wait_until(lambda: self.running() == 0, 5, every_s=0.002)
         took = time.monotonic() - start
-        self.assertLess(took, limit_s)
+        self.assertLess(took, limit_s * harness.SLOWNESS)
         return took
 
     def many(self, **fields):

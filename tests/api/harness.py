@@ -17,7 +17,8 @@ and ends with `harness.main()`:
         harness.main()
 
 The program under test is $WEIR (ctest sets it; by hand it is build/weir). Shared data is found by data("folder"),
-which skips the test by name where there is none. A file of which every test was skipped leaves with status 77.
+which skips the test by name where there is none. What holds something to a time multiplies it by SLOWNESS, and asks by a line
+`# ctest: serial` to run with nothing beside it. A file of which every test was skipped leaves with status 77.
 Run as `harness.py --node NODE FILE.mjs`, it starts a server and runs a Node test file against it.
 """
 
@@ -39,6 +40,8 @@ from pathlib import Path
 SOURCE = Path(os.environ.get("WEIR_SOURCE_DIR", Path(__file__).resolve().parents[2]))
 WEIR = os.environ.get("WEIR", str(SOURCE / "build" / "weir"))
 SKIPPED = 77
+# How much longer than on a free machine with an ordinary build things may take (under a sanitizer: 10).
+SLOWNESS = float(os.environ.get("WEIR_TEST_SLOWNESS", "1"))
 START_TIMEOUT_S = float(os.environ.get("WEIR_START_TIMEOUT_S", "60"))
 ADDRESS = re.compile(rb"https?://(127\.0\.0\.1|\[::1\]|localhost):([0-9]+)")
 # What a sanitizer, an assertion or the C library writes when the program went wrong, whatever it answered.

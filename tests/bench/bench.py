@@ -19,6 +19,7 @@ build/release/tests/bench_<program>. It ends so:
 Figures of two programs come from one run in turns, since a machine's speed drifts from minute to minute. Rows go to
 build/bench/<name>.json: {"machine", "rows": [{"what", "value", "unit", "reference", "ratio", "must", "ok"}]}.
 `bench.py --all [NAME...]` runs every bench, and fails where one broke or a row missed what it must reach.
+`bench.py --table` prints the last figures as Markdown, for the README.
 """
 
 import json
@@ -184,7 +185,18 @@ def run_all(names):
     return 1 if broken or missed else 0
 
 
+def last_table():
+    """The last figures of every bench, with the machine and the day."""
+    results = [json.loads(path.read_text()) for path in sorted(OUT.glob("*.json"))]
+    if not results:
+        sys.exit("no figures in build/bench: run make bench")
+    return f"{table(results)}\n\n" + "\n".join(sorted({result["machine"] for result in results}))
+
+
 if __name__ == "__main__":
+    if sys.argv[1:] == ["--table"]:
+        print(last_table())
+        sys.exit(0)
     if sys.argv[1:2] != ["--all"]:
         sys.exit(__doc__)
     sys.exit(run_all(sys.argv[2:]))
