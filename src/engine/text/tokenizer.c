@@ -237,12 +237,25 @@ static enum err encode_all(struct encoding *e, str text, const struct specials *
     return ERR_OK;
 }
 
+// Whether some bytes may vanish from a text.
+static bool drops_bytes(const struct tokenizer *t)
+{
+    if (t->vocab.kind == VOCAB_SPM || t->unknown >= 0)
+        return false;
+    for (size_t i = 0; i < 256; i++)
+        if (t->bpe.byte_ids[i] < 0)
+            return true;
+    return false;
+}
+
 // A text that must pass the limit is cut first, so that work and memory follow the limit and not
 // the text: no token stands for more bytes than the longest, and normalising shrinks a text by less
 // than 4.
 static str cut_to_limit(const struct encoding *e, str text)
 {
     size_t room = e->max_tokens - min_size(e->max_tokens, e->out->len), most;
+    if (drops_bytes(e->t))
+        return text;
     if (!mem_add(room, 1, &most) || !mem_mul(most, max_size(e->t->index.longest_bytes, 4), &most) ||
         !mem_mul(most, 4, &most))
         return text;
