@@ -12,9 +12,16 @@ void chat_put(struct buf *out, const char *text)
     buf_append_str(out, str_of(text));
 }
 
+// What the template itself says …
 static void put_str(struct buf *out, str s)
 {
     buf_append_str(out, s);
+}
+
+// … and what a client said.
+static void put_content(struct buf *out, str s)
+{
+    (void)literal_put(out, s);
 }
 
 enum err chat_role_of(const struct chat_turns *c, size_t i, unsigned allowed, enum chat_role *ret,
@@ -54,7 +61,7 @@ static const char *role_name(enum chat_role r)
 static void chatml_turn(struct buf *out, const char *role, str content)
 {
     buf_printf(out, "<|im_start|>%s\n", role);
-    put_str(out, content);
+    put_content(out, content);
     chat_put(out, "<|im_end|>\n");
 }
 
@@ -72,7 +79,10 @@ static enum err chatml_system(const struct chat_turns *c, struct buf *out, size_
     if (!given && text.len == 0 && c->tools_json.len == 0)
         return ERR_OK;
     chat_put(out, "<|im_start|>system\n");
-    put_str(out, text);
+    if (given)
+        put_content(out, text);
+    else
+        put_str(out, text);
     if (c->tools_json.len) {
         chat_put(out, text.len ? "\n\n" : "");
         ERR_TRY(chat_tools_block(c->tools_json, out, d));
@@ -92,7 +102,7 @@ static void chatml_tool_result(const struct chat_turns *c, size_t i, struct buf 
     if (i == 0 || !is_tool(c, i - 1))
         chat_put(out, "<|im_start|>user");
     chat_put(out, "\n<tool_response>\n");
-    put_str(out, c->messages[i].content);
+    put_content(out, c->messages[i].content);
     chat_put(out, "\n</tool_response>");
     if (!is_tool(c, i + 1))
         chat_put(out, "<|im_end|>\n");
@@ -107,7 +117,7 @@ static enum err chatml_calls(const struct chat_turns *c, size_t i, struct buf *o
     chat_put(out, "<|im_start|>assistant");
     if (c->messages[i].content.len) {
         chat_put(out, "\n");
-        put_str(out, c->messages[i].content);
+        put_content(out, c->messages[i].content);
     }
     ERR_TRY(chat_tools_calls(c, i, out, d));
     chat_put(out, "<|im_end|>\n");
@@ -163,7 +173,7 @@ static struct brackets brackets_of(const struct chat_template *t)
 
 static void put_trimmed(struct buf *out, str s, bool trims)
 {
-    put_str(out, trims ? str_trim(s) : s);
+    put_content(out, trims ? str_trim(s) : s);
 }
 
 enum err chat_render_bracketed(const struct chat_turns *c, struct buf *out, struct diag *d)
@@ -213,7 +223,7 @@ static void llama3_turn(struct buf *out, const char *role, str lead, str content
 {
     buf_printf(out, "<|start_header_id|>%s<|end_header_id|>\n\n", role);
     put_str(out, lead);
-    put_str(out, str_trim(content));
+    put_content(out, str_trim(content));
     chat_put(out, "<|eot_id|>");
 }
 
@@ -242,7 +252,7 @@ enum err chat_render_tagged(const struct chat_turns *c, struct buf *out, struct 
         enum chat_role role;
         ERR_TRY(chat_role_of(c, i, TALK, &role, d));
         buf_printf(out, "<|%s|>%s", role_name(role), line);
-        put_str(out, c->messages[i].content);
+        put_content(out, c->messages[i].content);
         put_str(out, c->t->family == CHAT_ZEPHYR ? c->t->eos : STR("<|end|>"));
         chat_put(out, line);
     }
@@ -266,7 +276,7 @@ enum err chat_render_gemma(const struct chat_turns *c, struct buf *out, struct d
                             "messages[%zu]: a user message must stand between the system message "
                             "and the assistant's (chat template gemma)",
                             i);
-        put_str(out, str_trim(c->messages[i].content));
+        put_content(out, str_trim(c->messages[i].content));
         open = role == ROLE_SYSTEM;
         chat_put(out, open ? "\n\n" : "<end_of_turn>\n");
     }
@@ -288,7 +298,7 @@ enum err chat_render_plain(const struct chat_turns *c, struct buf *out, struct d
         enum chat_role role;
         ERR_TRY(chat_role_of(c, i, TALK, &role, d));
         chat_put(out, labels[role]);
-        put_str(out, c->messages[i].content);
+        put_content(out, c->messages[i].content);
         chat_put(out, "\n");
     }
     if (c->add_generation)

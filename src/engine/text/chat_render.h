@@ -3,6 +3,7 @@
 #pragma once
 
 #include "engine/text/chat_template.h"
+#include "engine/text/literal.h"
 
 enum {                           // struct chat_template's blanks
     CHAT_BLANK_OPEN = 1u << 0,   // after [INST]

@@ -51,6 +51,7 @@ const char *chat_family_name(enum chat_family f);
 // request's tools array or empty (ERR_UNSUPPORTED when the template knows none; so for CHAT_NONE).
 // Roles or orders that the family does not know: ERR_INVALID with the remedy. ERR_LIMIT: `out` is
 // full.
+// What clients wrote stands between marks (engine/text/literal.h); tokenizer_encode takes them out.
 enum err chat_template_render(const struct chat_template *t, const struct chat_message *messages,
                               size_t n, str tools_json, bool add_generation, struct buf *out,
                               struct diag *d) MUST_USE;

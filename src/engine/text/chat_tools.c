@@ -5,6 +5,12 @@
 
 #include "base/banned.h"
 
+// Everything that is dumped is the client's: marked as literal.
+static void mark(struct buf *out)
+{
+    buf_append_char(out, LITERAL_MARK);
+}
+
 static void put(struct buf *out, str s)
 {
     buf_append_str(out, s);
@@ -75,7 +81,9 @@ enum err chat_tools_block(str tools_json, struct buf *out, struct diag *d)
     yyjson_arr_foreach(doc.root, i, n, tool)
     {
         chat_put(out, "\n");
+        mark(out);
         dump(out, tool);
+        mark(out);
     }
     chat_put(out, "\n</tools>\n\nFor each function call, return a json object with function name "
                   "and arguments within <tool_call></tool_call> XML tags:\n<tool_call>\n"
@@ -114,9 +122,11 @@ enum err chat_tools_calls(const struct chat_turns *c, size_t i, struct buf *out,
         yyjson_val *function = json_get(call, "function");
         function = function ? function : call;
         chat_put(out, "\n<tool_call>\n{\"name\": ");
+        mark(out);
         put_quoted(out, json_str(json_get(function, "name")));
         chat_put(out, ", \"arguments\": ");
         dump_arguments(out, json_get(function, "arguments"));
+        mark(out);
         chat_put(out, "}\n</tool_call>");
     }
     json_done(&doc);

@@ -4,6 +4,7 @@
 #include "base/utf8.h"
 #include "engine/text/bpe.h"
 #include "engine/text/byte_chars.h"
+#include "engine/text/literal.h"
 #include "engine/text/nfc.h"
 #include "engine/text/specials.h"
 #include "engine/text/split.h"
@@ -222,19 +223,48 @@ static enum err encode_raw(struct encoding *e, str text)
     return e->t->vocab.kind == VOCAB_SPM ? encode_spm(e, text) : encode_bpe(e, text);
 }
 
-// Alternates between text and the special tokens found in it.
-static enum err encode_all(struct encoding *e, str text, const struct specials *specials)
+static enum token_type type_of(const struct tokenizer *t, int32_t id)
 {
-    for (size_t at = 0; at < text.len;) {
-        size_t found, len;
-        int32_t id = specials_find(specials, text, at, &found, &len);
-        if (id < 0)
-            return encode_raw(e, str_sub(text, at, text.len));
+    return t->vocab.types ? (enum token_type)t->vocab.types[id] : TOKEN_NORMAL;
+}
+
+// Whether a special token found in the text counts as one: inside what a client wrote, control
+// tokens do not.
+static bool counts(const struct encoding *e, const struct literal_text *literal, int32_t id,
+                   size_t from, size_t to, size_t *cursor)
+{
+    return !literal || type_of(e->t, id) == TOKEN_USER ||
+           !literal_touches(literal, from, to, cursor);
+}
+
+// Alternates between text and the special tokens found in it. literal: NULL when nothing was
+// marked.
+static enum err encode_all(struct encoding *e, str text, const struct specials *specials,
+                           const struct literal_text *literal)
+{
+    size_t at = 0, look = 0, cursor = 0, found, len;
+    int32_t id;
+    while ((id = specials_find(specials, text, look, &found, &len)) >= 0) {
+        look = found + 1;
+        if (!counts(e, literal, id, found, found + len, &cursor))
+            continue;
         ERR_TRY(encode_raw(e, str_sub(text, at, found - at)));
         ERR_TRY(push(e, id));
-        at = found + len;
+        at = look = found + len;
     }
-    return ERR_OK;
+    return encode_raw(e, str_sub(text, at, text.len));
+}
+
+static enum err encode_marked(struct encoding *e, str text)
+{
+    struct literal_text literal = {0};
+    if (!literal_find(text))
+        return encode_all(e, text, &e->t->all, NULL);
+    enum err err = literal_strip(text, &literal);
+    if (err == ERR_OK)
+        err = encode_all(e, buf_str(&literal.text), &e->t->all, &literal);
+    literal_text_done(&literal);
+    return err;
 }
 
 // Whether some bytes may vanish from a text.
@@ -272,15 +302,11 @@ enum err tokenizer_encode(const struct tokenizer *t, str text, uint32_t flags, s
     if (flags & TOKENIZE_BOS && t->vocab.add_bos && t->vocab.bos >= 0)
         err = push(&e, t->vocab.bos);
     if (err == ERR_OK)
-        err = encode_all(&e, text, flags & TOKENIZE_SPECIAL ? &t->all : &t->user);
+        err = flags & TOKENIZE_SPECIAL ? encode_marked(&e, text)
+                                       : encode_all(&e, text, &t->user, NULL);
     merge_done(&e.work);
     buf_done(&e.scratch);
     return err;
-}
-
-static enum token_type type_of(const struct tokenizer *t, int32_t id)
-{
-    return t->vocab.types ? (enum token_type)t->vocab.types[id] : TOKEN_NORMAL;
 }
 
 // Byte-level: each character is a byte; a token with any other character is its text.

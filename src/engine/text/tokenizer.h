@@ -10,7 +10,8 @@
 struct tokenizer;
 
 enum {
-    TOKENIZE_SPECIAL = 1u << 0 /* recognise control tokens written in the text */,
+    // recognise control tokens written in the text, but not in its literal ranges (literal.h)
+    TOKENIZE_SPECIAL = 1u << 0,
     TOKENIZE_BOS = 1u << 1 /* add bos if the model wants it */
 };
 
