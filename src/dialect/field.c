@@ -169,7 +169,11 @@ static const struct field *find(const struct field *table, str name)
 static void ignore(struct reader *r, str name)
 {
     struct exchange_request *q = r->request;
-    if (q->ignored_len < EXCHANGE_IGNORED_MAX)
+    if (q->ignored_len == EXCHANGE_IGNORED_MAX)
+        return;
+    if (r->path[0])
+        name = arena_printf(r->arena, "%s%.*s", r->path, (int)min_size(name.len, 64), name.ptr);
+    if (name.ptr)
         q->ignored[q->ignored_len++] = name;
 }
 

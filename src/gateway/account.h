@@ -17,17 +17,31 @@ struct account_model {
 
 #define ACCOUNT_MODELS_MAX 256
 
+// Series of answers by endpoint and status, the common ones found without a look-up.
+#define ACCOUNT_HTTP_KEPT 32
+
+struct account_http {
+    const char *endpoint;
+    int status;
+    struct metrics_series *series;
+};
+
 struct account {
     struct metrics *registry;
     struct metrics_shard *shard;
+    struct account_http http[ACCOUNT_HTTP_KEPT];
+    size_t http_len;
     struct metrics_series *overhead, *abort_client, *abort_upstream;
     struct account_model *models[ACCOUNT_MODELS_MAX]; // by model_entry.index
 };
 
 void account_init(struct account *a, struct metrics *registry);
 void account_done(struct account *a);
-// Every answered HTTP request, whatever it was.
+// Every answered HTTP request, whatever it was. `endpoint` is a static string.
 void account_http(struct account *a, const char *endpoint, int status);
+// What only the loop's own thread may read, for the page that is about to be written.
+struct loop;
+void account_loop(struct account *a, const struct loop *l);
 // The call found its model; its first output and those after it.
 void account_routed(struct call *c);
 void account_output(struct call *c);

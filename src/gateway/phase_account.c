@@ -25,13 +25,28 @@ void account_done(struct account *a)
         mem_free(a->models[i]);
 }
 
-void account_http(struct account *a, const char *endpoint, int status)
+static struct metrics_series *http_series(struct account *a, const char *endpoint, int status)
 {
     char code[16];
+    for (size_t i = 0; i < a->http_len; i++)
+        if (a->http[i].status == status && a->http[i].endpoint == endpoint)
+            return a->http[i].series;
     snprintf(code, sizeof code, "%d", status);
-    metrics_add(metrics_series(a->shard, METRIC_HTTP_REQUESTS,
-                               METRICS_VALUES(str_of(endpoint), str_of(code))),
-                1);
+    struct metrics_series *found = metrics_series(a->shard, METRIC_HTTP_REQUESTS,
+                                                  METRICS_VALUES(str_of(endpoint), str_of(code)));
+    if (a->http_len < ACCOUNT_HTTP_KEPT)
+        a->http[a->http_len++] = (struct account_http){endpoint, status, found};
+    return found;
+}
+
+void account_http(struct account *a, const char *endpoint, int status)
+{
+    metrics_add(http_series(a, endpoint, status), 1);
+}
+
+void account_loop(struct account *a, const struct loop *l)
+{
+    metrics_mirror(metrics_series(a->shard, METRIC_LOOP_LAG, NULL), &loop_stats(l)->lag_us, 1e-6);
 }
 
 static void find_vllm(struct metrics_shard *s, const str *v, struct account_model *m)

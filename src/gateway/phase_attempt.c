@@ -40,6 +40,7 @@ enum phase_result phase_attempt(struct call *c)
         .notify = on_notify,
         .ctx = c,
         .deadline_ms = call_now_us(c) / 1000 + (uint64_t)limits->request_timeout_ms,
+        .tenant = c->key ? c->key->name : STR_NONE, // one key's prompts do not warm another's cache
     };
     if (!name_answer(c))
         return call_refuse(c);

@@ -120,6 +120,8 @@ static void begin_call(struct gateway *g, struct http_call *hc, const struct rou
         .peer = http_call_peer(hc),
         .body = http_call_body(hc),
     };
+    if (r->call->without_body)
+        account_loop(&g->account, g->loop);
     struct call *c = call_new(g, r->call, &in, &http_output, hc);
     http_call_set_data(hc, c);
     call_step(c, CALL_BEGIN);
@@ -247,7 +249,7 @@ static void on_finished(void *ctx, const struct http_call *hc, int status, uint6
     if (r)
         endpoint = r->endpoint;
     account_http(&g->account, endpoint, status);
-    if (!hc || (r && r->call))
+    if (!hc || (r && r->call) || !log_enabled(LOG_DEBUG))
         return; // a call writes its own line
     log_write(LOG_DEBUG, "answered", LOG_S("request_id", http_call_request_id(hc)),
               LOG_S("method", http_call_method(hc)), LOG_Z("endpoint", endpoint),
