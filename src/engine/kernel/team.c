@@ -17,9 +17,14 @@
 
 #include "base/banned.h"
 
-// Turns of the spin loop before sleeping: some tens of microseconds, longer than the gap between
-// two steps of a busy engine, shorter than anybody would notice.
-#define SPIN_TURNS 4000
+// Turns of the spin loop before sleeping. At most some tens of microseconds: longer than the gap
+// between two steps of a busy engine, shorter than anybody would notice. Each thread spins less when
+// spinning was in vain (the machine is shared, the other members do not run) and more when it was
+// nearly too short.
+#define SPIN_TURNS_MIN 100
+#define SPIN_TURNS_MAX 4000
+
+static _Thread_local unsigned spin_turns = SPIN_TURNS_MAX;
 
 // A counter that members wait on: when it changes, whoever slept is woken.
 struct signal {
@@ -117,11 +122,16 @@ static void signal_bump(struct signal *s)
 
 static void signal_wait(struct signal *s, unsigned old)
 {
-    for (int i = 0; i < SPIN_TURNS; i++) {
-        if (atomic_load_explicit(&s->value, memory_order_acquire) != old)
+    for (unsigned i = 0; i < spin_turns; i++) {
+        if (atomic_load_explicit(&s->value, memory_order_acquire) != old) {
+            if (i > spin_turns / 2 && spin_turns < SPIN_TURNS_MAX)
+                spin_turns *= 2;
             return;
+        }
         spin_pause();
     }
+    if (spin_turns > SPIN_TURNS_MIN)
+        spin_turns /= 2;
     signal_sleep(s, old);
 }
 

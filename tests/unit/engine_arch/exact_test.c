@@ -1,0 +1,200 @@
+// The promise of the engine: a row's logits are the same bits alone and in a batch, in one piece
+// and in chunks, on any number of threads and any instruction set, for every weight type and
+// architecture. The digests in tests/data hold all machines to the same bits.
+// REQ: ENG-2 ENG-4 ENG-5 ENG-6
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fs.h"
+#include "base/mem.h"
+#include "engine/kernel/kernel.h"
+#include "support/made_model.h"
+#include "support/shared_data.h"
+#include "support/unit.h"
+
+#define LENGTH      45 // positions looked at
+#define SEQUENCES   32
+#define DIGEST_FILE "tests/data/engine_digests.txt"
+
+static const char *const ARCHES[] = {"gpt2", "llama", "qwen2", "qwen3"};
+static const enum tensor_type TYPES[] = {TENSOR_F32,  TENSOR_F16,  TENSOR_BF16,
+                                         TENSOR_Q8_0, TENSOR_Q4_0, TENSOR_Q4_1,
+                                         TENSOR_Q4_K, TENSOR_Q5_K, TENSOR_Q6_K};
+
+static float *logits_alloc(const struct made_model *m, size_t rows)
+{
+    return mem_array(rows, m->n_vocab * sizeof(float));
+}
+
+// Logits of all LENGTH positions of a text, in chunks of `chunk`.
+static float *in_chunks(struct made_model *m, size_t text, size_t chunk)
+{
+    float *out = logits_alloc(m, LENGTH);
+    struct model_row rows[LENGTH];
+    for (size_t at = 0; at < LENGTH; at += chunk) {
+        size_t n = min_size(chunk, LENGTH - at);
+        for (size_t i = 0; i < n; i++)
+            rows[i] = made_row(m, 0, text, at + i, out + (at + i) * m->n_vocab);
+        assert_int_equal(model_forward(m->model, m->pool, rows, n, NULL), ERR_OK);
+    }
+    return out;
+}
+
+static void check_chunks(struct made_model *m, const float *want, const char *what)
+{
+    static const size_t CHUNKS[] = {1, 2, 7, 16, 33, LENGTH};
+    for (size_t i = 0; i < ARRAY_LEN(CHUNKS); i++) {
+        float *got = in_chunks(m, 0, CHUNKS[i]);
+        if (memcmp(got, want, LENGTH * m->n_vocab * sizeof *got) != 0)
+            fail_msg("%s: chunks of %zu change the logits", what, CHUNKS[i]);
+        mem_free(got);
+    }
+}
+
+// `batch` sequences side by side, each at its own position: sequence s is s positions behind the
+// first. Half of them say what text 0 says.
+static void check_batch(struct made_model *m, const float *want, size_t batch, const char *what)
+{
+    float *got = logits_alloc(m, batch);
+    struct model_row rows[SEQUENCES];
+    for (size_t step = 0; step < LENGTH; step++) {
+        size_t n = 0;
+        for (size_t s = 0; s < batch && s <= step; s++, n++)
+            rows[n] = made_row(m, s, s % 2 ? s : 0, step - s, got + s * m->n_vocab);
+        assert_int_equal(model_forward(m->model, m->pool, rows, n, NULL), ERR_OK);
+        for (size_t s = 0; s < n; s += 2)
+            if (memcmp(got + s * m->n_vocab, want + (step - s) * m->n_vocab,
+                       m->n_vocab * sizeof *got) != 0)
+                fail_msg("%s: position %zu in a batch of %zu differs", what, step - s, n);
+    }
+    mem_free(got);
+}
+
+// Prompts of three sequences, cut anyhow and mixed with each other and with single rows.
+static void check_mixture(struct made_model *m, const float *want, const char *what)
+{
+    float *got = logits_alloc(m, 1);
+    size_t at[3] = {0, 0, 0};
+    for (size_t turn = 0; at[0] < LENGTH; turn++) {
+        struct model_row rows[3 * 24];
+        size_t n = 0, last = 0;
+        for (size_t s = 0; s < 3; s++)
+            for (size_t i = 0; i < (turn * 5 + s * 9) % 24 + 1 && at[s] < LENGTH; i++) {
+                rows[n++] = made_row(m, s, s, at[s]++, NULL);
+                last = s == 0 ? n - 1 : last;
+            }
+        rows[last].logits = got;
+        assert_int_equal(model_forward(m->model, m->pool, rows, n, NULL), ERR_OK);
+        if (memcmp(got, want + (at[0] - 1) * m->n_vocab, m->n_vocab * sizeof *got) != 0)
+            fail_msg("%s: mixed prompts change position %zu", what, at[0] - 1);
+    }
+    mem_free(got);
+}
+
+static void check_backend(const struct made_file *f, const char *isa, size_t threads,
+                          const float *want, const char *what)
+{
+    struct made_model m;
+    char name[96];
+    snprintf(name, sizeof name, "%s, %s, %zu threads", what, isa, threads);
+    made_model_init(&m, f, isa, threads, SEQUENCES, NULL);
+    check_mixture(&m, want, name);
+    if (strcmp(isa, "portable") != 0) { // which is slow
+        check_chunks(&m, want, name);
+        check_batch(&m, want, 2, name);
+        check_batch(&m, want, 8, name);
+        check_batch(&m, want, SEQUENCES, name);
+    }
+    made_model_done(&m);
+}
+
+static void check_file(const struct made_file *f, const char *what)
+{
+    struct made_model m;
+    made_model_init(&m, f, NULL, 1, 1, NULL);
+    float *want = in_chunks(&m, 0, 1);
+    made_model_done(&m);
+    for (size_t k = 0; kernel_at(k); k++) {
+        check_backend(f, kernel_at(k)->name, 2, want, what);
+        if (k == 0)
+            check_backend(f, kernel_at(k)->name, 1, want, what);
+    }
+    mem_free(want);
+}
+
+static void logits_are_the_same_bits_however_computed(void **state)
+{
+    (void)state;
+    for (size_t t = 0; t < ARRAY_LEN(TYPES); t++)
+        for (size_t a = 0; a < ARRAY_LEN(ARCHES); a++) {
+            if (a >= 2 && TYPES[t] != TENSOR_F32 && TYPES[t] != TENSOR_Q8_0)
+                continue; // the other llamas differ from llama in steps, not in products
+            struct made_file f;
+            char what[64];
+            snprintf(what, sizeof what, "%s %s", ARCHES[a], tensor_type_name(TYPES[t]));
+            made_file_init(&f, ARCHES[a], TYPES[t], a % 2 == 0);
+            check_file(&f, what);
+            made_file_done(&f);
+        }
+}
+
+// --- Digests
+
+// One line a model: architecture, type, and a hash of the bits of all logits.
+static void digest_line(const struct made_file *f, const char *arch, enum tensor_type type,
+                        const char *isa, struct buf *out)
+{
+    struct made_model m;
+    made_model_init(&m, f, isa, 1, 1, NULL);
+    float *logits = in_chunks(&m, 0, LENGTH);
+    uint64_t hash =
+        str_hash_stable(str_slice((const char *)logits, LENGTH * m.n_vocab * sizeof *logits));
+    assert_int_equal(
+        buf_printf(out, "%s %s %016llx\n", arch, tensor_type_name(type), (unsigned long long)hash),
+        ERR_OK);
+    mem_free(logits);
+    made_model_done(&m);
+}
+
+static void digests(const char *isa, struct buf *out)
+{
+    for (size_t a = 0; a < ARRAY_LEN(ARCHES); a++)
+        for (size_t t = 0; t < ARRAY_LEN(TYPES); t++) {
+            struct made_file f;
+            made_file_init(&f, ARCHES[a], TYPES[t], true);
+            digest_line(&f, ARCHES[a], TYPES[t], isa, out);
+            made_file_done(&f);
+        }
+}
+
+// Only a new version of the numerics may change the file; the lines to put there are printed.
+static void logits_have_the_recorded_digests(void **state)
+{
+    (void)state;
+    char path[512];
+    struct buf want;
+    struct diag d = {0};
+    snprintf(path, sizeof path, "%s/%s", shared_data_source_dir(), DIGEST_FILE);
+    assert_int_equal(fs_read(path, 64u << 10, &want, &d), ERR_OK);
+    for (size_t k = 0; kernel_at(k); k++) {
+        struct buf got;
+        buf_init(&got, 64u << 10);
+        digests(kernel_at(k)->name, &got);
+        bool same = str_eq(buf_str(&got), buf_str(&want));
+        if (!same)
+            fprintf(stderr, "%s computes other bits than %s holds:\n" STR_FMT, kernel_at(k)->name,
+                    DIGEST_FILE, STR_ARG(buf_str(&got)));
+        assert_true(same);
+        buf_done(&got);
+    }
+    buf_done(&want);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(logits_have_the_recorded_digests),
+        cmocka_unit_test(logits_are_the_same_bits_however_computed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
