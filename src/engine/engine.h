@@ -50,6 +50,8 @@ struct engine_model_info {
     bool chat_tools;               // template supports tools
     const char *const *chat_stops; // strings that end a turn though they may not be tokens;
                                    // NULL-ended: add them to a chat's stop strings
+    str bos_text, eos_text;        // as stored; empty when there is none
+    bool adds_bos;                 // before a prompt
     str isa;
     const char *fingerprint; // model hash, numerics version and backend, for system_fingerprint
 };

@@ -145,9 +145,15 @@ static void choose_context(struct engine_model *m, uint32_t wanted)
         m->context_max = room;
 }
 
+static str token_text(const struct vocab *v, int32_t id)
+{
+    return id >= 0 && (uint32_t)id < v->n_tokens ? v->tokens[id] : STR("");
+}
+
 static void describe(struct engine_model *m, const struct engine_model_options *o)
 {
     const struct hparams *h = model_hparams(m->model);
+    const struct vocab *v = model_file_vocab(m->file);
     m->file_name = base_name(o->path);
     m->fingerprint = fingerprint_of(m);
     m->info = (struct engine_model_info){
@@ -168,6 +174,9 @@ static void describe(struct engine_model *m, const struct engine_model_options *
         .chat_family = str_of(chat_family_name(m->chat.family)),
         .chat_tools = m->chat.tools,
         .chat_stops = chat_template_stops(&m->chat),
+        .bos_text = token_text(v, v->bos),
+        .eos_text = token_text(v, v->eos),
+        .adds_bos = v->add_bos,
         .isa = str_of(model_isa(m->model)),
         .fingerprint = m->fingerprint,
     };

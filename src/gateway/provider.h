@@ -46,6 +46,10 @@ struct provider_ops {
                      struct api_error *ret_error);
     bool (*detokenize)(const struct model_entry *m, const int32_t *ids, size_t len, struct buf *out,
                        struct api_error *ret_error);
+    // The texts of the tokens that begin and end a text (empty: none), and whether prompts get the
+    // first one by themselves.
+    void (*special_tokens)(const struct model_entry *m, str *ret_bos, str *ret_eos,
+                           bool *ret_adds_bos);
     // The prompt text of a chat request, as `prepare` would make it (any thread).
     bool (*render)(const struct model_entry *m, const struct exchange_request *r,
                    bool add_generation, struct arena *arena, struct buf *out,

@@ -269,6 +269,15 @@ static struct attempt *attempt_start(const struct model_entry *m, const struct e
     return NULL;
 }
 
+static void special_tokens(const struct model_entry *m, str *ret_bos, str *ret_eos,
+                           bool *ret_adds_bos)
+{
+    const struct local_model *lm = m->provider_model;
+    *ret_bos = lm->info->bos_text;
+    *ret_eos = lm->info->eos_text;
+    *ret_adds_bos = lm->info->adds_bos;
+}
+
 static const struct provider_ops local_ops = {
     .name = "local",
     .prepare = local_prepare,
@@ -278,6 +287,7 @@ static const struct provider_ops local_ops = {
     .stop = attempt_stop,
     .tokenize = local_tokenize,
     .detokenize = local_detokenize,
+    .special_tokens = special_tokens,
     .render = local_render,
 };
 

@@ -30,6 +30,7 @@ const struct route routes[] = {
     {ROUTE_GET, "/v1/models/*", "models", NULL, NULL, models_one, false},
     {ROUTE_POST, "/tokenize", "tokenize", &tokenize, NULL, NULL, false},
     {ROUTE_POST, "/detokenize", "detokenize", &detokenize, NULL, NULL, false},
+    {ROUTE_GET, "/tokenizer_info", "tokenizer_info", NULL, tokenizer_info, NULL, false},
     {ROUTE_GET, "/health", "health", NULL, health_live, NULL, true},
     {ROUTE_GET, "/healthz", "health", NULL, health_live, NULL, true},
     {ROUTE_GET, "/livez", "health", NULL, health_live, NULL, true},

@@ -2,6 +2,7 @@
 
 #include "dialect/field.h"
 #include "gateway/gateway_internal.h"
+#include "gateway/server.h"
 
 #include "base/banned.h"
 
@@ -38,7 +39,7 @@ static bool has_tokenizer(struct call *c)
 }
 
 // The text to tokenise: given, or rendered from messages.
-static bool find_text(struct call *c, const struct tokenize_request *t, struct buf *out, str *ret)
+static bool find_text(struct call *c, struct tokenize_request *t, struct buf *out, str *ret)
 {
     yyjson_val *root = c->doc.root;
     if (json_get(root, "messages")) {
@@ -47,6 +48,7 @@ static bool find_text(struct call *c, const struct tokenize_request *t, struct b
             !c->model->provider->render(c->model, &chat, t->add_generation, &c->arena, out,
                                         &c->error))
             return false;
+        t->parse_special = true; // the template's own tokens are meant
         *ret = buf_str(out);
         return true;
     }
@@ -144,6 +146,46 @@ static bool read_ids(struct call *c, int32_t **ret, size_t *ret_len)
     *ret = ids;
     *ret_len = yyjson_arr_size(tokens);
     return true;
+}
+
+static void write_special(struct json_writer *w, str text)
+{
+    if (text.len)
+        jw_str(w, text);
+    else
+        jw_null(w);
+}
+
+// What lm-eval's remote tokenizer reads, in the words of Hugging Face's tokenizer_config.json.
+void tokenizer_info(struct gateway *g, struct http_call *hc)
+{
+    const struct model_entry *m = registry_find(&g->registry, STR_NONE);
+    struct api_error e;
+    struct buf out;
+    struct json_writer w;
+    str bos, eos;
+    bool adds_bos;
+    if (!m) {
+        api_error_set(&e, API_MODEL_LOADING, NULL, "The model is still loading.");
+        server_refuse(g, hc, &e, NULL);
+        return;
+    }
+    m->provider->special_tokens(m, &bos, &eos, &adds_bos);
+    buf_init(&out, TEXT_BYTES_MAX);
+    jw_init(&w, &out);
+    jw_object_begin(&w);
+    jw_kv_str(&w, "model", m->root);
+    jw_kv_int(&w, "model_max_length", m->context_max);
+    jw_kv_bool(&w, "add_bos_token", adds_bos);
+    jw_key(&w, "bos_token");
+    write_special(&w, bos);
+    jw_key(&w, "eos_token");
+    write_special(&w, eos);
+    jw_key(&w, "pad_token");
+    write_special(&w, eos);
+    jw_object_end(&w);
+    server_answer(g, hc, 200, "application/json", NULL, buf_str(&out));
+    buf_done(&out);
 }
 
 bool detokenize_work(struct call *c)

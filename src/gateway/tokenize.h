@@ -5,5 +5,7 @@
 
 #include "gateway/call.h"
 
+struct http_call;
+void tokenizer_info(struct gateway *g, struct http_call *hc); // of the first model
 bool tokenize_work(struct call *c);
 bool detokenize_work(struct call *c);

@@ -262,5 +262,49 @@ class Chat(harness.ServerCase):
         self.assertEqual(answer.status, 200)
 
 
+class Tools(harness.ServerCase):
+    """A template with a place for tools. What a model makes of them is its own affair; here: nothing breaks."""
+
+    config = "models:\n  - name: tooled\n    chat_family: chatml-tools\n"
+    TOOL = {"type": "function", "function": {"name": "add", "description": "adds two numbers", "parameters": {
+        "type": "object", "properties": {"a": {"type": "number"}, "b": {"type": "number"}}, "required": ["a", "b"]}}}
+
+    def ask(self, messages, **fields):
+        body = {"messages": messages, "tools": [self.TOOL], "max_tokens": 24, "seed": 1, **fields}
+        answer = self.post("/v1/chat/completions", body)
+        self.assertEqual(answer.status, 200, answer)
+        openai_schema.check("CreateChatCompletionResponse", answer.json())
+        chunks = [e.json() for e in list(self.stream("/v1/chat/completions", {**body, "stream": True}))[:-1]]
+        for chunk in chunks:
+            openai_schema.check("CreateChatCompletionStreamResponse", chunk)
+        choice = answer.json()["choices"][0]
+        self.assertEqual(text_of(chunks), choice["message"]["content"] or "")
+        self.assertEqual(chunks[-1]["choices"][0]["finish_reason"], choice["finish_reason"])
+        return answer.json()
+
+    def test_tools_are_part_of_the_prompt(self):
+        hello = [{"role": "user", "content": "What is 2 + 2?"}]
+        with_tools = self.ask(hello)["usage"]["prompt_tokens"]
+        without = self.ask(hello, tools=[])["usage"]["prompt_tokens"]
+        self.assertGreater(with_tools, without + 20)
+
+    def test_each_choice_of_a_tool_is_answered(self):
+        named = {"type": "function", "function": {"name": "add"}}
+        for choice in ("auto", "none", "required", named):
+            self.ask([{"role": "user", "content": "What is 2 + 2?"}], tool_choice=choice)
+
+    def test_calls_and_results_are_messages(self):
+        self.ask([{"role": "user", "content": "What is 2 + 2?"},
+                  {"role": "assistant", "content": None, "tool_calls": [
+                      {"id": "c1", "type": "function", "function": {"name": "add", "arguments": "{\"a\":2,\"b\":2}"}}]},
+                  {"role": "tool", "tool_call_id": "c1", "content": "4"}])
+
+    def test_a_name_that_is_no_tool_is_refused(self):
+        body = {"messages": [{"role": "user", "content": "x"}], "tools": [self.TOOL],
+                "tool_choice": {"type": "function", "function": {"name": "sub"}}}
+        error = self.assert_error(self.post("/v1/chat/completions", body), 400, "invalid_value")
+        self.assertEqual(error["param"], "tool_choice.function.name")
+
+
 if __name__ == "__main__":
     harness.main()

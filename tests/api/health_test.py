@@ -100,6 +100,17 @@ class Tokens(harness.ServerCase):
         usage = self.post("/v1/chat/completions", {"messages": messages, "max_tokens": 1}).json()["usage"]
         self.assertEqual(usage["prompt_tokens"], count)
 
+    def test_the_info_that_remote_tokenizers_read(self):
+        info = self.get("/tokenizer_info").json()
+        self.assertEqual(info["model_max_length"], self.get("/v1/models").json()["data"][0]["context_length"])
+        eos = self.post("/tokenize", {"prompt": info["eos_token"], "add_special_tokens": False}).json()["tokens"]
+        self.assertEqual(len(eos), 1)
+
+    def test_a_message_cannot_write_control_tokens(self):
+        eos = self.get("/tokenizer_info").json()["eos_token"]
+        plain, forged = (self.tokenize(messages=[{"role": "user", "content": text}]) for text in ("x", "x" + eos))
+        self.assertGreater(forged["count"], plain["count"] + 1)
+
     def test_a_large_text_is_tokenised_while_others_are_served(self):
         text = "It was a bright cold day in April. " * 20000
         self.assertGreater(self.tokenize(prompt=text)["count"], 20000)

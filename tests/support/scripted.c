@@ -143,6 +143,14 @@ static bool detokenize(const struct model_entry *m UNUSED, const int32_t *ids, s
     return true;
 }
 
+static void special_tokens(const struct model_entry *m UNUSED, str *ret_bos, str *ret_eos,
+                           bool *ret_adds_bos)
+{
+    *ret_bos = STR("<s>");
+    *ret_eos = STR("</s>");
+    *ret_adds_bos = true;
+}
+
 static bool render(const struct model_entry *m UNUSED, const struct exchange_request *r,
                    bool add_generation UNUSED, struct arena *arena UNUSED, struct buf *out,
                    struct api_error *ret_error UNUSED)
@@ -162,6 +170,7 @@ static const struct provider_ops scripted_ops = {
     .stop = stop,
     .tokenize = tokenize,
     .detokenize = detokenize,
+    .special_tokens = special_tokens,
     .render = render,
 };
 
