@@ -7,7 +7,7 @@
 
 #define INVALID "invalid_request_error"
 
-// The one table of codes. docs/api-errors.md lists it; tests/api/test_refusals.py walks it.
+// The one table of codes; docs/api.md tells clients about each of them.
 static const struct api_error_row rows[API_ERROR_COUNT] = {
     [API_OK] = {"ok", "", 200, false},
     [API_INVALID_JSON] = {"invalid_json", INVALID, 400, false},

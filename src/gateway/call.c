@@ -43,7 +43,7 @@ static void call_free(struct call *c)
     exchange_answer_done(&c->answer);
     json_done(&c->doc);
     buf_done(&c->out);
-    buf_done(&c->body_copy);
+    buf_done(&c->body);
     arena_done(&c->arena);
     mem_free(c);
 }
@@ -185,9 +185,8 @@ static enum phase_result phase_read(struct call *c, enum call_event event)
 {
     bool ok = c->worked;
     if (event != CALL_WORKED && (c->kind->elsewhere || c->in.body.len > INLINE_BODY_BYTES)) {
-        // The client may go while another thread reads the body.
-        buf_append_str(&c->body_copy, c->in.body);
-        c->in.body = buf_str(&c->body_copy);
+        c->output->take_body(c->output_ctx, &c->body);
+        c->in.body = buf_str(&c->body);
         return call_offload(c, heavy);
     }
     if (event != CALL_WORKED)
@@ -251,7 +250,7 @@ struct call *call_new(struct gateway *g, const struct call_kind *kind, const str
     c->record.start_us = call_now_us(c);
     arena_init(&c->arena, (size_t)g->config->limits.call_bytes_max);
     buf_init(&c->out, OUT_BYTES_OWN + (size_t)g->config->limits.answer_bytes_max * 4);
-    buf_init(&c->body_copy, SIZE_MAX / 2);
+    buf_init(&c->body, 0);
     // What another thread or the record may read when the client has gone.
     c->in.content_type = arena_str(&c->arena, in->content_type);
     c->in.accept = arena_str(&c->arena, in->accept);

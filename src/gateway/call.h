@@ -27,6 +27,9 @@ struct call_output {
     enum err (*write)(void *ctx, str bytes); // ERR_AGAIN: taken; wait for CALL_DRAINED
     void (*end)(void *ctx);
     void (*abort)(void *ctx);
+    // The body's memory becomes the call's, so that another thread may read it when the client has
+    // gone.
+    void (*take_body)(void *ctx, struct buf *ret);
 };
 
 // What was asked. The strings live until the call has answered or was told CALL_GONE.
@@ -93,7 +96,7 @@ struct call {
     bool counted;              // in the gauge of running requests
     struct offload offload;
     bool (*work)(struct call *c);
-    struct buf body_copy; // when the body goes to another thread
+    struct buf body;      // taken over when it goes to another thread
     str request_id, peer; // in the arena: the record outlives the client
 
     struct arena arena;

@@ -92,12 +92,18 @@ static void output_abort(void *ctx)
     http_call_abort(ctx);
 }
 
+static void output_take_body(void *ctx, struct buf *ret)
+{
+    http_call_take_body(ctx, ret);
+}
+
 static const struct call_output http_output = {
     .respond = output_respond,
     .begin = output_begin,
     .write = output_write,
     .end = output_end,
     .abort = output_abort,
+    .take_body = output_take_body,
 };
 
 static struct auth_headers auth_headers(struct http_call *hc)

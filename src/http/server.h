@@ -73,6 +73,9 @@ str http_call_query(const struct http_call *c);                    // raw, witho
 str http_call_header(const struct http_call *c, const char *name); // STR_NONE when absent
 const struct http_header *http_call_headers(const struct http_call *c, size_t *ret_len);
 str http_call_body(const struct http_call *c);
+// The body's memory goes over to the caller, who may keep it longer than the call (*ret is not
+// initialised before; buf_done it). The call has an empty body afterwards.
+void http_call_take_body(struct http_call *c, struct buf *ret);
 str http_call_peer(const struct http_call *c);       // "127.0.0.1:51234"
 str http_call_request_id(const struct http_call *c); // the client's x-request-id if sane (≤ 128
                                                      // visible characters), else ours

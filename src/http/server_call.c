@@ -172,6 +172,12 @@ str http_call_body(const struct http_call *c)
     return buf_str(&c->body);
 }
 
+void http_call_take_body(struct http_call *c, struct buf *ret)
+{
+    *ret = c->body;
+    buf_init(&c->body, 0);
+}
+
 // The arena and the lazily made texts are caches behind a const face.
 static struct http_call *mutable(const struct http_call *c)
 {

@@ -2,6 +2,7 @@
 """Every refusal is OpenAI's error object with a stable code, the right status and a request id."""
 
 import json
+import re
 
 import harness
 import openai_schema
@@ -136,6 +137,17 @@ class Refusals(harness.ServerCase):
     def test_an_error_never_shows_the_whole_body_back(self):
         answer = self.post(CHAT, {"messages": HELLO, "model": "m" * 100_000})
         self.assertLess(len(answer.body), 2000)
+
+
+class Vocabulary(harness.unittest.TestCase):
+    def test_the_page_lists_every_code_with_its_status(self):
+        table = (harness.SOURCE / "src/dialect/api_error.c").read_text()
+        page = (harness.SOURCE / "docs/api.md").read_text().split("## Errors")[1]
+        rows = re.findall(r'\[API_\w+\] = \{"(\w+)", [^,]+, (\d+), \w+\}', table)
+        self.assertGreater(len(rows), 40)
+        listed = {code: status for codes, status in re.findall(r"^\| (`.*?`) \| (\d+) \|", page, re.M)
+                  for code in re.findall(r"`(\w+)`", codes)}
+        self.assertEqual(listed, {name: status for name, status in rows if name != "ok"})
 
 
 class Corpora(harness.ServerCase):

@@ -81,8 +81,15 @@ static void client_abort(void *ctx)
     c->aborted = true;
 }
 
-static const struct call_output output = {client_respond, client_begin, client_write, client_end,
-                                          client_abort};
+static void client_take_body(void *ctx, struct buf *ret)
+{
+    struct client *c = ctx;
+    buf_init(ret, 1 << 20);
+    (void)buf_append_str(ret, c->call->in.body);
+}
+
+static const struct call_output output = {client_respond, client_begin, client_write,
+                                          client_end,     client_abort, client_take_body};
 
 static void bench_init(struct bench *b)
 {
