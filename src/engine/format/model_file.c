@@ -1,8 +1,11 @@
 #include "engine/format/model_file.h"
 
+#include <sys/stat.h>
+
 #include "base/encode.h"
 #include "base/mem.h"
 #include "engine/format/gguf.h"
+#include "engine/format/hf.h"
 #include "engine/format/parts.h"
 
 #include "base/banned.h"
@@ -128,10 +131,24 @@ static enum err open_gguf(const char *path, struct model_file **ret, struct diag
     return ERR_OK;
 }
 
+static enum err open_folder(const char *path, struct model_file **ret, struct diag *d)
+{
+    struct model_file *f = new_file(UINT64_MAX);
+    enum err e = hf_open(path, f, d);
+    if (e != ERR_OK) {
+        model_file_free(f);
+        return e;
+    }
+    *ret = f;
+    return ERR_OK;
+}
+
 enum err model_file_open(const char *path, struct model_file **ret, struct diag *d)
 {
-    enum err e = open_gguf(path, ret, d);
-    if (e != ERR_OK)
+    struct stat st;
+    bool folder = stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+    enum err e = folder ? open_folder(path, ret, d) : open_gguf(path, ret, d);
+    if (e != ERR_OK && d && !(folder && d->where[0]))
         diag_where(d, "%s", path);
     return e;
 }

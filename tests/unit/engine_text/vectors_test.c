@@ -214,6 +214,34 @@ static void gpt2_knows_tiktokens_cases(void **state)
     unload(&l);
 }
 
+// OpenAI's encoder.json and vocab.bpe are the same tokenizer as the GGUF vocabulary.
+static void gpt2_from_its_own_files_gives_the_same_ids(void **state)
+{
+    (void)state;
+    struct loaded gguf = load("models/ggml-vocab/ggml-vocab-gpt-2.gguf");
+    struct loaded folder = load("models/gpt2-vocab");
+    struct buf text;
+    struct token_ids a = {0}, b = {0};
+    assert_int_equal(tokenizer_size(folder.tokenizer), 50257);
+    buf_init(&text, FILE_BYTES_MAX + 1);
+    read_file("models/ggml-vocab/ggml-vocab-gpt-2.gguf.inp", &text);
+    buf_append_str(&text, STR("<|endoftext|>"));
+    assert_int_equal(
+        tokenizer_encode(gguf.tokenizer, buf_str(&text), TOKENIZE_SPECIAL, TOKENS_MAX, &a), ERR_OK);
+    assert_int_equal(
+        tokenizer_encode(folder.tokenizer, buf_str(&text), TOKENIZE_SPECIAL, TOKENS_MAX, &b),
+        ERR_OK);
+    assert_int_equal(a.len, b.len);
+    assert_memory_equal(a.ids, b.ids, a.len * sizeof *a.ids);
+    assert_int_equal(a.ids[a.len - 1], 50256);
+    assert_true(tokenizer_is_eog(folder.tokenizer, 50256));
+    token_ids_done(&a);
+    token_ids_done(&b);
+    buf_done(&text);
+    unload(&gguf);
+    unload(&folder);
+}
+
 // Without TOKENIZE_SPECIAL the same characters are text.
 static void control_tokens_in_text_need_the_flag(void **state)
 {
@@ -289,6 +317,7 @@ int main(void)
         cmocka_unit_test(llama_spm_gives_the_published_ids),
         cmocka_unit_test(phi3_gives_the_published_ids),
         cmocka_unit_test(gpt2_knows_tiktokens_cases),
+        cmocka_unit_test(gpt2_from_its_own_files_gives_the_same_ids),
         cmocka_unit_test(control_tokens_in_text_need_the_flag),
         cmocka_unit_test(llama_begins_with_bos_and_a_blank),
         cmocka_unit_test(every_vocabulary_but_wordpiece_loads),
