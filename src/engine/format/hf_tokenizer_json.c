@@ -22,12 +22,15 @@ static struct steps steps_of(yyjson_val *v, const char *list_name)
     struct steps s = {0};
     size_t i, n;
     yyjson_val *item;
+    yyjson_val *list = json_get(v, list_name);
     if (!str_eq_z(type_of(v), "Sequence")) {
         s.step[0] = v;
         s.n = yyjson_is_obj(v);
         return s;
     }
-    yyjson_arr_foreach(json_get(v, list_name), i, n, item)
+    if (!list)
+        return s;
+    yyjson_arr_foreach(list, i, n, item)
     {
         if (s.n < STEPS_MAX)
             s.step[s.n++] = item;
@@ -110,6 +113,8 @@ static enum err add_added(struct hf_tokens *t, yyjson_val *list, struct diag *d)
 {
     size_t i, n;
     yyjson_val *item;
+    if (!list)
+        return ERR_OK;
     yyjson_arr_foreach(list, i, n, item)
     {
         uint64_t id;

@@ -129,8 +129,10 @@ static enum err add_decoder(const struct hf_folder *h, struct hf_tokens *t, stru
 {
     size_t i, n;
     yyjson_val *key, *value;
-    yyjson_obj_foreach(json_get(h->tokenizer_config.doc.root, "added_tokens_decoder"), i, n, key,
-                       value)
+    yyjson_val *decoder = json_get(h->tokenizer_config.doc.root, "added_tokens_decoder");
+    if (!decoder)
+        return ERR_OK;
+    yyjson_obj_foreach(decoder, i, n, key, value)
     {
         uint64_t id;
         bool special = yyjson_is_true(json_get(value, "special"));
@@ -142,23 +144,30 @@ static enum err add_decoder(const struct hf_folder *h, struct hf_tokens *t, stru
     return ERR_OK;
 }
 
-// A string, or a list of {"name", "template"} of which "default" is taken; newer folders have it in
-// a file of its own.
-static enum err read_template(const struct hf_folder *h, struct vocab *v, struct diag *d)
+// A string, or a list of {"name", "template"} of which "default" is taken.
+static str template_text(yyjson_val *t)
 {
-    char path[HF_PATH_BYTES_MAX];
     size_t i, n;
-    yyjson_val *t = json_get(h->tokenizer_config.doc.root, "chat_template"), *item;
-    str text = json_str(t);
+    yyjson_val *item;
+    if (!yyjson_is_arr(t))
+        return json_str(t);
     yyjson_arr_foreach(t, i, n, item)
     {
         if (str_eq_z(json_str(json_get(item, "name")), "default"))
-            text = json_str(json_get(item, "template"));
+            return json_str(json_get(item, "template"));
     }
-    ERR_TRY(hf_path(h, "chat_template.jinja", path, d));
-    struct buf file;
-    buf_init(&file, TEMPLATE_BYTES_MAX);
+    return STR_NONE;
+}
+
+// In tokenizer_config.json; newer folders have it in a file of its own.
+static enum err read_template(const struct hf_folder *h, struct vocab *v, struct diag *d)
+{
+    char path[HF_PATH_BYTES_MAX];
+    str text = template_text(json_get(h->tokenizer_config.doc.root, "chat_template"));
     enum err e = ERR_OK;
+    struct buf file;
+    ERR_TRY(hf_path(h, "chat_template.jinja", path, d));
+    buf_init(&file, TEMPLATE_BYTES_MAX);
     if (!text.ptr && fs_exists(path)) {
         e = fs_read(path, TEMPLATE_BYTES_MAX, &file, d);
         text = buf_str(&file);
