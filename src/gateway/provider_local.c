@@ -120,6 +120,10 @@ static bool submit_some(struct local_attempt *a, struct api_error *ret_error)
         enum err e = submit_one(a, &retry_ms, &d);
         if (e == ERR_OK)
             continue;
+        if (e == ERR_BUSY && a->o.deadline_ms && clock_mono_ms() > a->o.deadline_ms) {
+            e = ERR_TIMEOUT;
+            diag_set(&d, e, "The request was not complete within its time.");
+        }
         if (e != ERR_BUSY || !a->submitted) {
             local_refuse(ret_error, e, &d, NULL);
             ret_error->retry_after_ms = e == ERR_BUSY ? (retry_ms ? retry_ms : 1000) : 0;

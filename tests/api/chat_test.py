@@ -225,6 +225,14 @@ class Chat(harness.ServerCase):
         self.assertEqual(split["choices"], joined["choices"])
         self.assertEqual(split["usage"]["prompt_tokens"], joined["usage"]["prompt_tokens"])
 
+    def test_a_developer_is_a_system_and_a_tool_needs_a_template(self):
+        user = {"role": "user", "content": "Hi"}
+        texts = [self.post(self.PATH, {"messages": [{"role": role, "content": "Be brief."}, user], "max_tokens": 8,
+                                       "seed": 1}).json()["choices"] for role in ("system", "developer")]
+        self.assertEqual(texts[0], texts[1])
+        result = {"role": "tool", "tool_call_id": "c", "content": "4"}
+        self.assert_error(self.post(self.PATH, {"messages": [user, result]}), 400)
+
     def test_what_is_understood_to_change_nothing_is_taken(self):
         answer = self.chat("Hi", max_tokens=1, user="u-1", metadata={"a": "b"}, store=True,
                            response_format={"type": "text"}, modalities=["text"], parallel_tool_calls=False)

@@ -383,6 +383,19 @@ static void a_refusal_of_the_provider_keeps_its_name(void **state)
     bench_done(&b);
 }
 
+static void before_the_first_model_has_loaded_it_is_503(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_init(&b);
+    atomic_store(&b.g.registry.len, 0);
+    ask(&b, STREAM);
+    assert_int_equal(b.client.status, 503);
+    assert_non_null(strstr(said(&b), "\"code\":\"model_loading\""));
+    assert_non_null(strstr(buf_cstr(&b.client.headers), "Retry-After: 1"));
+    bench_done(&b);
+}
+
 static void n_choices_are_told_apart(void **state)
 {
     (void)state;
@@ -425,6 +438,7 @@ int main(void)
         cmocka_unit_test(no_room_for_long_work_is_503),
         cmocka_unit_test(bad_bodies_have_each_their_answer),
         cmocka_unit_test(a_refusal_of_the_provider_keeps_its_name),
+        cmocka_unit_test(before_the_first_model_has_loaded_it_is_503),
         cmocka_unit_test(n_choices_are_told_apart),
         cmocka_unit_test(an_answer_past_its_bound_is_refused),
     };

@@ -1,0 +1,205 @@
+// REQ: API-1 API-2 ENG-7
+// One job's events to exchange events: a score goes out with the text that its token is part of,
+// what a stop string swallowed is never scored, an echo's offsets count characters.
+#include <math.h>
+
+#include "gateway/local_internal.h"
+#include "support/unit.h"
+
+struct fixture {
+    struct exchange_request request;
+    struct local_prompt prompt;
+    struct local_plan plan;
+    struct local_choice choice;
+    struct local_events queue;
+};
+
+static void fixture_init(struct fixture *f, enum exchange_kind kind, const char *echo)
+{
+    memset(f, 0, sizeof *f);
+    exchange_request_init(&f->request, kind);
+    f->request.logprobs = true;
+    f->request.echo = echo != NULL;
+    f->prompt.echo = str_of(echo);
+    f->plan.prompts = &f->prompt;
+    f->plan.len = 1;
+    local_choice_init(&f->choice, 0, &f->request, &f->plan);
+}
+
+static void fixture_done(struct fixture *f)
+{
+    local_choice_done(&f->choice);
+    local_events_done(&f->queue);
+}
+
+static void feed(struct fixture *f, struct engine_event e)
+{
+    local_choice_feed(&f->choice, NULL, &e, &f->queue);
+}
+
+static void token(struct fixture *f, const char *piece, const char *text)
+{
+    feed(f, (struct engine_event){
+                .type = ENGINE_TOKEN, .piece = str_of(piece), .text = str_of(text), .logprob = -1});
+}
+
+static void end(struct fixture *f, const char *text, const char *stop)
+{
+    feed(f, (struct engine_event){.type = ENGINE_ENDED,
+                                  .finish = ENGINE_FINISH_STOP,
+                                  .text = str_of(text),
+                                  .stop_matched = str_of(stop)});
+}
+
+// The next event must be text, of these tokens' pieces joined by '|'.
+static void expect_text(struct fixture *f, const char *text, const char *pieces)
+{
+    struct exchange_event e;
+    struct buf joined;
+    buf_init(&joined, 4096);
+    assert_true(local_events_pop(&f->queue, &e));
+    assert_int_equal(e.type, EXCHANGE_EVENT_TEXT);
+    for (size_t i = 0; i < e.tokens_len; i++)
+        (void)buf_printf(&joined, "%s" STR_FMT, i ? "|" : "", STR_ARG(e.tokens[i].bytes));
+    assert_true(str_eq(e.text, str_of(text)));
+    assert_string_equal(buf_cstr(&joined), pieces);
+    buf_done(&joined);
+}
+
+static void expect_nothing(struct fixture *f)
+{
+    struct exchange_event e;
+    assert_false(local_events_pop(&f->queue, &e));
+}
+
+static void expect_finish(struct fixture *f, enum exchange_finish finish)
+{
+    struct exchange_event e;
+    assert_true(local_events_pop(&f->queue, &e));
+    assert_int_equal(e.type, EXCHANGE_EVENT_FINISH);
+    assert_int_equal(e.finish, finish);
+    expect_nothing(f);
+}
+
+static void each_token_goes_with_its_text(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f, EXCHANGE_CHAT, NULL);
+    token(&f, "Hel", "Hel");
+    expect_text(&f, "Hel", "Hel");
+    token(&f, "lo", "lo");
+    expect_text(&f, "lo", "lo");
+    end(&f, "", NULL);
+    expect_finish(&f, EXCHANGE_FINISH_STOP);
+    fixture_done(&f);
+}
+
+static void the_parts_of_a_character_go_out_with_it(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f, EXCHANGE_CHAT, NULL);
+    token(&f, "\xf0\x9f", "");
+    expect_nothing(&f);
+    token(&f, "\x99", "");
+    expect_nothing(&f);
+    token(&f, "\x82!", "\xf0\x9f\x99\x82!");
+    expect_text(&f, "\xf0\x9f\x99\x82!", "\xf0\x9f|\x99|\x82!");
+    end(&f, "", NULL);
+    expect_finish(&f, EXCHANGE_FINISH_STOP);
+    fixture_done(&f);
+}
+
+static void what_a_stop_string_swallowed_is_not_scored(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f, EXCHANGE_CHAT, NULL);
+    token(&f, "abc", "ab"); // "c" may begin the stop string "cde"
+    expect_text(&f, "ab", "");
+    token(&f, "d", "");
+    expect_nothing(&f);
+    token(&f, "ef", "");
+    expect_nothing(&f);
+    end(&f, "", "cde");
+    expect_text(&f, "", "abc"); // a part of it was shown
+    expect_finish(&f, EXCHANGE_FINISH_STOP);
+    fixture_done(&f);
+}
+
+static void what_was_held_back_in_vain_is_scored_after_all(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f, EXCHANGE_CHAT, NULL);
+    token(&f, "ab", "");
+    token(&f, "c", "");
+    expect_nothing(&f);
+    end(&f, "abc", NULL);
+    expect_text(&f, "abc", "ab|c");
+    expect_finish(&f, EXCHANGE_FINISH_STOP);
+    fixture_done(&f);
+}
+
+static void prompt_token(struct fixture *f, const char *piece, uint32_t offset)
+{
+    struct exchange_event e;
+    feed(f, (struct engine_event){.type = ENGINE_PROMPT_TOKEN,
+                                  .piece = str_of(piece),
+                                  .logprob = f->choice.prompt_tokens ? -1 : NAN});
+    assert_true(local_events_pop(&f->queue, &e));
+    assert_int_equal(e.tokens_len, 1);
+    assert_true(str_eq(e.tokens[0].bytes, str_of(piece)));
+    assert_int_equal(e.tokens[0].text_offset, offset);
+    assert_int_equal(e.tokens[0].scored, f->choice.prompt_tokens > 1);
+}
+
+static void an_echo_has_offsets_in_characters(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct exchange_event e;
+    fixture_init(&f, EXCHANGE_COMPLETION, "Once über");
+    feed(&f, (struct engine_event){.type = ENGINE_STARTED});
+    expect_text(&f, "Once über", "");
+    prompt_token(&f, "<s>", 0);   // a control token covers nothing
+    prompt_token(&f, " Once", 0); // the tokenizer's own leading blank
+    prompt_token(&f, " \xc3", 4); // half a character
+    prompt_token(&f, "\xbc", 6);  // its other half begins no character
+    prompt_token(&f, "ber", 6);
+    feed(&f, (struct engine_event){
+                 .type = ENGINE_TOKEN, .piece = STR(" a"), .text = STR(" a"), .logprob = -1});
+    assert_true(local_events_pop(&f.queue, &e));
+    assert_int_equal(e.tokens[0].text_offset, 9);
+    fixture_done(&f);
+}
+
+static void a_failure_is_an_error_with_its_reason(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct exchange_event e;
+    fixture_init(&f, EXCHANGE_CHAT, NULL);
+    struct engine_event failed = {.type = ENGINE_ENDED, .finish = ENGINE_FINISH_ERROR};
+    diag_set(&failed.error, ERR_TIMEOUT, "too late");
+    feed(&f, failed);
+    assert_true(local_events_pop(&f.queue, &e));
+    assert_int_equal(e.type, EXCHANGE_EVENT_ERROR);
+    assert_int_equal(e.error.code, API_TIMEOUT);
+    assert_string_equal(e.error.message, "too late");
+    fixture_done(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_token_goes_with_its_text),
+        cmocka_unit_test(the_parts_of_a_character_go_out_with_it),
+        cmocka_unit_test(what_a_stop_string_swallowed_is_not_scored),
+        cmocka_unit_test(what_was_held_back_in_vain_is_scored_after_all),
+        cmocka_unit_test(an_echo_has_offsets_in_characters),
+        cmocka_unit_test(a_failure_is_an_error_with_its_reason),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
