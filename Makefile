@@ -16,7 +16,7 @@ JOBS ?= $(shell nproc)
 # The work is parallel inside each step (ninja, ctest); the steps share build folders.
 .NOTPARALLEL:
 .PHONY: weir serve test test-oracle check bench requirements fuzz docs coverage arm64 model format install clean help \
-        setup-build setup-test setup-check setup-bench
+        setup-build setup-test setup-check setup-bench setup-oracle
 
 # ---- build and run ----
 
@@ -37,7 +37,7 @@ test: setup-test weir ## build and run every test; what cannot run is skipped by
 	@cmake --build --preset release
 	@scripts/run-tests build/release "$(ONLY)"
 
-test-oracle: setup-test weir ## compare with PyTorch and transformers (large downloads; not part of test)
+test-oracle: setup-test setup-oracle weir ## compare with PyTorch and transformers (large downloads; not part of test)
 	@scripts/test-oracle
 
 check: setup-check ## format, analysers, layers, sizes, sanitizers: everything that needs no running server
@@ -82,7 +82,7 @@ help: ## this list
 	@echo
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-20s %s\n", $$1, $$2}'
 
-setup-build setup-test setup-check setup-bench: setup-%:
+setup-build setup-test setup-check setup-bench setup-oracle: setup-%:
 	@scripts/setup build $* --quiet
 
 cmake_quiet := --log-level=WARNING >build/cmake.log || { cat build/cmake.log; exit 1; }
