@@ -25,7 +25,7 @@
 
 #include "base/banned.h"
 
-enum { ALIGN = 16, CHUNK_BYTES = 4096, KEEP_BYTES_MAX = 64 * 1024 };
+enum { ALIGN = 16, FIRST_BYTES = 1024, CHUNK_BYTES = 4096, KEEP_BYTES_MAX = 64 * 1024 };
 
 struct arena_chunk {
     struct arena_chunk *next;
@@ -90,7 +90,8 @@ static struct arena_chunk *chunk_for(struct arena *a, size_t size)
     struct arena_chunk *head = a->head;
     if (head && size <= head->cap - head->used)
         return head;
-    size_t usual = CHUNK_BYTES - sizeof(struct arena_chunk);
+    // Many arenas stay small: each stream that waits holds one.
+    size_t usual = (head ? CHUNK_BYTES : FIRST_BYTES) - sizeof(struct arena_chunk);
     bool alone = size > usual / 4 && head != NULL;
     struct arena_chunk *c = chunk_new(alone ? size : max_size(size, usual));
     if (!c)

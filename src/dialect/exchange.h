@@ -201,7 +201,7 @@ struct exchange_event {
     enum exchange_finish finish;
     struct exchange_usage usage;
     uint64_t seed;
-    struct api_error error;
+    const struct api_error *error;
 };
 
 // What names an answer: constant through a stream.

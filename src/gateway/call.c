@@ -181,6 +181,15 @@ enum phase_result call_offload(struct call *c, bool (*work)(struct call *c))
     return PHASE_WAIT;
 }
 
+// A stream may last for hours; what was read of the body is in the document.
+static void forget_body(struct call *c)
+{
+    if (!c->body.cap)
+        c->output->take_body(c->output_ctx, &c->body);
+    c->in.body = STR_NONE;
+    buf_done(&c->body);
+}
+
 static enum phase_result phase_read(struct call *c, enum call_event event)
 {
     bool ok = c->worked;
@@ -192,6 +201,7 @@ static enum phase_result phase_read(struct call *c, enum call_event event)
     if (event != CALL_WORKED)
         ok = heavy(c);
     c->record.worked_us = call_now_us(c);
+    forget_body(c);
     if (c->model && c->kind->dialect)
         account_routed(c);
     if (ok && !c->kind->dialect)

@@ -171,8 +171,7 @@ static void ended(struct local_choice *c, const struct engine_event *e, struct l
     struct exchange_event *out;
     if (e->finish == ENGINE_FINISH_ERROR || e->finish == ENGINE_FINISH_CANCELLED) {
         enum err code = e->finish == ENGINE_FINISH_CANCELLED ? ERR_CANCELLED : e->error.code;
-        out = local_events_push(q, EXCHANGE_EVENT_ERROR, c->index);
-        local_refuse(&out->error, code, &e->error, NULL);
+        local_refuse(local_events_fail(q, c->index), code, &e->error, NULL);
         return;
     }
     c->shown_bytes += e->text.len;

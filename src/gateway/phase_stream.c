@@ -8,6 +8,8 @@
 
 // A folded answer up to this size is written out right here.
 #define INLINE_ANSWER_BYTES 16384
+// What a stream keeps of its buffer from one batch of events to the next.
+#define OUT_KEPT_BYTES 1024
 
 static void note(struct call *c, const struct exchange_event *e)
 {
@@ -75,6 +77,8 @@ static enum phase_result stream_flush(struct call *c)
         return PHASE_WAIT;
     enum err e = c->output->write(c->output_ctx, buf_str(&c->out));
     buf_clear(&c->out);
+    if (c->out.cap > OUT_KEPT_BYTES)
+        buf_shrink(&c->out);
     c->blocked = e == ERR_AGAIN;
     return PHASE_WAIT;
 }
@@ -99,7 +103,7 @@ static enum phase_result handle(struct call *c, const struct exchange_event *e)
 {
     note(c, e);
     if (e->type == EXCHANGE_EVENT_ERROR) {
-        c->error = e->error;
+        c->error = *e->error;
         return call_refuse(c);
     }
     return c->request.stream ? stream_event(c, e) : answer_whole(c, e);

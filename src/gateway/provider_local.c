@@ -195,11 +195,6 @@ static bool is_over(const struct local_attempt *a)
     return a->submitted == a->choices_len && !a->running;
 }
 
-static void fail(struct exchange_event *ret, const struct api_error *e)
-{
-    *ret = (struct exchange_event){.type = EXCHANGE_EVENT_ERROR, .error = *e};
-}
-
 static bool attempt_poll(struct attempt *base, struct exchange_event *ret)
 {
     struct local_attempt *a = CONTAINER_OF(base, struct local_attempt, base);
@@ -214,11 +209,9 @@ static bool attempt_poll(struct attempt *base, struct exchange_event *ret)
             *ret = (struct exchange_event){.type = EXCHANGE_EVENT_END, .usage = a->usage};
             return true;
         }
-        if (!submit_some(a, &error)) {
-            fail(ret, &error);
-            return true;
-        }
-        if (!feed(a))
+        if (!submit_some(a, &error))
+            *local_events_fail(&a->queue, 0) = error;
+        else if (!feed(a))
             return false;
     }
 }

@@ -88,7 +88,9 @@ static bool poll(struct attempt *base, struct exchange_event *ret)
     if (a->s->error_after && a->made > a->s->error_after) {
         a->ended = true;
         ret->type = EXCHANGE_EVENT_ERROR;
-        api_error_set(&ret->error, API_ENGINE_ERROR, NULL, "scripted failure");
+        static struct api_error error;
+        api_error_set(&error, API_ENGINE_ERROR, NULL, "scripted failure");
+        ret->error = &error;
     } else if (!a->begun) {
         a->begun = true;
         ret->type = EXCHANGE_EVENT_BEGIN;

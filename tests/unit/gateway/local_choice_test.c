@@ -186,8 +186,8 @@ static void a_failure_is_an_error_with_its_reason(void **state)
     feed(&f, failed);
     assert_true(local_events_pop(&f.queue, &e));
     assert_int_equal(e.type, EXCHANGE_EVENT_ERROR);
-    assert_int_equal(e.error.code, API_TIMEOUT);
-    assert_string_equal(e.error.message, "too late");
+    assert_int_equal(e.error->code, API_TIMEOUT);
+    assert_string_equal(e.error->message, "too late");
     fixture_done(&f);
 }
 
