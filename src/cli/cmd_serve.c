@@ -18,7 +18,7 @@
 
 // Threads: main waits for signals; "loop" runs the event loop; "loader" opens the models, so that
 // the port answers at once.
-enum { SERIES_MAX = 10000, DRAIN_MS = 30 * 1000 };
+enum { SERIES_MAX = 10000, ADDRESS_TEXT_MAX = 128 };
 
 struct serve_options {
     str config, listen;
@@ -83,7 +83,8 @@ struct serve {
     uint64_t drain_until_ms;
     struct loop_timer drain_timer;
     struct diag failure; // of the loader
-    _Atomic bool failed, stopping;
+    _Atomic bool failed, stopping, loading;
+    bool hurried; // by a person at the terminal
 };
 
 // --- Configuration
@@ -137,7 +138,7 @@ struct loaded {
 };
 
 // 0.0.0.0 and the like are not addresses that a client can call.
-static void client_address(const struct serve *s, char out[static 96])
+static void client_address(const struct serve *s, char out[static ADDRESS_TEXT_MAX])
 {
     str listen = s->config.listen;
     size_t colon = listen.len;
@@ -145,26 +146,38 @@ static void client_address(const struct serve *s, char out[static 96])
         colon--;
     str host = str_sub(listen, 0, colon ? colon - 1 : 0);
     if (str_starts(listen, STR("unix:")))
-        snprintf(out, 96, STR_FMT, STR_ARG(listen));
+        snprintf(out, ADDRESS_TEXT_MAX, STR_FMT, STR_ARG(listen));
     else if (str_eq_z(host, "0.0.0.0") || str_eq_z(host, "*") || str_eq_z(host, "[::]"))
-        snprintf(out, 96, "http://127.0.0.1:%u", s->port);
+        snprintf(out, ADDRESS_TEXT_MAX, "http://127.0.0.1:%u", s->port);
     else
-        snprintf(out, 96, "http://" STR_FMT ":%u", STR_ARG(host), s->port);
+        snprintf(out, ADDRESS_TEXT_MAX, "http://" STR_FMT ":%u", STR_ARG(host), s->port);
+}
+
+// What stands before the path of a curl line.
+static void curl_target(const struct serve *s, char out[static 192])
+{
+    char address[ADDRESS_TEXT_MAX];
+    client_address(s, address);
+    if (str_starts(s->config.listen, STR("unix:")))
+        snprintf(out, 192, "--unix-socket %s http://localhost", address + strlen("unix:"));
+    else
+        snprintf(out, 192, "%s", address);
 }
 
 static void greet(const struct serve *s, const struct engine_model_info *info)
 {
-    char address[96];
+    char address[ADDRESS_TEXT_MAX], target[192];
     if (s->o->quiet)
         return;
     client_address(s, address);
+    curl_target(s, target);
     printf("weir " WEIR_VERSION " serves " STR_FMT " (%.1f M parameters, " STR_FMT ") at %s\n\n",
            STR_ARG(info->name), (double)info->parameters / 1e6, STR_ARG(info->arch), address);
     printf("Try:\n  curl %s/v1/chat/completions -H 'content-type: application/json' \\\n"
            "    -d '{\"model\":\"" STR_FMT
            "\",\"messages\":[{\"role\":\"user\",\"content\":\"Hello! Who are you?\"}]}'\n\n"
            "Ctrl-C stops it.\n",
-           address, STR_ARG(info->name));
+           target, STR_ARG(info->name));
     fflush(stdout);
 }
 
@@ -202,9 +215,8 @@ static enum err load(struct serve *s, const struct gateway_model *wanted, struct
     return engine_model_load(s->engine, &mo, ret, d);
 }
 
-static void load_models(void *ctx)
+static void load_all(struct serve *s)
 {
-    struct serve *s = ctx;
     const struct gateway_model *models = gateway_config_models(&s->config);
     for (size_t i = 0; i < s->config.models.len && !atomic_load(&s->stopping); i++) {
         struct loaded *l = arena_zalloc(s->call->arena, 1, sizeof *l);
@@ -214,9 +226,16 @@ static void load_models(void *ctx)
             fail_from_thread(s);
             return;
         }
-        while (loop_post(s->loop, add_model, l) != ERR_OK)
+        while (loop_post(s->loop, add_model, l) != ERR_OK && !atomic_load(&s->stopping))
             usleep(1000);
     }
+}
+
+static void load_models(void *ctx)
+{
+    struct serve *s = ctx;
+    load_all(s);
+    atomic_store(&s->loading, false);
 }
 
 // --- Ending
@@ -224,7 +243,7 @@ static void load_models(void *ctx)
 static void stop_when_idle(void *ctx)
 {
     struct serve *s = ctx;
-    if (gateway_calls(s->gateway) == 0 || clock_mono_ms() >= s->drain_until_ms)
+    if (!gateway_busy(s->gateway) || clock_mono_ms() >= s->drain_until_ms)
         loop_stop(s->loop);
     else
         loop_timer_set(s->loop, &s->drain_timer, 20);
@@ -235,9 +254,22 @@ static void drain(void *ctx)
     struct serve *s = ctx;
     log_write(LOG_INFO, "draining", LOG_I("calls", gateway_calls(s->gateway)));
     gateway_drain(s->gateway);
-    s->drain_until_ms = clock_mono_ms() + DRAIN_MS;
+    s->drain_until_ms = clock_mono_ms() + (uint64_t)s->config.drain_timeout_ms;
     loop_timer_init(&s->drain_timer, stop_when_idle, s);
     stop_when_idle(s);
+}
+
+static void begin_to_end(void *ctx)
+{
+    struct serve *s = ctx;
+    if (!s->config.drain_delay_ms || s->hurried) {
+        drain(s);
+        return;
+    }
+    log_write(LOG_INFO, "not ready any more", LOG_I("drain_in_ms", s->config.drain_delay_ms));
+    gateway_unready(s->gateway);
+    loop_timer_init(&s->drain_timer, drain, s);
+    loop_timer_set(s->loop, &s->drain_timer, (uint64_t)s->config.drain_delay_ms);
 }
 
 // Main thread: the first signal lets running calls end, the second does not wait.
@@ -246,7 +278,8 @@ static void wait_for_signals(struct serve *s, const sigset_t *signals)
     int number = 0;
     sigwait(signals, &number);
     atomic_store(&s->stopping, true);
-    if (atomic_load(&s->failed) || loop_post(s->loop, drain, s) != ERR_OK) {
+    s->hurried = number == SIGINT;
+    if (atomic_load(&s->failed) || loop_post(s->loop, begin_to_end, s) != ERR_OK) {
         loop_stop(s->loop);
         return;
     }
@@ -274,20 +307,23 @@ static enum err open_all(struct serve *s, struct diag *d)
     ERR_TRY(gateway_new(s->loop, &s->config, s->metrics, &s->gateway, d));
     gateway_set_engine(s->gateway, s->engine);
     ERR_TRY(gateway_listen(s->gateway, &s->port, d));
-    char address[96];
+    char address[ADDRESS_TEXT_MAX];
     client_address(s, address);
     log_write(LOG_INFO, "listening", LOG_Z("address", address));
     ERR_TRY(thread_start(&s->loop_thread, "loop", run_loop, s, d));
+    atomic_store(&s->loading, true);
     return thread_start(&s->loader, "loader", load_models, s, d);
 }
 
-static void close_all(struct serve *s)
+static void close_all(struct serve *s, int status)
 {
-    thread_join(&s->loader);
     if (s->loop)
         loop_stop(s->loop);
     thread_join(&s->loop_thread);
     gateway_free(s->gateway);
+    if (atomic_load(&s->loading) && !atomic_load(&s->failed))
+        _exit(status); // a model that is still being read cannot be interrupted, nor is it missed
+    thread_join(&s->loader);
     engine_free(s->engine);
     loop_free(s->loop);
     metrics_free(s->metrics);
@@ -314,7 +350,7 @@ static int run(struct command_call *call)
         status = command_fail(
             call, s.failure.code == ERR_NOT_FOUND ? EXIT_STATUS_UNREACHABLE : EXIT_STATUS_FAILED,
             &s.failure);
-    close_all(&s);
+    close_all(&s, status);
     return status;
 }
 
@@ -323,8 +359,8 @@ const struct command cmd_serve = {
     .summary = "serve models over HTTP, as OpenAI's API does",
     .description = "Listens at once and loads the models meanwhile: /health answers immediately, "
                    "/readyz says 200 once a model can "
-                   "answer. SIGTERM or Ctrl-C lets running answers end (30 s at most); a second "
-                   "one does not wait.",
+                   "answer. SIGTERM or Ctrl-C lets running answers end (drain_timeout, 30 s); a "
+                   "second one does not wait.",
     .examples =
         "weir serve                                  # the bundled model at http://127.0.0.1:8080\n"
         "weir serve -m smollm2 --listen 127.0.0.1:0  # a pulled model, on a free port\n"

@@ -1,5 +1,7 @@
 #include "gateway/config.h"
 
+#include "net/sock.h"
+
 #include "base/banned.h"
 
 #define AT(type, member) offsetof(struct type, member)
@@ -233,6 +235,19 @@ const struct option gateway_config_table[] = {
      .value = "false",
      .help = "Listen beyond loopback although no keys are configured: anyone who reaches the port "
              "may use the models."},
+    {.name = "drain_delay",
+     .type = OPTION_DURATION,
+     .offset = AT(gateway_config, drain_delay_ms),
+     .value = "0s",
+     .max = 3600e3,
+     .help = "After SIGTERM: how long new requests are still taken while /readyz says 503, so that "
+             "a load balancer can stop sending first."},
+    {.name = "drain_timeout",
+     .type = OPTION_DURATION,
+     .offset = AT(gateway_config, drain_timeout_ms),
+     .value = "30s",
+     .max = 86400e3,
+     .help = "After that: how long running answers may still take before they are cut."},
     {.name = "half_close_cancels",
      .type = OPTION_BOOL,
      .offset = AT(gateway_config, half_close_cancels),
@@ -283,23 +298,21 @@ const struct option gateway_config_table[] = {
     {0},
 };
 
-static str host_of(str address)
+static enum err listen_address(str text, struct sock_address *ret, struct diag *d)
 {
-    if (address.len && address.ptr[0] == '[')
-        return str_sub(address, 1, str_find_char(address, ']') - 1);
-    for (size_t i = address.len; i-- > 0;)
-        if (address.ptr[i] == ':')
-            return str_sub(address, 0, i);
-    return address;
+    char address[256];
+    if (text.len >= sizeof address)
+        return diag_set(d, ERR_INVALID, "the address is too long");
+    if (text.len)
+        memcpy(address, text.ptr, text.len);
+    address[text.len] = '\0';
+    return sock_address_parse(address, ret, d);
 }
 
 bool gateway_address_is_loopback(str address)
 {
-    if (str_starts(address, STR("unix:")))
-        return true;
-    str host = host_of(address);
-    return str_eq(host, STR("localhost")) || str_eq(host, STR("::1")) ||
-           str_starts(host, STR("127."));
+    struct sock_address a;
+    return listen_address(address, &a, NULL) == ERR_OK && sock_address_is_loopback(&a);
 }
 
 enum err gateway_config_check(const struct gateway_config *c, struct diag *d)
@@ -308,7 +321,13 @@ enum err gateway_config_check(const struct gateway_config *c, struct diag *d)
         if (gateway_config_keys(c)[i].secret.len < 8)
             return diag_set(d, ERR_INVALID, "keys." STR_FMT ": a key needs 8 characters or more",
                             STR_ARG(gateway_config_keys(c)[i].name));
-    if (gateway_address_is_loopback(c->listen) || c->keys.len || c->listen_without_keys)
+    struct sock_address a;
+    enum err e = listen_address(c->listen, &a, d);
+    if (e != ERR_OK) {
+        diag_where(d, "listen");
+        return e;
+    }
+    if (sock_address_is_loopback(&a) || c->keys.len || c->listen_without_keys)
         return ERR_OK;
     return diag_set(d, ERR_DENIED,
                     "listen: " STR_FMT " is reachable from other machines and no keys are "

@@ -41,6 +41,7 @@ struct gateway_log {
 
 struct gateway_config {
     str listen;
+    int64_t drain_delay_ms, drain_timeout_ms;
     bool listen_without_keys, half_close_cancels, metrics_public;
     struct option_items keys;   // struct gateway_key
     struct option_items models; // struct gateway_model
@@ -62,5 +63,6 @@ static inline const struct gateway_model *gateway_config_models(const struct gat
 }
 // What single rows cannot say: a listener beyond loopback needs keys or a plain word.
 enum err gateway_config_check(const struct gateway_config *c, struct diag *d) MUST_USE;
-// "127.0.0.1:8080", "[::1]:0", "localhost:1", "unix:/path" are; "0.0.0.0:80" is not.
+// "127.0.0.1:8080", "[::1]:0", "localhost:1", "unix:/path" are; "0.0.0.0:80" is not, nor what is no
+// address at all.
 bool gateway_address_is_loopback(str address);

@@ -63,7 +63,9 @@ enum err gateway_new(struct loop *l, const struct gateway_config *config, struct
     g->loop = l;
     g->config = config;
     g->world = real_world(g);
-    g->guards_host = !config->keys.len && gateway_address_is_loopback(config->listen);
+    // No web page reaches a unix socket, and proxies send it any Host.
+    g->guards_host = !config->keys.len && gateway_address_is_loopback(config->listen) &&
+                     !str_starts(config->listen, STR("unix:"));
     auth_init(&g->auth, config);
     account_init(&g->account, metrics);
     g->local = provider_local_new(l);
@@ -108,9 +110,14 @@ enum err gateway_add_local_model(struct gateway *g, struct engine_model *m,
     return ERR_OK;
 }
 
-void gateway_drain(struct gateway *g)
+void gateway_unready(struct gateway *g)
 {
     g->draining = true;
+}
+
+void gateway_drain(struct gateway *g)
+{
+    gateway_unready(g);
     if (g->http)
         http_server_drain(g->http);
 }
@@ -118,6 +125,11 @@ void gateway_drain(struct gateway *g)
 size_t gateway_calls(const struct gateway *g)
 {
     return g->calls_len;
+}
+
+bool gateway_busy(const struct gateway *g)
+{
+    return g->calls_len || http_server_busy(g->http);
 }
 
 void gateway_free(struct gateway *g)

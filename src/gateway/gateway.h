@@ -21,7 +21,11 @@ void gateway_set_engine(struct gateway *g, struct engine *e);
 // A model that has loaded. The first one is also "default". Ready from the first one on.
 enum err gateway_add_local_model(struct gateway *g, struct engine_model *m,
                                  const struct option_strings *aliases, struct diag *d) MUST_USE;
-// Stop being ready, refuse new calls, let the running ones end.
+// /readyz says 503 from now on; everything is served as before.
+void gateway_unready(struct gateway *g);
+// Not ready, and no new connections: what is on its way ends, each connection after its answer.
 void gateway_drain(struct gateway *g);
 size_t gateway_calls(const struct gateway *g); // running now
-void gateway_free(struct gateway *g);          // not while the loop runs; cancels what is left
+// Whether a request is still coming in or running, or an answer is not all sent yet.
+bool gateway_busy(const struct gateway *g);
+void gateway_free(struct gateway *g); // not while the loop runs; cancels what is left

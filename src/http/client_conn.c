@@ -208,4 +208,5 @@ static void on_error(void *ctx, enum err e, const struct diag *d)
         client_conn_free(k);
 }
 
-const struct stream_handler client_conn_handler = {on_data, on_end, on_drained, on_error};
+const struct stream_handler client_conn_handler = {
+    .data = on_data, .end = on_end, .drained = on_drained, .error = on_error};

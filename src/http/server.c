@@ -154,6 +154,14 @@ size_t http_server_calls(const struct http_server *s)
     return s->calls_len;
 }
 
+bool http_server_busy(const struct http_server *s)
+{
+    for (const struct http_conn *c = s->conns.next; c != &s->conns; c = c->next)
+        if (c->phase != CONN_IDLE || stream_pending_bytes(c->stream))
+            return true;
+    return false;
+}
+
 void http_server_free(struct http_server *s)
 {
     if (!s)

@@ -63,7 +63,9 @@ enum err http_server_listen(struct http_server *s, const char *address, bool reu
 void http_server_drain(struct http_server *s); // stop accepting; Connection: close on what follows
 size_t http_server_connections(const struct http_server *s);
 size_t http_server_calls(const struct http_server *s); // requests being received or answered
-void http_server_free(struct http_server *s);          // cancels what runs
+// Whether a request is coming in or running, or an answer waits for its client to read it.
+bool http_server_busy(const struct http_server *s);
+void http_server_free(struct http_server *s); // cancels what runs
 
 // --- What was asked
 str http_call_method(const struct http_call *c); // "POST"

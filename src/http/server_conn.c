@@ -36,6 +36,8 @@ static void enter(struct http_conn *c, enum http_conn_phase phase)
         // The last answer may not be on its way yet: look at that in between.
         c->idle_until_ms = loop_now_ms(c->server->loop) + limits->idle_timeout_ms;
         set_due(c, min_size(limits->idle_timeout_ms, limits->write_timeout_ms));
+    } else if (phase == CONN_LEAVING) {
+        set_due(c, limits->write_timeout_ms);
     }
 }
 
@@ -85,10 +87,19 @@ void conn_free(struct http_conn *c)
     unlink_conn(c);
 }
 
+// Small and at once: the lingering stream counts as nobody's.
 static void leave_politely(struct http_conn *c)
 {
     stream_close_after_flush(c->stream, LINGER_MS);
     unlink_conn(c);
+}
+
+// A slow client shall have all of its answer; it is still counted, and its deadlines hold.
+static void leave_when_sent(struct http_conn *c)
+{
+    enter(c, CONN_LEAVING);
+    stream_shutdown_write(c->stream);
+    stream_resume(c->stream);
 }
 
 static void refuse(struct http_conn *c, const struct h1_error *e)
@@ -194,7 +205,7 @@ static void settle(struct http_conn *c)
 {
     c->in_data = false;
     if (c->phase == CONN_CLOSING)
-        leave_politely(c);
+        leave_when_sent(c);
     else if (c->phase == CONN_DEAD)
         conn_free(c);
 }
@@ -252,8 +263,10 @@ static void conn_end(void *ctx)
     c->ended = true;
     if (!c->server->options.half_close_cancels && (c->phase == CONN_RUNNING || c->in.len))
         return; // the answer is still wanted
+    if (c->phase == CONN_LEAVING)
+        return;
     if (c->phase == CONN_IDLE && stream_pending_bytes(c->stream)) {
-        leave_politely(c);
+        leave_when_sent(c);
         return;
     }
     conn_free(c);
@@ -269,6 +282,11 @@ static void conn_drained(void *ctx)
     }
 }
 
+static void conn_sent(void *ctx)
+{
+    leave_politely(ctx);
+}
+
 static void conn_error(void *ctx, enum err e UNUSED, const struct diag *d UNUSED)
 {
     conn_free(ctx);
@@ -279,6 +297,7 @@ static const struct stream_handler stream_handler = {
     .end = conn_end,
     .drained = conn_drained,
     .error = conn_error,
+    .sent = conn_sent,
 };
 
 // --- When time is over
@@ -323,6 +342,7 @@ static void timed_out(struct http_conn *c)
         break;
     case CONN_RUNNING:
     case CONN_IDLE:
+    case CONN_LEAVING:
         if (stalled >= write_timeout)
             c->phase = CONN_DEAD;
         else if (stream_pending_bytes(c->stream))

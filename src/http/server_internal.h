@@ -32,6 +32,7 @@ enum http_conn_phase {
     CONN_BODY,    // a body is coming in
     CONN_RUNNING, // a call is with its handler
     CONN_CLOSING, // the last answer is written: flush and go
+    CONN_LEAVING, // waits for the client to take what is queued, then goes
     CONN_DEAD,    // nothing more to say: close at once
 };
 

@@ -177,14 +177,20 @@ static void send_queue(struct stream *s)
 
 static void end_our_side(struct stream *s)
 {
-    if (s->reset_on_close) {
+    if (s->reset_on_close && s->detached) {
         stream_close(s);
         return;
     }
     s->shutdown_done = true;
-    if (s->io)
-        s->io->ops->shutdown(s->io);
-    shutdown(s->fd.fd, SHUT_WR);
+    if (!s->reset_on_close) {
+        if (s->io)
+            s->io->ops->shutdown(s->io);
+        shutdown(s->fd.fd, SHUT_WR);
+    }
+    if (!s->detached && s->h->sent) {
+        LOOP_NOTE(s->loop, s->h->sent);
+        s->h->sent(s->ctx);
+    }
 }
 
 // After sending: tell the owner, end our side, linger.
@@ -281,7 +287,7 @@ void stream_shutdown_write(struct stream *s)
 void stream_close_after_flush(struct stream *s, uint32_t timeout_ms)
 {
     s->detached = true;
-    if (s->failed || s->closed) {
+    if (s->failed || s->closed || (s->reset_on_close && s->shutdown_done)) {
         stream_close(s);
         return;
     }

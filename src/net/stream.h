@@ -13,7 +13,7 @@ struct stream;
 struct stream_io;
 struct sock_address;
 
-// All but `drained` must be there.
+// All but `drained` and `sent` must be there.
 struct stream_handler {
     // Bytes came. Valid until it returns; everything is taken (what is not consumed now the owner
     // keeps himself).
@@ -25,6 +25,8 @@ struct stream_handler {
     // The stream is dead (reset, TLS failure, write error). Called once; the owner still calls
     // stream_close.
     void (*error)(void *ctx, enum err e, const struct diag *d);
+    // After stream_shutdown_write: the system has taken all that was queued, our side is ended.
+    void (*sent)(void *ctx);
 };
 
 // Take over a connected non-blocking socket; `io` is its transport, owned from now on, NULL for
@@ -40,7 +42,8 @@ void stream_close(struct stream *s); // at once; queued bytes are dropped
 void stream_reset_on_close(struct stream *s);
 // The owner is done with it: no more callbacks. What is queued is sent, then our side ends, what
 // still comes in is thrown away (a reset would destroy the answer on its way) until the peer ends
-// too or the time is over.
+// too or the time is over, sent or not: where a slow peer shall have all, stream_shutdown_write and
+// `sent` come first.
 void stream_close_after_flush(struct stream *s, uint32_t timeout_ms);
 
 // Queue. ERR_OK; ERR_AGAIN: taken, but above the high watermark: stop producing until `drained`;

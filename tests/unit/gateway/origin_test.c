@@ -39,6 +39,15 @@ static void a_listener_beyond_loopback_needs_keys_or_a_word(void **state)
     arena_init(&arena, 1 << 20);
     assert_int_equal(option_defaults(gateway_config_table, &c, &arena, NULL), ERR_OK);
     assert_int_equal(gateway_config_check(&c, &d), ERR_OK);
+    static const char *const no_addresses[] = {"nonsense", "127.0.0.1:99999", ":80", "unix:", ""};
+    for (size_t i = 0; i < ARRAY_LEN(no_addresses); i++) {
+        c.listen = str_of(no_addresses[i]);
+        assert_int_equal(gateway_config_check(&c, &d), ERR_PARSE);
+        assert_string_equal(d.where, "listen");
+        assert_false(gateway_address_is_loopback(c.listen));
+    }
+    c.listen = STR("127.0.0.1.example.com:80"); // a name that others may point anywhere
+    assert_int_not_equal(gateway_config_check(&c, &d), ERR_OK);
     c.listen = STR("0.0.0.0:8080");
     assert_int_equal(gateway_config_check(&c, &d), ERR_DENIED);
     assert_non_null(strstr(d.text, "listen_without_keys"));

@@ -16,7 +16,7 @@ struct seen {
     struct loop *l;
     struct stream *s;
     struct buf in;
-    int data_calls, ends, drains, errors;
+    int data_calls, ends, drains, errors, sents;
     enum err error;
     size_t pause_after;
     bool close_in_data, echo;
@@ -53,7 +53,13 @@ static void on_error(void *ctx, enum err e, const struct diag *d)
     assert_true(strlen(d->text) > 5);
 }
 
-static const struct stream_handler handler = {on_data, on_end, on_drained, on_error};
+static void on_sent(void *ctx)
+{
+    ((struct seen *)ctx)->sents++;
+}
+
+static const struct stream_handler handler = {
+    .data = on_data, .end = on_end, .drained = on_drained, .error = on_error, .sent = on_sent};
 
 // A stream over one end of a TCP connection; the other end is a plain blocking-ish descriptor.
 static int open_pair(struct seen *t)
@@ -356,7 +362,9 @@ static void shutdown_write_ends_our_side_after_the_queue(void **state)
     stream_write(t.s, STR("fin"));
     stream_shutdown_write(t.s);
     assert_int_equal(stream_write(t.s, STR("late")), ERR_CLOSED);
+    assert_int_equal(t.sents, 0);
     turns(&t, 3);
+    assert_int_equal(t.sents, 1);
     assert_int_equal(far_read(far, got, sizeof got), 3);
     assert_int_equal(far_read(far, got, sizeof got), 0);
     far_send(far, "still heard");
