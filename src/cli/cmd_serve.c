@@ -297,6 +297,16 @@ static void run_loop(void *ctx)
     pthread_kill(s->main_thread, SIGUSR1); // the drain is over
 }
 
+static enum err listen_there(struct serve *s, struct diag *d)
+{
+    struct diag why = {0};
+    enum err e = gateway_listen(s->gateway, &s->port, &why);
+    if (e == ERR_BUSY)
+        return diag_set(d, e, "%s; choose another with --listen HOST:PORT", why.text);
+    *d = why;
+    return e;
+}
+
 static enum err open_all(struct serve *s, struct diag *d)
 {
     struct engine_options eo;
@@ -306,7 +316,7 @@ static enum err open_all(struct serve *s, struct diag *d)
     s->metrics = names_registry("cpu", SERIES_MAX);
     ERR_TRY(gateway_new(s->loop, &s->config, s->metrics, &s->gateway, d));
     gateway_set_engine(s->gateway, s->engine);
-    ERR_TRY(gateway_listen(s->gateway, &s->port, d));
+    ERR_TRY(listen_there(s, d));
     char address[ADDRESS_TEXT_MAX];
     client_address(s, address);
     log_write(LOG_INFO, "listening", LOG_Z("address", address));
