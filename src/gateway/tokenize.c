@@ -192,8 +192,8 @@ bool detokenize_work(struct call *c)
 {
     struct buf text;
     struct json_writer w;
-    int32_t *ids;
-    size_t len;
+    int32_t *ids = NULL;
+    size_t len = 0;
     if (!has_tokenizer(c) || !read_ids(c, &ids, &len))
         return false;
     buf_init(&text, TEXT_BYTES_MAX);
