@@ -1,0 +1,157 @@
+// How fast matrix products run: bytes of weights read a second for one row, beside what a plain
+// read of the same bytes reaches in the same minute; and multiply-adds for many rows.
+//   bench_kernel [--isa NAME] [--threads N] [--mib N] [--seconds S] [--cols N]
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/mem.h"
+#include "base/random.h"
+#include "engine/kernel/kernel.h"
+#include "engine/kernel/panel.h"
+#include "engine/kernel/team.h"
+
+#define ROWS_MAX 128
+
+struct bench {
+    const struct kernel *kernel;
+    struct team *team;
+    double seconds;
+    size_t mib;
+    uint32_t cols;
+    // the current case
+    struct panels w;
+    float *x, *out;
+    struct act_block *q;
+    size_t m;
+    atomic_size_t next;
+    atomic_uint_fast64_t sink;
+};
+
+static const char *const NAMES[PANEL_KINDS] = {"F32",  "F16",  "BF16", "Q8_0", "Q4_0",
+                                               "Q4_1", "Q4_K", "Q5_K", "Q6_K"};
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static bool take(struct bench *b, size_t chunk, size_t *ret_from, size_t *ret_to)
+{
+    *ret_from = atomic_fetch_add(&b->next, chunk);
+    *ret_to = min_size(*ret_from + chunk, b->w.n_panels);
+    return *ret_from < b->w.n_panels;
+}
+
+static void multiply(void *ctx, size_t member, size_t size)
+{
+    struct bench *b = ctx;
+    struct matmul_in in = {b->x, b->cols, b->q, b->cols / ACT_BLOCK};
+    float *out[ROWS_MAX];
+    (void)member;
+    (void)size;
+    for (size_t r = 0; r < b->m; r++)
+        out[r] = b->out + r * round_up(b->w.rows, LANES);
+    for (size_t from, to; take(b, 24, &from, &to);)
+        b->kernel->matmul(&b->w, from, to, &in, b->m, out);
+}
+
+static void just_read(void *ctx, size_t member, size_t size)
+{
+    struct bench *b = ctx;
+    (void)member;
+    (void)size;
+    for (size_t from, to; take(b, 24, &from, &to);) {
+        const uint64_t *p = (const uint64_t *)(const void *)(b->w.data + from * b->w.panel_bytes);
+        uint64_t s[8] = {0};
+        for (size_t n = (to - from) * b->w.panel_bytes / 64; n > 0; n--, p += 8)
+            for (int i = 0; i < 8; i++)
+                s[i] ^= p[i];
+        atomic_fetch_add(&b->sink, s[0] ^ s[1] ^ s[2] ^ s[3] ^ s[4] ^ s[5] ^ s[6] ^ s[7]);
+    }
+}
+
+// Runs a second.
+static double rate(struct bench *b, void (*work)(void *, size_t, size_t))
+{
+    double start = now(), passed;
+    size_t runs = 0;
+    do {
+        atomic_store(&b->next, 0);
+        team_run(b->team, work, b);
+        runs++;
+    } while ((passed = now() - start) < b->seconds);
+    return (double)runs / passed;
+}
+
+static void fill(struct bench *b)
+{
+    struct random r;
+    random_seed(&r, 1);
+    memset(b->w.data, 0x21, panels_bytes(&b->w)); // ordinary numbers in every layout
+    for (size_t i = 0; i < ROWS_MAX * (size_t)b->cols; i++)
+        b->x[i] = (float)random_unit(&r) - 0.5f;
+    b->kernel->quantise(b->x, ROWS_MAX * (size_t)b->cols, b->q);
+}
+
+static void run_kind(struct bench *b, enum panel_kind kind)
+{
+    struct panels one;
+    if (panels_layout(kind, LANES, b->cols, &one) != ERR_OK)
+        return;
+    size_t panels = max_size(48, (b->mib << 20) / one.panel_bytes / 48 * 48);
+    if (panels_layout(kind, (uint32_t)(panels * LANES), b->cols, &b->w) != ERR_OK)
+        return;
+    b->w.data = mem_aligned((size_t)2 << 20, panels_bytes(&b->w));
+    b->out = mem_array(ROWS_MAX, b->w.rows * sizeof *b->out);
+    fill(b);
+    double gb = (double)panels_bytes(&b->w) * 1e-9, read = gb * rate(b, just_read), macs[2];
+    b->m = 1;
+    double one_row = gb * rate(b, multiply);
+    for (int i = 0; i < 2; i++) {
+        b->m = i ? ROWS_MAX : 16;
+        macs[i] = 2e-9 * (double)b->m * b->w.rows * b->cols * rate(b, multiply);
+    }
+    printf("%-8s %-5s %4zu thr  read %6.1f GB/s  1 row %6.1f GB/s (%3.0f %%)  16 rows %7.1f GFLOP/s"
+           "  %d rows %7.1f GFLOP/s\n",
+           b->kernel->name, NAMES[kind], team_size(b->team), read, one_row, 100 * one_row / read,
+           macs[0], ROWS_MAX, macs[1]);
+    mem_free(b->w.data);
+    mem_free(b->out);
+}
+
+int main(int argc, char **argv)
+{
+    struct bench b = {.seconds = 0.3, .mib = 64, .cols = 768};
+    const char *isa = NULL;
+    size_t threads = 1;
+    for (int i = 1; i + 1 < argc; i += 2) {
+        if (strcmp(argv[i], "--isa") == 0)
+            isa = argv[i + 1];
+        else if (strcmp(argv[i], "--threads") == 0)
+            threads = strtoul(argv[i + 1], NULL, 10);
+        else if (strcmp(argv[i], "--mib") == 0)
+            b.mib = strtoul(argv[i + 1], NULL, 10);
+        else if (strcmp(argv[i], "--cols") == 0)
+            b.cols = (uint32_t)strtoul(argv[i + 1], NULL, 10) / 256 * 256;
+        else if (strcmp(argv[i], "--seconds") == 0)
+            b.seconds = strtod(argv[i + 1], NULL);
+    }
+    struct diag d = {0};
+    if (!(b.kernel = kernel_find(isa)) || team_new(threads, &b.team, &d) != ERR_OK) {
+        fprintf(stderr, "bench_kernel: no such instruction set or team %s\n", d.text);
+        return 2;
+    }
+    b.x = mem_array(ROWS_MAX, b.cols * sizeof *b.x);
+    b.q = mem_aligned(64, ROWS_MAX * (size_t)b.cols / ACT_BLOCK * sizeof *b.q);
+    for (enum panel_kind kind = 0; kind < PANEL_KINDS; kind++)
+        run_kind(&b, kind);
+    mem_free(b.x);
+    mem_free(b.q);
+    team_free(b.team);
+    return 0;
+}
