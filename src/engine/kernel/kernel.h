@@ -25,6 +25,9 @@
 
 #define NUMERICS_VERSION 1
 
+#define WEIGHT_ONE_BITS 30 // the weight of the likeliest token, in exp_weights
+#define WEIGHT_ONE      (1u << WEIGHT_ONE_BITS)
+
 struct panels;
 
 // 32 quantised activations: q = round_half_even(x * (127 / amax)), d = amax / 127, in one cache
@@ -86,6 +89,12 @@ struct kernel {
     // 64-aligned.
     void (*attention)(const struct attention *a, float *scores);
     bool (*all_finite)(const float *x, size_t n); // exactly n
+    // For the sampler, over logits (finite or -infinity; exactly n). The largest; the weights
+    // floor(e^((x - max) * scale) * 2^30 + 1/2) with their sum; the sum of e^(x - max) in double
+    // (lane = index mod 16, ascending, then a fixed tree).
+    float (*max)(const float *x, size_t n);
+    uint64_t (*exp_weights)(const float *x, size_t n, float max, float scale, uint32_t *weights);
+    double (*exp_sum)(const float *x, size_t n, float max);
     // For tests of the functions themselves: y = exp(x).
     void (*exp)(const float *x, size_t n, float *y);
 };

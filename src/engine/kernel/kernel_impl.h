@@ -11,6 +11,7 @@
 
 #include "engine/kernel/impl_attention.h"
 #include "engine/kernel/impl_rows.h"
+#include "engine/kernel/impl_sample.h"
 
 const struct kernel KERNEL = {
     .name = KERNEL_NAME,
@@ -24,5 +25,8 @@ const struct kernel KERNEL = {
     .kv_store = kv_store,
     .attention = attention,
     .all_finite = all_finite,
+    .max = max_of,
+    .exp_weights = exp_weights,
+    .exp_sum = exp_sum,
     .exp = exp_each,
 };
