@@ -4,8 +4,8 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "engine/engine_model.h"
+#include "engine/logprobs.h"
 #include "engine/scheduler.h"
-#include "engine/softmax.h"
 
 #include "base/banned.h"
 
@@ -97,11 +97,12 @@ static str piece_of(struct scheduler *s, const struct engine_job *j, int32_t tok
 
 // --- The prompt's log-probabilities
 
-static void fill_logprobs(const struct engine_job *j, const float *logits, int32_t token,
-                          struct engine_logprob *top, struct engine_event *e)
+static void fill_logprobs(const struct scheduler *s, const struct engine_job *j,
+                          const float *logits, int32_t token, struct engine_logprob *top,
+                          struct engine_event *e)
 {
     uint32_t n_vocab = j->model->info.n_vocab;
-    struct logprobs l = logprobs_of(logits, n_vocab);
+    struct logprobs l = logprobs_of(s->sampling.kernel, logits, n_vocab);
     e->logprob = logprobs_get(&l, logits[token]);
     e->top = top;
     e->top_len = logprobs_top(&l, logits, n_vocab, j->request.top_logprobs, top);
@@ -119,7 +120,7 @@ static void tell_prompt_token(struct scheduler *s, struct engine_job *j, const f
         .piece = piece_of(s, j, q->tokens[position]),
     };
     if (logits)
-        fill_logprobs(j, logits, e.token, top, &e);
+        fill_logprobs(s, j, logits, e.token, top, &e);
     buf_clear(&s->text);
     stops_feed(&q->echo, text_of(j, position, e.piece), false, &s->text, &(str){0});
     if (q->n_told == q->n_prompt)
@@ -230,7 +231,7 @@ static bool tell_token(struct scheduler *s, struct engine_job *j, const float *l
     int32_t token = q->tokens[q->n_tokens - 1];
     struct engine_event e = {.type = ENGINE_TOKEN, .token = token, .piece = piece_of(s, j, token)};
     if (j->request.logprobs)
-        fill_logprobs(j, logits, token, top, &e);
+        fill_logprobs(s, j, logits, token, top, &e);
     buf_clear(&s->text);
     bool may_stop = q->n_tokens - q->n_prompt > j->request.tokens_min;
     bool stopped = stops_feed(&q->stops, text_of(j, q->n_tokens - 1, e.piece), may_stop, &s->text,

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "engine/engine_model.h"
 #include "engine/internal.h"
+#include "engine/kernel/kernel.h"
 
 #include "base/banned.h"
 
@@ -63,6 +64,17 @@ static enum err complete_options(struct engine_options *o, struct diag *d)
 
 // --- Life
 
+// The sampler's kernels; the models choose theirs by the same name.
+static enum err choose_kernel(struct engine *e, struct diag *d)
+{
+    e->scheduler.sampling.kernel = kernel_find(e->isa);
+    if (e->scheduler.sampling.kernel)
+        return ERR_OK;
+    return diag_set(d, ERR_UNSUPPORTED,
+                    "this processor has no '%s' kernels: the best it has are '%s'", e->isa,
+                    kernel_find(NULL)->name);
+}
+
 enum err engine_new(const struct engine_options *o, struct engine **ret, struct diag *d)
 {
     struct engine_options options = *o;
@@ -72,7 +84,9 @@ enum err engine_new(const struct engine_options *o, struct engine **ret, struct 
     e->isa = options.isa ? mem_strdup(options.isa) : NULL;
     options.isa = e->isa;
     scheduler_init(&e->scheduler, &options);
-    enum err err = team_new(options.threads, &e->team, d);
+    enum err err = choose_kernel(e, d);
+    if (err == ERR_OK)
+        err = team_new(options.threads, &e->team, d);
     if (err == ERR_OK)
         err = scheduler_start(&e->scheduler, d);
     if (err == ERR_OK)

@@ -4,12 +4,10 @@
 
 #include "base/mem.h"
 #include "engine/internal.h"
+#include "engine/kernel/kernel.h"
 #include "engine/scheduler.h"
 
 #include "base/banned.h"
-
-// What the numbers depend on besides the model: raised whenever a bit of any answer may change.
-#define NUMERICS_VERSION 1
 
 enum { PIECE_BYTES_MAX = 4096 };
 

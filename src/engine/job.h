@@ -53,6 +53,12 @@ struct sequence {
     uint64_t submitted_us, started_us, first_token_us;
 };
 
+// Tokens whose keys and values are yet to be computed.
+static inline uint32_t sequence_pending(const struct sequence *q)
+{
+    return q->n_tokens - q->n_done;
+}
+
 struct job_end {
     enum engine_finish finish;
     struct buf text;

@@ -26,6 +26,11 @@ struct kv_budget {
     size_t n_pools;
 };
 
+static inline uint32_t kv_blocks_for(uint32_t positions)
+{
+    return (positions + KV_BLOCK_TOKENS - 1) / KV_BLOCK_TOKENS;
+}
+
 struct kv_counts { // in blocks
     uint32_t total, used, cached;
 };

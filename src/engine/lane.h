@@ -14,6 +14,8 @@
 
 struct scheduler;
 
+enum { CHUNK_MIN = KV_BLOCK_TOKENS }; // prompts advance by whole blocks
+
 struct lane {
     struct scheduler *scheduler;
     const struct engine_model *engine_model;
@@ -55,6 +57,17 @@ uint32_t lane_positions_max(const struct lane *l);
 bool lane_step(struct lane *l);
 // Out of the lane and the blocks; the job is ended already or goes back to its queue.
 void lane_remove(struct lane *l, struct engine_job *j);
+
+// Takes over whole blocks that others have computed of this sequence's prefix; the last token is
+// always computed, for its logits.
+void lane_adopt_prefix(struct lane *l, struct engine_job *j);
+bool lane_may_reuse(const struct lane *l, const struct engine_job *j);
+void lane_append_block(struct sequence *q, uint32_t block);
+// Sends one sequence back to its queue, to be computed again later; returns it.
+struct engine_job *lane_preempt_one(struct lane *l);
+
+// plan.c: fills the step with rows; none when nobody can advance.
+void lane_plan(struct lane *l, struct step *s);
 
 // deliver.c: the step's results become tokens, events and ends. `failed`: what model_forward said.
 void lane_deliver(struct lane *l, struct step *s, enum err failed, size_t bad_row);

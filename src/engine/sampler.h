@@ -2,14 +2,16 @@
 // position: the random number is random_counter(seed, choice, position), so neither batching nor
 // preemption nor replay disturbs it. Order of the steps: logit bias, repetition penalty (prompt and
 // answer), presence and frequency penalty (answer), banned tokens, temperature (below 1e-5:
-// greedy), min-p, top-k, top-p over what those left. Candidates are ordered by logit, ties by the
-// lower id. What is 2^31 times less likely than the likeliest is never drawn.
+// greedy), min-p, top-k, top-p over what those left. Tokens are ordered by logit, ties by the lower
+// id. What is 2^31 times less likely than the likeliest is never drawn.
 //
+// The exponentials and their sums are the kernels' (kernel/kernel.h): the same bits everywhere.
 // A struct sampler belongs to one sequence; the scratch belongs to the thread that samples.
 #pragma once
 
 #include "base/err.h"
 #include "engine/engine.h"
+#include "engine/nucleus.h"
 
 struct sampler_options {
     float temperature; // 0 = greedy
@@ -31,10 +33,10 @@ struct sampler {
 };
 
 struct sampler_scratch {
-    uint32_t *weights;
-    struct candidate *candidates;
+    const struct kernel *kernel; // set by the owner
+    struct nucleus_scratch nucleus;
     struct changed_logit *changed;
-    size_t vocab_cap, changed_len, changed_cap;
+    size_t changed_len, changed_cap;
 };
 
 void sampler_init(struct sampler *s, const struct sampler_options *o);
@@ -42,20 +44,9 @@ void sampler_done(struct sampler *s);
 void sampler_see_prompt(struct sampler *s, const int32_t *tokens, size_t n);
 void sampler_accept(struct sampler *s, int32_t token);
 
-void sampler_scratch_done(struct sampler_scratch *scratch); // a zeroed one is fine
+void sampler_scratch_done(struct sampler_scratch *scratch);
 
 // Leaves the logits as they were. -1 when nothing may be chosen (a logit is not finite, or all are
 // banned).
 int32_t sampler_pick(const struct sampler *s, float *logits, uint32_t n_vocab, uint64_t position,
                      const int32_t *banned, size_t banned_len, struct sampler_scratch *scratch);
-
-// --- Log-probabilities, of the model's own logits at temperature 1
-struct logprobs {
-    float max;
-    double log_sum;
-};
-struct logprobs logprobs_of(const float *logits, uint32_t n_vocab);
-float logprobs_get(const struct logprobs *l, float logit);
-// The n likeliest in order (ties by the lower id); returns how many (n or n_vocab).
-uint32_t logprobs_top(const struct logprobs *l, const float *logits, uint32_t n_vocab, uint32_t n,
-                      struct engine_logprob *ret_top);

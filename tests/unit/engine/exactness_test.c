@@ -100,68 +100,59 @@ static void forget_reference(void)
     }
 }
 
-static void check_model(const char *arch, enum tensor_type type)
+static void check_kernel(const char *isa, uint32_t threads, bool thorough)
+{
+    const char *what = isa ? isa : "one thread";
+    struct engine_options o = options(isa, threads);
+    run_all(what, &o, 8);
+    if (thorough) {
+        run_all(what, &o, 1);
+        run_all(what, &o, 2);
+        run_all(what, &o, 32);
+    }
+    o.prefix_cache = false;
+    o.step_tokens_max = 48; // small chunks
+    run_all(what, &o, 8);
+    o.prefix_cache = true;
+    o.kv_bytes_max = 1 << 20; // a small memory: preemption
+    run_all(what, &o, 32);
+}
+
+static void check_model(const char *arch, enum tensor_type type, bool thorough)
 {
     make_model(arch, type);
     struct engine_options o = options("portable", 1);
     o.prefix_cache = false;
-    run_all("portable, alone, no cache", &o, 1);
+    run_all("portable, no cache", &o, 1);
     const struct kernel *k;
-    for (size_t i = 0; (k = kernel_at(i)); i++) {
-        if (strcmp(k->name, "portable") == 0)
-            continue;
-        for (uint32_t threads = 1; threads <= 2; threads++) {
-            o = options(k->name, threads);
-            run_all(k->name, &o, 1);
-            run_all(k->name, &o, 2);
-            run_all(k->name, &o, 8);
-            run_all(k->name, &o, 32);
-        }
-        o = options(k->name, 2);
-        o.prefix_cache = false;
-        o.step_tokens_max = 48; // small chunks
-        run_all(k->name, &o, 8);
-        o.prefix_cache = true;
-        o.kv_bytes_max = 6 << 20; // a small memory: preemption
-        run_all(k->name, &o, 32);
-    }
+    for (size_t i = 0; (k = kernel_at(i)); i++)
+        if (strcmp(k->name, "portable") != 0)
+            check_kernel(k->name, 2, thorough && i == 0);
+    if (thorough)
+        check_kernel(NULL, 1, true);
     forget_reference();
 }
 
-static void test_gpt2_f32(void **state)
+static void test_gpt2(void **state)
 {
     (void)state;
-    check_model("gpt2", TENSOR_F32);
+    check_model("gpt2", TENSOR_F32, true);
+    check_model("gpt2", TENSOR_Q8_0, false);
 }
 
-static void test_gpt2_q8_0(void **state)
+static void test_llama(void **state)
 {
     (void)state;
-    check_model("gpt2", TENSOR_Q8_0);
+    check_model("llama", TENSOR_Q8_0, true);
+    check_model("llama", TENSOR_F16, false);
+    check_model("llama", TENSOR_Q4_0, false);
 }
 
-static void test_llama_f16(void **state)
+static void test_qwen(void **state)
 {
     (void)state;
-    check_model("llama", TENSOR_F16);
-}
-
-static void test_llama_q4_0(void **state)
-{
-    (void)state;
-    check_model("llama", TENSOR_Q4_0);
-}
-
-static void test_qwen2_bf16(void **state)
-{
-    (void)state;
-    check_model("qwen2", TENSOR_BF16);
-}
-
-static void test_qwen3_f32(void **state)
-{
-    (void)state;
-    check_model("qwen3", TENSOR_F32);
+    check_model("qwen2", TENSOR_BF16, false);
+    check_model("qwen3", TENSOR_F32, false);
 }
 
 static int done(void **state)
@@ -175,9 +166,9 @@ static int done(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gpt2_f32),   cmocka_unit_test(test_gpt2_q8_0),
-        cmocka_unit_test(test_llama_f16),  cmocka_unit_test(test_llama_q4_0),
-        cmocka_unit_test(test_qwen2_bf16), cmocka_unit_test(test_qwen3_f32),
+        cmocka_unit_test(test_gpt2),
+        cmocka_unit_test(test_llama),
+        cmocka_unit_test(test_qwen),
     };
     return cmocka_run_group_tests(tests, NULL, done);
 }

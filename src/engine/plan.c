@@ -1,0 +1,270 @@
+// Which rows the next step computes (lane.h): answers first, then chunks of prompts.
+#include "base/mem.h"
+#include "engine/engine_model.h"
+#include "engine/scheduler.h"
+
+#include "base/banned.h"
+
+enum {
+    SCORING_ROWS_MAX = 64,  // rows a step whose logits only score a prompt
+    STEP_TARGET_US = 50000, // prompts are cut so that a step takes about so long
+};
+
+// --- Rows
+
+// Each row of results begins on a cache line of its own.
+static size_t padded(uint32_t floats)
+{
+    return ((size_t)floats + 15) & ~(size_t)15;
+}
+
+static bool scores_prompt(const struct engine_job *j)
+{
+    return j->request.prompt_logprobs && j->seq.n_told < j->seq.n_prompt;
+}
+
+static size_t room_for_events(struct engine_job *j, size_t need)
+{
+    return job_room(j, engine_model_record_bytes(j->model, &j->request), need);
+}
+
+// Rows of positions whose logits nobody needs are computed for their K and V alone.
+static bool wants_logits(const struct engine_job *j, uint32_t position)
+{
+    const struct sequence *q = &j->seq;
+    if (position + 1 == q->n_tokens && q->n_tokens < q->n_tokens_max)
+        return true;
+    return j->request.prompt_logprobs && position + 1 < q->n_prompt && position + 1 >= q->n_told;
+}
+
+static float *logits_place(const struct lane *l, struct step *s)
+{
+    float *place = s->logits + s->logits_used;
+    s->logits_used += padded(l->n_vocab);
+    ASSERT(s->logits_used <= s->logits_floats);
+    return place;
+}
+
+static float *hidden_place(const struct lane *l, struct step *s)
+{
+    float *place = s->hidden + s->hidden_used;
+    s->hidden_used += padded(l->n_embd);
+    return place;
+}
+
+static void add_rows(const struct lane *l, struct step *s, struct engine_job *j, uint32_t n)
+{
+    const struct sequence *q = &j->seq;
+    bool embeds = j->request.embedding;
+    s->plans[s->n_plans++] = (struct plan){j, s->n_rows, n};
+    for (uint32_t p = q->n_done; p < q->n_done + n; p++)
+        s->rows[s->n_rows++] = (struct model_row){
+            .token = q->tokens[p],
+            .position = p,
+            .blocks = q->blocks,
+            .logits = !embeds && wants_logits(j, p) ? logits_place(l, s) : NULL,
+            .hidden = embeds ? hidden_place(l, s) : NULL,
+        };
+}
+
+static bool grow_by_one(struct lane *l, struct engine_job *j)
+{
+    while (kv_available(l->kv) == 0) {
+        if (lane_preempt_one(l) == j)
+            return false;
+    }
+    uint32_t block;
+    bool taken = kv_take(l->kv, &block);
+    ASSERT(taken);
+    lane_append_block(&j->seq, block);
+    return true;
+}
+
+static void take_promised_blocks(struct lane *l, struct sequence *q, uint32_t positions)
+{
+    uint32_t block;
+    while (q->n_promised > 0 && q->n_blocks < kv_blocks_for(positions)) {
+        kv_unpromise(l->kv, 1);
+        q->n_promised--;
+        bool taken = kv_take(l->kv, &block);
+        ASSERT(taken);
+        lane_append_block(q, block);
+    }
+}
+
+static bool has_block_for_next(struct lane *l, struct engine_job *j)
+{
+    struct sequence *q = &j->seq;
+    take_promised_blocks(l, q, q->n_done + 1);
+    return q->n_done < q->n_blocks * KV_BLOCK_TOKENS || grow_by_one(l, j);
+}
+
+static bool generates_now(const struct engine_job *j)
+{
+    return j->seq.n_tokens > j->seq.n_prompt && sequence_pending(&j->seq) == 1;
+}
+
+static void plan_answers(struct lane *l, struct step *s)
+{
+    for (uint32_t i = 0; i < s->n_turn; i++) {
+        struct engine_job *j = s->turn[i];
+        if (!j->seq.is_running || !generates_now(j) || room_for_events(j, 1) == 0)
+            continue;
+        if (!has_block_for_next(l, j))
+            continue;
+        add_rows(l, s, j, 1);
+        s->decode_rows++;
+    }
+}
+
+// Another sequence computes the same block in this very step: the next step finds it done.
+static bool is_being_computed(const struct lane *l, const struct step *s,
+                              const struct engine_job *j)
+{
+    const struct sequence *q = &j->seq;
+    if (!lane_may_reuse(l, j) || q->n_done % KV_BLOCK_TOKENS ||
+        sequence_pending(q) <= KV_BLOCK_TOKENS)
+        return false;
+    for (uint32_t i = 0; i < s->n_turn; i++) {
+        const struct sequence *other = &s->turn[i]->seq;
+        if (other != q && other->chunk >= KV_BLOCK_TOKENS && other->serial == q->serial &&
+            other->n_done == q->n_done && other->n_published == q->n_published &&
+            memcmp(other->tokens + other->n_done, q->tokens + q->n_done,
+                   KV_BLOCK_TOKENS * sizeof *q->tokens) == 0)
+            return true;
+    }
+    return false;
+}
+
+static uint32_t whole_blocks(const struct sequence *q, uint32_t rows)
+{
+    uint32_t end = (q->n_done + rows) / KV_BLOCK_TOKENS * KV_BLOCK_TOKENS;
+    return end > q->n_done ? end - q->n_done : 0;
+}
+
+// A row that scores a prompt makes one event, the first one two, and so does the last if it also
+// begins the answer.
+static uint32_t scoring_rows_left(const struct step *s, struct engine_job *j)
+{
+    uint32_t left = SCORING_ROWS_MAX - s->scoring_rows + j->seq.chunk;
+    size_t room = room_for_events(j, min_size(CHUNK_MIN, sequence_pending(&j->seq)) + 1);
+    return room <= left ? (uint32_t)room - (room > 0) : left;
+}
+
+// Gives j up to `rows` rows in all, in whole blocks unless its prompt ends; returns how many more
+// it has than before.
+static uint32_t widen_chunk(struct lane *l, struct step *s, struct engine_job *j, uint32_t rows)
+{
+    struct sequence *q = &j->seq;
+    uint32_t had = q->chunk, n = rows < sequence_pending(q) ? rows : sequence_pending(q);
+    if (scores_prompt(j)) {
+        uint32_t left = scoring_rows_left(s, j);
+        n = n < left ? n : left;
+    } else if (room_for_events(j, 1) == 0) {
+        return 0;
+    }
+    if (n < sequence_pending(q))
+        n = whole_blocks(q, n);
+    if (n <= had || (had == 0 && is_being_computed(l, s, j)))
+        return 0;
+    q->chunk = n;
+    s->scoring_rows += scores_prompt(j) ? n - had : 0;
+    return n - had;
+}
+
+static bool has_prompt_to_do(struct engine_job *j)
+{
+    return j->seq.is_running && sequence_pending(&j->seq) > 0 && !generates_now(j);
+}
+
+static struct engine_job *shortest_prompt(const struct step *s)
+{
+    struct engine_job *best = NULL;
+    for (uint32_t i = 0; i < s->n_turn; i++) {
+        struct engine_job *j = s->turn[i];
+        if (!has_prompt_to_do(j) || j->seq.is_considered)
+            continue;
+        if (!best || sequence_pending(&j->seq) < sequence_pending(&best->seq))
+            best = j;
+    }
+    return best;
+}
+
+// A quarter goes to the oldest prompt, so that it is never starved; the rest to the shortest first,
+// so that a short prompt does not wait for a long one.
+static void plan_prompts(struct lane *l, struct step *s, uint32_t rows)
+{
+    for (uint32_t i = 0; i < s->n_turn; i++) {
+        struct engine_job *j = s->turn[i];
+        if (!has_prompt_to_do(j))
+            continue;
+        lane_adopt_prefix(l, j);
+        uint32_t quarter = rows / 4 > CHUNK_MIN ? rows / 4 : CHUNK_MIN;
+        rows -= widen_chunk(l, s, j, quarter < rows ? quarter : rows);
+        break;
+    }
+    for (struct engine_job *j; (j = shortest_prompt(s));) {
+        j->seq.is_considered = true;
+        lane_adopt_prefix(l, j);
+        rows -= widen_chunk(l, s, j, rows + j->seq.chunk);
+    }
+    for (uint32_t i = 0; i < s->n_turn; i++) {
+        struct engine_job *j = s->turn[i];
+        if (j->seq.is_running && j->seq.chunk > 0) {
+            take_promised_blocks(l, &j->seq, j->seq.n_done + j->seq.chunk);
+            add_rows(l, s, j, j->seq.chunk);
+            s->prefill_rows += j->seq.chunk;
+        }
+    }
+}
+
+// As many prompt rows as fit the step's budget, its rows, and its time by the speed seen so far.
+static uint32_t prompt_rows(const struct lane *l, const struct step *s)
+{
+    uint32_t budget = l->scheduler->options.step_tokens_max;
+    if (l->us_per_row > 0 && STEP_TARGET_US / l->us_per_row < budget)
+        budget = (uint32_t)(STEP_TARGET_US / l->us_per_row);
+    uint32_t rows = budget > s->decode_rows ? budget - s->decode_rows : 0;
+    rows = rows > CHUNK_MIN ? rows : CHUNK_MIN;
+    uint32_t left = l->rows_max - s->n_rows;
+    return rows < left ? rows : left;
+}
+
+// --- The step
+
+static void reserve_floats(float **mem, size_t *floats, size_t need)
+{
+    if (need <= *floats)
+        return;
+    mem_free(*mem);
+    *mem = mem_aligned(64, need * sizeof **mem);
+    *floats = need;
+}
+
+// All that a step of this lane may want: memory only where it is written.
+static void reserve_results(const struct lane *l, struct step *s)
+{
+    size_t logits = (size_t)l->running_cap + SCORING_ROWS_MAX;
+    reserve_floats(&s->logits, &s->logits_floats, logits * padded(l->n_vocab));
+    reserve_floats(&s->hidden, &s->hidden_floats, l->rows_max * padded(l->n_embd));
+    s->logits_used = s->hidden_used = 0;
+}
+
+static void begin_step(struct lane *l, struct step *s)
+{
+    reserve_results(l, s);
+    s->n_rows = s->n_plans = s->decode_rows = s->prefill_rows = s->scoring_rows = 0;
+    s->n_turn = l->n_running;
+    for (uint32_t i = 0; i < l->n_running; i++) {
+        s->turn[i] = l->running[i];
+        s->turn[i]->seq.chunk = 0;
+        s->turn[i]->seq.is_considered = false;
+    }
+}
+
+void lane_plan(struct lane *l, struct step *s)
+{
+    begin_step(l, s);
+    plan_answers(l, s);
+    plan_prompts(l, s, prompt_rows(l, s));
+}
