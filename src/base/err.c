@@ -93,6 +93,18 @@ void diag_place(struct diag *d, uint32_t line, uint32_t col)
     d->col = col;
 }
 
+// A sentence may quote a hostile file; a terminal must not obey it.
+static void show_controls(char *text)
+{
+    for (unsigned char *p = (unsigned char *)text; *p; p++) {
+        if (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)
+            *p++ = '?'; // U+0080 to U+009F
+        else if (*p >= 0x20 && *p != 0x7f)
+            continue;
+        *p = '?';
+    }
+}
+
 const char *diag_format(const struct diag *d, char *out, size_t out_size)
 {
     const char *where = d->where;
@@ -103,5 +115,6 @@ const char *diag_format(const struct diag *d, char *out, size_t out_size)
         snprintf(out, out_size, "%s%s%u: %s", where, joint, d->line, d->text);
     else
         snprintf(out, out_size, "%s%s%s%s", where, joint, *where ? " " : "", d->text);
+    show_controls(out);
     return out;
 }

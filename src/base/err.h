@@ -44,7 +44,8 @@ enum err diag_sys(struct diag *d, enum err code, int sys, const char *fmt, ...) 
 // Name the place after the fact; cut to fit.
 void diag_where(struct diag *d, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void diag_place(struct diag *d, uint32_t line, uint32_t col);
-// "where:line:col: text" into out (always terminated); returns out.
+// "where:line:col: text" into out (always terminated), for a terminal: control characters are shown
+// as "?"; returns out.
 const char *diag_format(const struct diag *d, char *out, size_t out_size);
 
 // Forward an error.

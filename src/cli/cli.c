@@ -35,14 +35,14 @@ const struct command *command_find(const struct command *const *table, str name)
 int command_fail(const struct command_call *call, int status, const struct diag *d)
 {
     char text[640];
-    fprintf(stderr, "weir %s: %s\n", call->command->name, diag_format(d, text, sizeof text));
+    fprintf(stderr, "weir %s: %s\n", call->path, diag_format(d, text, sizeof text));
     return status;
 }
 
 int command_fail_text(const struct command_call *call, int status, const char *fmt, ...)
 {
     va_list args;
-    fprintf(stderr, "weir %s: ", call->command->name);
+    fprintf(stderr, "weir %s: ", call->path);
     va_start(args, fmt);
     vfprintf(stderr, fmt, args);
     va_end(args);
@@ -95,6 +95,7 @@ static int run(const struct command *c, const char *path, int argc, char **argv)
     struct diag d = {0};
     int status;
     if (parse_command_line(c, argc, argv, &arena, &call, &d) == ERR_OK) {
+        call.path = path;
         status = c->run(&call);
     } else {
         char text[640];

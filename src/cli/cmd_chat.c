@@ -79,7 +79,10 @@ struct conversation {
     struct engine_model *model;
     struct chat_message *messages;
     size_t len, cap;
-    bool colour;
+    bool colour;     // of the prompt
+    bool screen;     // answers go to a terminal
+    bool cut;        // the last answer, by Ctrl-C
+    uint32_t tokens; // of the last prompt and its answer
     uint32_t turn;
 };
 
@@ -137,31 +140,47 @@ static void say_stats(const struct engine_event *end)
                 : 0);
 }
 
+static void print_text(const struct conversation *c, str text)
+{
+    struct buf clean;
+    buf_init(&clean, 1u << 20);
+    if (c->screen)
+        term_text(&clean, text, true);
+    else
+        (void)buf_append_str(&clean, text);
+    fwrite(buf_ptr(&clean), 1, clean.len, stdout);
+    fflush(stdout);
+    buf_done(&clean);
+}
+
 // Print the answer as it comes and collect it; Ctrl-C ends it early and keeps what was said.
-static enum err stream_answer(struct engine_wait *w, struct engine_job *job, struct buf *answer,
-                              bool stats, struct diag *d)
+static enum err stream_answer(struct conversation *c, struct engine_wait *w, struct engine_job *job,
+                              struct buf *answer, struct diag *d)
 {
     struct engine_event ev;
+    c->cut = false;
     for (;;) {
         if (!engine_wait_event(w, job, &interrupted, &ev)) {
             engine_job_cancel(job);
             interrupted = 0;
+            c->cut = true;
             continue;
         }
         if (ev.text.len) {
-            fwrite(ev.text.ptr, 1, ev.text.len, stdout);
-            fflush(stdout);
+            print_text(c, ev.text);
             (void)buf_append_str(answer, ev.text);
         }
         if (ev.type == ENGINE_ENDED)
             break;
     }
-    putchar('\n');
+    if (answer->len || ev.finish != ENGINE_FINISH_ERROR)
+        putchar('\n');
     if (ev.finish == ENGINE_FINISH_ERROR) {
         *d = ev.error;
         return ev.error.code;
     }
-    if (stats)
+    c->tokens = ev.prompt_tokens + ev.completion_tokens;
+    if (c->o->stats)
         say_stats(&ev);
     return ERR_OK;
 }
@@ -183,7 +202,7 @@ static enum err answer_turn(struct conversation *c, struct diag *d)
     e = engine_submit(c->model, &r, &job, NULL, d);
     if (e != ERR_OK)
         goto out;
-    e = stream_answer(&wait, job, &answer, c->o->stats, d);
+    e = stream_answer(c, &wait, job, &answer, d);
     engine_job_release(job);
     c->turn++;
     if (e == ERR_OK)
@@ -195,12 +214,32 @@ out:
     return e;
 }
 
+// Drop the first question and its answer, if there is one besides the question at hand.
+static bool forget_oldest(struct conversation *c)
+{
+    size_t first = c->o->system.len ? 1 : 0;
+    if (c->len < first + 3)
+        return false;
+    for (size_t i = first; i < first + 2; i++)
+        mem_free((void *)(uintptr_t)c->messages[i].content.ptr);
+    c->len -= 2;
+    memmove(c->messages + first, c->messages + first + 2, (c->len - first) * sizeof *c->messages);
+    fprintf(stderr, "(The context is full: the oldest question and its answer are forgotten.)\n");
+    return true;
+}
+
 static int turn(struct command_call *call, struct conversation *c, str text)
 {
     struct diag d = {0};
     push(c, "user", text);
-    if (answer_turn(c, &d) == ERR_OK)
-        return EXIT_STATUS_OK;
+    if (c->tokens > engine_model_info(c->model)->context_max / 4 * 3)
+        (void)forget_oldest(c); // or answers would have no room
+    enum err e;
+    do
+        e = answer_turn(c, &d);
+    while (e == ERR_LIMIT && forget_oldest(c));
+    if (e == ERR_OK)
+        return c->cut ? EXIT_STATUS_INTERRUPTED : EXIT_STATUS_OK;
     pop(c);
     return command_fail(call, EXIT_STATUS_FAILED, &d);
 }
@@ -213,6 +252,7 @@ static enum reply slash_command(struct conversation *c, str line)
         return REPLY_QUIT;
     if (str_eq_z(line, "/clear")) {
         restart(c);
+        c->tokens = 0;
         fprintf(stderr, "The conversation starts anew.\n");
     } else {
         fprintf(stderr,
@@ -230,8 +270,12 @@ static void prompt_mark(const struct conversation *c)
 static int talk(struct command_call *call, struct conversation *c)
 {
     const struct engine_model_info *info = engine_model_info(c->model);
-    fprintf(stderr, "%.*s, context %u tokens. /help for the commands.\n", STR_ARG(info->name),
+    struct buf name;
+    buf_init(&name, 4096);
+    term_text(&name, info->name, false);
+    fprintf(stderr, "%s, context %u tokens. /help for the commands.\n", buf_cstr(&name),
             info->context_max);
+    buf_done(&name);
     char *line = NULL;
     size_t cap = 0;
     for (;;) {
@@ -305,7 +349,8 @@ static int run(struct command_call *call)
     struct engine *engine;
     if (engine_new(&eo, &engine, &d) != ERR_OK)
         return command_fail(call, EXIT_STATUS_FAILED, &d);
-    struct conversation c = {.o = o, .colour = term_colour(STDOUT_FILENO)};
+    struct conversation c = {
+        .o = o, .colour = term_colour(STDOUT_FILENO), .screen = term_is_tty(STDOUT_FILENO)};
     struct engine_model_options mo;
     enum err e = model_choice_options(call->arena, o->model, &mo, &d);
     if (e == ERR_OK)

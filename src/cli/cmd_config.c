@@ -25,9 +25,8 @@ static str path_of(const struct command_call *call)
 
 static int refused(const struct command_call *call, enum err e, const struct diag *d)
 {
-    char text[640];
-    fprintf(stderr, "weir config %s: %s\n", call->command->name, diag_format(d, text, sizeof text));
-    return e == ERR_IO || e == ERR_NOT_FOUND ? EXIT_STATUS_UNREACHABLE : EXIT_STATUS_USAGE;
+    bool absent = e == ERR_IO || e == ERR_NOT_FOUND;
+    return command_fail(call, absent ? EXIT_STATUS_UNREACHABLE : EXIT_STATUS_USAGE, d);
 }
 
 static int run_check(struct command_call *call)

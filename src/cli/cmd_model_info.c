@@ -73,19 +73,22 @@ static void write_json(struct buf *out, const struct facts *x)
 static void write_text(struct buf *out, const struct facts *x)
 {
     char size[16];
-    (void)buf_printf(out, "name           %.*s\n", STR_ARG(x->h->name));
-    (void)buf_printf(out, "architecture   %.*s, %.1f M parameters, mostly %s, %s\n",
-                     STR_ARG(x->h->arch_name), (double)x->parameters / 1e6,
+    (void)buf_append_str(out, STR("name           "));
+    term_text(out, x->h->name, false);
+    (void)buf_append_str(out, STR("\narchitecture   "));
+    term_text(out, x->h->arch_name, false);
+    (void)buf_printf(out, ", %.1f M parameters, mostly %s, %s\n", (double)x->parameters / 1e6,
                      tensor_type_name(x->weight_type), term_bytes(x->file_bytes, size));
     (void)buf_printf(
         out,
         "shape          %u layers, width %u, %u heads (%u for keys and values), feed-forward %u\n",
         x->h->n_layer, x->h->n_embd, x->h->n_head, x->h->n_head_kv, x->h->n_ff);
     (void)buf_printf(out, "context        %u tokens\n", x->h->n_ctx);
-    (void)buf_printf(out, "vocabulary     %u tokens, %s%s%.*s\n", x->v->n_tokens,
+    (void)buf_printf(out, "vocabulary     %u tokens, %s%s", x->v->n_tokens,
                      x->v->kind == VOCAB_SPM ? "SentencePiece" : "byte-level BPE",
-                     x->v->pre.len ? ", " : "", STR_ARG(x->v->pre));
-    (void)buf_printf(out, "chat template  %s\n", x->family);
+                     x->v->pre.len ? ", " : "");
+    term_text(out, x->v->pre, false);
+    (void)buf_printf(out, "\nchat template  %s\n", x->family);
     (void)buf_printf(out, "fingerprint    %s\n", x->fingerprint);
 }
 

@@ -19,6 +19,7 @@ struct command;
 
 struct command_call {
     const struct command *command;
+    const char *path;        // "model info"
     void *options;           // the command's own struct, filled from the table
     const bool *given;       // by row of the table: was it on the command line?
     const char *const *args; // what is not an option
@@ -46,7 +47,7 @@ bool command_given(const struct command_call *call, const char *option);
 extern const struct command *const command_table[];
 const struct command *command_find(const struct command *const *table, str name);
 
-// Print a diag as "weir VERB: where: text" to stderr; returns `status` so that a verb may end with
+// Print a diag as "weir PATH: where: text" to stderr; returns `status` so that a verb may end with
 // it.
 int command_fail(const struct command_call *call, int status, const struct diag *d);
 int command_fail_text(const struct command_call *call, int status, const char *fmt, ...)

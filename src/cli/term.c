@@ -28,6 +28,30 @@ uint32_t term_columns(int fd)
     return ioctl(fd, TIOCGWINSZ, &w) == 0 && w.ws_col > 0 ? w.ws_col : 80;
 }
 
+// Length of the control character that `text` begins with, or 0: C0, DEL, and C1 as UTF-8.
+static size_t control_length(str text, bool lines)
+{
+    unsigned char c = (unsigned char)text.ptr[0];
+    if (c == '\n' || c == '\t')
+        return lines ? 0 : 1;
+    if (c < 0x20 || c == 0x7f)
+        return 1;
+    unsigned char next = text.len > 1 ? (unsigned char)text.ptr[1] : 0;
+    return c == 0xc2 && next >= 0x80 && next < 0xa0 ? 2 : 0;
+}
+
+void term_text(struct buf *out, str text, bool lines)
+{
+    while (text.len) {
+        size_t n = control_length(text, lines);
+        if (n)
+            (void)buf_append_str(out, STR("\xef\xbf\xbd"));
+        else
+            (void)buf_append_char(out, text.ptr[0]);
+        text = str_sub(text, n ? n : 1, SIZE_MAX);
+    }
+}
+
 const char *term_bytes(uint64_t n, char out[static 16])
 {
     static const char *const units[] = {"B", "kB", "MB", "GB", "TB"};

@@ -2,12 +2,17 @@
 // when it is a terminal; in a pipe it stays quiet. Main thread.
 #pragma once
 
-#include "base/base.h"
 #include <stdbool.h>
+
+#include "base/buf.h"
 
 bool term_is_tty(int fd);
 bool term_colour(int fd);      // a terminal, NO_COLOR unset, TERM not "dumb"
 uint32_t term_columns(int fd); // 80 when unknown
+
+// Append what others wrote (a model, its file) for a terminal: control characters become U+FFFD, so
+// that nothing but text reaches it. `lines` lets newlines and tabs through.
+void term_text(struct buf *out, str text, bool lines);
 
 struct term_progress {
     const char *label;

@@ -38,6 +38,20 @@ static void a_diag_is_said_with_as_much_of_its_place_as_is_known(void **state)
     assert_string_equal(diag_format(&d, out, sizeof out), "weir.yaml: no comma here");
 }
 
+static void a_sentence_cannot_command_a_terminal(void **state)
+{
+    (void)state;
+    struct diag d;
+    char out[64];
+    diag_set(&d, ERR_PARSE,
+             "arch \x1b]0;x\a \x7f\r\n\t \xc2\x9b"
+             "31m \xc3\xa9 \xc2\xa0");
+    diag_format(&d, out, sizeof out);
+    assert_string_equal(out, "arch ?]0;x? ???? ??31m \xc3\xa9 \xc2\xa0");
+    diag_set(&d, ERR_PARSE, "cut \xc2");
+    assert_string_equal(diag_format(&d, out, sizeof out), "cut \xc2");
+}
+
 static void a_system_error_adds_the_system_s_reason(void **state)
 {
     (void)state;
@@ -117,6 +131,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_error_has_its_own_stable_name),
         cmocka_unit_test(a_diag_is_said_with_as_much_of_its_place_as_is_known),
+        cmocka_unit_test(a_sentence_cannot_command_a_terminal),
         cmocka_unit_test(a_system_error_adds_the_system_s_reason),
         cmocka_unit_test(a_new_error_forgets_the_old_place),
         cmocka_unit_test(an_error_may_be_wrapped_in_its_own_words),
