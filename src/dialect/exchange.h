@@ -242,6 +242,7 @@ enum err exchange_answer_add(struct exchange_answer *a, const struct exchange_ev
 static inline const struct exchange_token *exchange_choice_tokens(const struct exchange_choice *c,
                                                                   size_t *ret_len)
 {
-    *ret_len = c->tokens.len / sizeof(struct exchange_token);
-    return (const struct exchange_token *)(const void *)buf_ptr(&c->tokens);
+    const void *tokens = buf_ptr(&c->tokens);
+    *ret_len = tokens ? c->tokens.len / sizeof(struct exchange_token) : 0;
+    return tokens;
 }

@@ -129,8 +129,8 @@ static void hold_token(struct local_choice *c, const struct engine_model *m,
 // belongs to a stop string) is dropped.
 static void release_tokens(struct local_choice *c, bool ended, bool stopped)
 {
-    while (c->held.len) {
-        struct local_token *t = (struct local_token *)(void *)buf_ptr(&c->held);
+    const struct local_token *t;
+    while (c->held.len && (t = (const void *)buf_ptr(&c->held)) != NULL) {
         bool shown = stopped ? t->begin < c->shown_bytes : ended || t->end <= c->shown_bytes;
         if (!shown && !ended)
             return;

@@ -255,7 +255,7 @@ static bool plan_chat(const struct model_entry *m, const struct exchange_request
                       struct api_error *e)
 {
     struct buf text;
-    int32_t *ids;
+    int32_t *ids = NULL;
     buf_init(&text, PROMPT_TEXT_BYTES_MAX);
     bool ok = local_render(m, r, true, arena, &text, e) &&
               (buf_append_str(&text, plan->call_open) == ERR_OK || no_memory(e)) &&
@@ -281,7 +281,7 @@ static bool plan_prompt(const struct model_entry *m, const struct exchange_reque
                         struct local_prompt *ret, struct api_error *e)
 {
     const struct local_model *lm = m->provider_model;
-    int32_t *ids;
+    int32_t *ids = NULL;
     if (from->is_ids) {
         ret->ids = from->ids;
         ret->len = from->ids_len;

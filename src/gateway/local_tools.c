@@ -78,9 +78,12 @@ static bool take_call(struct local_tools *t, str inside, uint32_t choice, struct
 
 // --- Text
 
-static bool is_blank(char c)
+// The length of s up to `len` without the blanks at its end.
+static size_t without_blanks(str s, size_t len)
 {
-    return c == ' ' || c == '\n';
+    while (s.ptr && len > 0 && (s.ptr[len - 1] == ' ' || s.ptr[len - 1] == '\n'))
+        len--;
+    return len;
 }
 
 // How many bytes at the end of s may belong to a call: blanks, and a part of the opening tag.
@@ -90,10 +93,7 @@ static size_t held_tail(str s)
     for (size_t n = min_size(s.len, OPEN.len - 1); n > 0 && !tag; n--)
         if (str_eq(str_sub(s, s.len - n, n), str_sub(OPEN, 0, n)))
             tag = n;
-    size_t len = s.len - tag;
-    while (len > 0 && is_blank(s.ptr[len - 1]))
-        len--;
-    return s.len - len;
+    return s.len - without_blanks(s, s.len - tag);
 }
 
 static bool outside(struct local_tools *t, uint32_t choice, struct local_events *q)
@@ -106,10 +106,8 @@ static bool outside(struct local_tools *t, uint32_t choice, struct local_events 
         buf_consume(&t->pending, shown);
         return false;
     }
-    size_t len = at; // blanks before a call are not part of the answer
-    while (len > 0 && is_blank(s.ptr[len - 1]))
-        len--;
-    show(t, str_sub(s, 0, len), choice, q);
+    // Blanks before a call are not part of the answer.
+    show(t, str_sub(s, 0, without_blanks(s, at)), choice, q);
     buf_consume(&t->pending, at + OPEN.len);
     t->in_call = true;
     return true;

@@ -65,6 +65,7 @@ static void find_vllm(struct metrics_shard *s, const str *v, struct account_mode
 
 static struct account_model *find_model(struct account *a, const struct model_entry *e)
 {
+    ASSERT(e);
     struct metrics_shard *s = a->shard;
     str name = e->root, provider = str_of(e->provider->name);
     struct account_model *m = a->models[e->index];

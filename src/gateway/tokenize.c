@@ -111,9 +111,9 @@ bool tokenize_work(struct call *c)
                                  .add_generation = true};
     struct reader r = {.arena = &c->arena, .request = &c->request, .error = &c->error};
     struct buf text;
-    str wanted;
-    int32_t *ids;
-    size_t len;
+    str wanted = STR_NONE;
+    int32_t *ids = NULL;
+    size_t len = 0;
     if (!has_tokenizer(c) || !fields_read(&r, tokenize_fields, c->doc.root, &t, true))
         return false;
     buf_init(&text, TEXT_BYTES_MAX);
