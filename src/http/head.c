@@ -15,10 +15,16 @@ str http_headers_get(const struct http_headers *h, str name)
     return http_header_find(h->items, h->len, name);
 }
 
+// Looked at for every header of every request, so most are turned away by their length.
+static bool is_named(const struct http_header *h, str name)
+{
+    return h->name.len == name.len && str_eq_nocase(h->name, name);
+}
+
 str http_header_find(const struct http_header *items, size_t len, str name)
 {
     for (size_t i = 0; i < len; i++)
-        if (str_eq_nocase(items[i].name, name))
+        if (is_named(&items[i], name))
             return items[i].value;
     return STR_NONE;
 }
@@ -27,7 +33,7 @@ size_t http_header_count(const struct http_header *items, size_t len, str name)
 {
     size_t count = 0;
     for (size_t i = 0; i < len; i++)
-        count += str_eq_nocase(items[i].name, name);
+        count += is_named(&items[i], name);
     return count;
 }
 
@@ -113,7 +119,7 @@ bool http_token_ok(str s)
     return s.len > 0;
 }
 
-bool http_value_ok(str s)
+static bool bytes_ok(str s)
 {
     for (size_t i = 0; i < s.len; i++) {
         uint8_t c = (uint8_t)s.ptr[i];
@@ -121,4 +127,24 @@ bool http_value_ok(str s)
             return false;
     }
     return true;
+}
+
+// Eight bytes at a time: is none of them under 0x20, and none 0x7f? (A tab is looked at singly.)
+static bool word_ok(const char *at)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones << 7;
+    uint64_t w, del;
+    memcpy(&w, at, sizeof w);
+    del = w ^ (ones * 0x7f);
+    return (((w - ones * 0x20) & ~w & tops) | ((del - ones) & ~del & tops)) == 0;
+}
+
+bool http_value_ok(str s)
+{
+    while (s.len >= 8) {
+        if (!word_ok(s.ptr) && !bytes_ok(str_slice(s.ptr, 8)))
+            return false;
+        s = str_slice(s.ptr + 8, s.len - 8);
+    }
+    return bytes_ok(s);
 }

@@ -104,9 +104,9 @@ static enum err check_target(struct http_call *call, struct h1_error *ret)
 static enum err check_host(const struct http_call *call, struct h1_error *ret)
 {
     const struct h1_head *h = &call->head;
-    size_t count = http_header_count(h->headers, h->headers_len, STR("host"));
     str host = http_header_find(h->headers, h->headers_len, STR("host"));
-    if (count > 1 || (count == 0 && h->minor > 0))
+    bool twice = host.ptr && http_header_count(h->headers, h->headers_len, STR("host")) > 1;
+    if (twice || (!host.ptr && h->minor > 0))
         return refused(ret, 400, "bad_request", "An HTTP/1.1 request has one Host header.");
     if (host.len && !url_authority_ok(host))
         return refused(ret, 400, "bad_request", "The Host header is malformed.");
@@ -201,16 +201,28 @@ static bool id_is_sane(str id)
     return id.len > 0 && id.len <= REQUEST_ID_MAX;
 }
 
+// Eight hex digits, all at once: a nibble into each byte, and 'a'-'9'-1 more where it is over 9.
+static void put_hex8(char *out, uint32_t bits)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t w = bits;
+    w = (w | w << 16) & UINT64_C(0x0000ffff0000ffff);
+    w = (w | w << 8) & UINT64_C(0x00ff00ff00ff00ff);
+    w = (w | w << 4) & (ones * 0x0f);
+    uint64_t letters = ((w + ones * 6) >> 4) & ones;
+    w += ones * '0' + letters * ('a' - '9' - 1);
+    memcpy(out, &w, sizeof w);
+}
+
 static str new_id(struct http_call *c)
 {
-    static const char digits[] = "0123456789abcdef";
     uint64_t bits = random_next(&c->conn->server->ids);
     char *id = arena_alloc(&c->arena, 20);
     if (!id)
         return STR("req_0");
     memcpy(id, "req_", 4);
-    for (int i = 0; i < 16; i++)
-        id[4 + i] = digits[bits >> (4 * i) & 15];
+    put_hex8(id + 4, (uint32_t)bits);
+    put_hex8(id + 12, (uint32_t)(bits >> 32));
     return str_slice(id, 20);
 }
 

@@ -125,17 +125,16 @@ bool url_same_origin(const struct url *a, const struct url *b)
 
 // --- For a server
 
-static bool is_alnum(char c)
-{
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-// RFC 3986 reg-name without escapes, which no name that one can connect to has.
+// RFC 3986 reg-name without escapes (no name that one can connect to has any): letters, digits and
+// -._~!$&'()*+,;=
 static bool name_ok(str s)
 {
-    for (size_t i = 0; i < s.len; i++)
-        if (!is_alnum(s.ptr[i]) && !strchr("-._~!$&'()*+,;=", s.ptr[i]))
+    static const uint32_t allowed[4] = {0, 0x2bff7fd2, 0x87fffffe, 0x47fffffe};
+    for (size_t i = 0; i < s.len; i++) {
+        uint8_t c = (uint8_t)s.ptr[i];
+        if (c > 127 || !(allowed[c >> 5] >> (c & 31) & 1))
             return false;
+    }
     return s.len > 0 && s.len <= 255;
 }
 
@@ -233,6 +232,13 @@ static enum err unescape(str raw, char *out, size_t *ret_len)
 enum err url_decode_path(str raw, struct arena *a, str *ret)
 {
     str path = raw;
+    bool plain = true;
+    for (size_t i = 0; i < raw.len && plain; i++)
+        plain = raw.ptr[i] != '%' && raw.ptr[i] != '.' && raw.ptr[i] != '\0';
+    if (plain) {
+        *ret = raw;
+        return ERR_OK;
+    }
     if (str_find_char(raw, '%') != SIZE_MAX) {
         char *out = arena_alloc(a, raw.len);
         if (!out)
@@ -242,7 +248,7 @@ enum err url_decode_path(str raw, struct arena *a, str *ret)
     } else if (str_find_char(raw, '\0') != SIZE_MAX) {
         return ERR_PARSE;
     }
-    if (str_find_char(path, '.') != SIZE_MAX && has_dot_segment(path))
+    if (has_dot_segment(path))
         return ERR_PARSE;
     *ret = path;
     return ERR_OK;

@@ -28,7 +28,7 @@ static void append(struct loop_timer *head, struct loop_timer *t)
 
 void timer_wheel_init(struct timer_wheel *w, uint64_t now_ms)
 {
-    *w = (struct timer_wheel){.elapsed_ms = now_ms};
+    *w = (struct timer_wheel){.elapsed_ms = now_ms, .now_ms = now_ms, .next_ms = UINT64_MAX};
     for (int level = 0; level < TIMER_WHEEL_LEVELS; level++)
         for (int slot = 0; slot < SLOTS; slot++)
             list_init(&w->slots[level][slot]);
@@ -52,9 +52,11 @@ static void place(struct timer_wheel *w, struct loop_timer *t)
 void timer_wheel_add(struct timer_wheel *w, struct loop_timer *t, uint64_t due_ms)
 {
     uint64_t latest = w->elapsed_ms + DELAY_MS_MAX;
-    if (due_ms <= w->elapsed_ms)
-        due_ms = w->elapsed_ms + 1; // what is set while timers fire waits for the next turn
+    if (due_ms <= w->now_ms)
+        due_ms = w->now_ms + 1; // what is set while timers fire waits for the next turn
     t->due_ms = due_ms < latest ? due_ms : latest;
+    if (t->due_ms < w->next_ms)
+        w->next_ms = t->due_ms;
     place(w, t);
 }
 
@@ -98,12 +100,9 @@ static bool earliest(struct timer_wheel *w, int *ret_level, unsigned *ret_slot, 
     return false;
 }
 
-uint64_t timer_wheel_next_ms(struct timer_wheel *w)
+uint64_t timer_wheel_next_ms(const struct timer_wheel *w)
 {
-    int level;
-    unsigned slot;
-    uint64_t ms;
-    return earliest(w, &level, &slot, &ms) ? ms : UINT64_MAX;
+    return w->next_ms;
 }
 
 // Move a whole slot to a list of its own: what fires may cancel or set any timer meanwhile.
@@ -124,6 +123,10 @@ void timer_wheel_advance(struct timer_wheel *w, uint64_t now_ms,
     int level;
     unsigned slot;
     uint64_t ms;
+    w->now_ms = now_ms;
+    if (now_ms < w->next_ms)
+        return;
+    w->next_ms = UINT64_MAX; // what is set meanwhile lowers it
     while (earliest(w, &level, &slot, &ms) && ms <= now_ms) {
         struct loop_timer due;
         if (ms > w->elapsed_ms)
@@ -140,4 +143,6 @@ void timer_wheel_advance(struct timer_wheel *w, uint64_t now_ms,
     }
     if (now_ms > w->elapsed_ms)
         w->elapsed_ms = now_ms;
+    if (earliest(w, &level, &slot, &ms) && ms < w->next_ms)
+        w->next_ms = ms;
 }

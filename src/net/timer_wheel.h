@@ -11,6 +11,8 @@
 
 struct timer_wheel {
     uint64_t elapsed_ms;                   // every entry due by then has fired
+    uint64_t now_ms;                       // of the last advance
+    uint64_t next_ms;                      // nothing fires or moves before that
     uint64_t occupied[TIMER_WHEEL_LEVELS]; // a bit a slot; may be stale after a cancel
     struct loop_timer slots[TIMER_WHEEL_LEVELS][64];
 };
@@ -18,8 +20,8 @@ struct timer_wheel {
 void timer_wheel_init(struct timer_wheel *w, uint64_t now_ms);
 void timer_wheel_add(struct timer_wheel *w, struct loop_timer *t, uint64_t due_ms);
 void timer_wheel_remove(struct loop_timer *t); // of an armed timer
-// No entry fires before the time written; UINT64_MAX when there is none.
-uint64_t timer_wheel_next_ms(struct timer_wheel *w);
+// When to advance next (early at times, never late); UINT64_MAX when nothing is set.
+uint64_t timer_wheel_next_ms(const struct timer_wheel *w);
 // Call `fire` for each entry due by now_ms, in order of due time.
 void timer_wheel_advance(struct timer_wheel *w, uint64_t now_ms,
                          void (*fire)(void *ctx, struct loop_timer *t), void *ctx);

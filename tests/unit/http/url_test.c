@@ -97,6 +97,64 @@ static void origins_differ_by_scheme_host_and_port(void **state)
     assert_false(url_same_origin(&a, &b));
 }
 
+static void paths_are_decoded_and_stay_inside(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *raw, *path; // NULL: refused
+    } cases[] = {
+        {"/v1/models", "/v1/models"},
+        {"/a%20b", "/a b"},
+        {"/org%2Fmodel", "/org/model"},
+        {"/m.gguf", "/m.gguf"},
+        {"/...", "/..."},
+        {"/a..b/.c", "/a..b/.c"},
+        {"/%c3%A9", "/\xc3\xa9"},
+        {"", ""},
+        {"/a/../b", NULL},
+        {"/..", NULL},
+        {"/a/.", NULL},
+        {"/./a", NULL},
+        {"/%2e%2E/a", NULL},
+        {"/a%2f..%2fb", NULL},
+        {"/%00", NULL},
+        {"/%", NULL},
+        {"/%1", NULL},
+        {"/%g0", NULL},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct arena a;
+        str path;
+        arena_init(&a, 4096);
+        enum err e = url_decode_path(str_of(cases[i].raw), &a, &path);
+        assert_int_equal(e, cases[i].path ? ERR_OK : ERR_PARSE);
+        if (cases[i].path)
+            assert_true(str_eq_z(path, cases[i].path));
+        arena_done(&a);
+    }
+    str path, plain = STR("/as/it/was");
+    assert_int_equal(url_decode_path(plain, NULL, &path), ERR_OK); // needs no memory
+    assert_ptr_equal(path.ptr, plain.ptr);
+    assert_int_equal(url_decode_path(str_slice("/a\0b", 4), NULL, &path), ERR_PARSE);
+    struct arena none;
+    arena_init(&none, 0);
+    assert_int_equal(url_decode_path(STR("/%20"), &none, &path), ERR_LIMIT);
+}
+
+static void what_may_stand_in_a_host_header_is_known(void **state)
+{
+    (void)state;
+    static const char *const good[] = {"a",     "example.com", "example.com:80", "127.0.0.1:8080",
+                                       "[::1]", "[::1]:8080",  "a-b_c.d",        "a:"};
+    static const char *const bad[] = {"",    "a b",    "a/b",   "u@a",      "a:99999", "a:b",
+                                      "[:1", "[::1]x", "[g::]", "::1",      "a?b",     "a%20b",
+                                      ":80", "[]",     "a\\b",  "\xc3\xa9", "a#",      "a:1:2"};
+    for (size_t i = 0; i < ARRAY_LEN(good); i++)
+        assert_true(url_authority_ok(str_of(good[i])));
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        assert_false(url_authority_ok(str_of(bad[i])));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -104,6 +162,8 @@ int main(void)
         cmocka_unit_test(what_could_mislead_is_refused),
         cmocka_unit_test(a_location_leads_where_browsers_would_go),
         cmocka_unit_test(origins_differ_by_scheme_host_and_port),
+        cmocka_unit_test(paths_are_decoded_and_stay_inside),
+        cmocka_unit_test(what_may_stand_in_a_host_header_is_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
