@@ -91,8 +91,6 @@ static int on_field(llhttp_t *parser, const char *at, size_t len)
     if (in_trailers(p))
         return HPE_OK; // counted as framing, and dropped: nobody here asks for any
     if (!p->in_field) {
-        if (p->items_len == p->limits->headers_max)
-            return refuse(p, 431, "header_too_large", "There are too many headers.");
         if (add_item(p) != HPE_OK)
             return HPE_USER;
         p->in_field = true;
@@ -120,6 +118,9 @@ static int on_value_complete(llhttp_t *parser)
     if (!value->ptr)
         *value = STR("");
     p->in_field = false;
+    // Here and not where it begins: an error within it has its own place and comes first.
+    if (p->items_len > p->limits->headers_max)
+        return refuse(p, 431, "header_too_large", "There are too many headers.");
     return HPE_OK;
 }
 

@@ -134,7 +134,7 @@ class Proxied:
 
     def test_a_stream_passes_event_by_event(self):
         with self.connect_front() as s:
-            s.sendall(get("/stream?n=5&gap_ms=60"))
+            s.sendall(get("/stream?n=5&gap_ms=120"))
             times, got = [], b""
             while got.count(b"data: ") < 5:
                 got += s.recv(65536)
