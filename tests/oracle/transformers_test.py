@@ -32,13 +32,13 @@ def write_vocabulary(folder, size):
 
 
 class Logits(unittest.TestCase):
-    def compare(self, model):
+    def compare(self, model, dtype=torch.float64):
         model = model.eval()
         with tempfile.TemporaryDirectory(prefix="weir-oracle-") as name, torch.no_grad():
             folder = Path(name)
             model.save_pretrained(folder, safe_serialization=True)
             write_vocabulary(folder, model.config.vocab_size)
-            expected = model.double()(torch.tensor([IDS])).logits[0].numpy()
+            expected = model.to(dtype)(torch.tensor([IDS])).logits[0].numpy()
             done = subprocess.run([ORACLE, name, *map(str, IDS)], capture_output=True)
         self.assertEqual(done.returncode, 0, done.stderr.decode())
         logits = np.frombuffer(done.stdout, np.float32).reshape(expected.shape)
@@ -62,7 +62,8 @@ class Logits(unittest.TestCase):
         torch.manual_seed(3)
         self.compare(transformers.Qwen2ForCausalLM(transformers.Qwen2Config(
             vocab_size=1024, hidden_size=256, intermediate_size=704, num_hidden_layers=4, num_attention_heads=8,
-            num_key_value_heads=4, max_position_embeddings=256, tie_word_embeddings=True)))
+            num_key_value_heads=4, max_position_embeddings=256, tie_word_embeddings=True)),
+            torch.float32)  # the mask of this version overflows in float64
 
 
 if __name__ == "__main__":
