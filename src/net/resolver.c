@@ -237,9 +237,11 @@ struct resolver_query *resolver_ask(struct resolver *r, str host, uint16_t port,
         answer_later(r, q);
         return q;
     }
-    q->e = ask_thread(r, q);
-    if (q->e != ERR_OK)
+    enum err e = ask_thread(r, q); // from here on q is the thread's, unless that failed
+    if (e != ERR_OK) {
+        q->e = e;
         answer_later(r, q);
+    }
     return q;
 }
 

@@ -27,7 +27,8 @@ struct server {
     int listener;
     uint16_t port;
     const struct step *script;
-    size_t steps, at;
+    size_t steps;
+    _Atomic size_t at; // the test looks at it too
     size_t connections;
     char heard[8][1024];
 };
