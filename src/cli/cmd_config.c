@@ -23,12 +23,6 @@ static str path_of(const struct command_call *call)
     return call->args_len ? str_of(call->args[0]) : STR_NONE;
 }
 
-static int refused(const struct command_call *call, enum err e, const struct diag *d)
-{
-    bool absent = e == ERR_IO || e == ERR_NOT_FOUND;
-    return command_fail(call, absent ? EXIT_STATUS_UNREACHABLE : EXIT_STATUS_USAGE, d);
-}
-
 static int run_check(struct command_call *call)
 {
     struct gateway_config c;
@@ -36,7 +30,7 @@ static int run_check(struct command_call *call)
     str path;
     enum err e = configuration_load(call->arena, path_of(call), &c, &path, &d);
     if (e != ERR_OK)
-        return refused(call, e, &d);
+        return command_fail(call, configuration_exit_status(e), &d);
     if (path.len)
         printf(STR_FMT " is good.\n", STR_ARG(path));
     else
@@ -50,7 +44,7 @@ static int run_show(struct command_call *call)
     struct diag d = {0};
     enum err e = configuration_load(call->arena, path_of(call), &c, NULL, &d);
     if (e != ERR_OK)
-        return refused(call, e, &d);
+        return command_fail(call, configuration_exit_status(e), &d);
     struct buf out;
     buf_init(&out, 1u << 20);
     e = option_show(gateway_config_table, &c, &out);

@@ -349,8 +349,9 @@ static int run(struct command_call *call)
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGUSR1);               // ours, from run_loop
     pthread_sigmask(SIG_BLOCK, &signals, NULL); // inherited by every thread: only sigwait sees them
-    if (configure(&s, &d) != ERR_OK)
-        return command_fail(call, EXIT_STATUS_USAGE, &d);
+    enum err e = configure(&s, &d);
+    if (e != ERR_OK)
+        return command_fail(call, configuration_exit_status(e), &d);
     int status = EXIT_STATUS_OK;
     if (open_all(&s, &d) == ERR_OK)
         wait_for_signals(&s, &signals);

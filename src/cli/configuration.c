@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/fs.h"
+#include "cli/command.h"
 
 #include "base/banned.h"
 
@@ -55,4 +56,9 @@ enum err configuration_load(struct arena *a, str path, struct gateway_config *re
     if (ret_path)
         *ret_path = path.len ? path : STR_NONE;
     return ERR_OK;
+}
+
+int configuration_exit_status(enum err e)
+{
+    return e == ERR_IO || e == ERR_NOT_FOUND ? EXIT_STATUS_UNREACHABLE : EXIT_STATUS_USAGE;
 }

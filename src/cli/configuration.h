@@ -8,3 +8,6 @@
 // instead. ret_path (may be NULL): the file that was read, or STR_NONE.
 enum err configuration_load(struct arena *a, str path, struct gateway_config *ret, str *ret_path,
                             struct diag *d) MUST_USE;
+// What a verb ends with when configuration_load said `e`: a file that is not there is not a wrong
+// one.
+int configuration_exit_status(enum err e);
