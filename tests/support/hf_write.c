@@ -79,12 +79,24 @@ static bool is_conv1d(const struct hf_write *w, const struct tensor *t)
     return is_gpt2(w) && t->n_dims == 2 && str_starts(t->name, STR("blk."));
 }
 
-static void put_data(const struct tensor *t, bool turned, struct buf *data)
+// Which row of the GGUF tensor stands at row r of the folder's.
+static size_t row_from(const struct hf_write *w, const struct tensor *t, size_t head_dim, size_t r)
+{
+    bool rotates =
+        str_ends(t->name, STR("attn_q.weight")) || str_ends(t->name, STR("attn_k.weight"));
+    size_t i = r % head_dim, half = head_dim / 2;
+    if (!w->half_turned || !rotates)
+        return r;
+    return r - i + (i < half ? 2 * i : 2 * (i - half) + 1);
+}
+
+static void put_data(const struct hf_write *w, const struct tensor *t, size_t head_dim, bool turned,
+                     struct buf *data)
 {
     size_t columns = (size_t)t->dims[0], rows = (size_t)t->dims[1];
     float *all = mem_array(columns * rows, sizeof *all);
     for (size_t r = 0; r < rows; r++)
-        ASSERT(tensor_row_f32(t, r, all + r * columns) == ERR_OK);
+        ASSERT(tensor_row_f32(t, row_from(w, t, head_dim, r), all + r * columns) == ERR_OK);
     for (size_t i = 0; i < columns * rows; i++) {
         size_t from = turned ? (i % rows) * columns + i / rows : i;
         ASSERT(buf_append(data, &all[from], sizeof *all) == ERR_OK); // little-endian machines
@@ -92,8 +104,8 @@ static void put_data(const struct tensor *t, bool turned, struct buf *data)
     mem_free(all);
 }
 
-static void put_entry(const struct hf_write *w, const struct tensor *t, struct json_writer *head,
-                      struct buf *data)
+static void put_entry(const struct hf_write *w, const struct tensor *t, size_t head_dim,
+                      struct json_writer *head, struct buf *data)
 {
     char name[NAME_BYTES_MAX];
     bool turned = is_conv1d(w, t);
@@ -110,7 +122,7 @@ static void put_entry(const struct hf_write *w, const struct tensor *t, struct j
     jw_key(head, "data_offsets");
     jw_array_begin(head);
     jw_uint(head, data->len);
-    put_data(t, turned, data);
+    put_data(w, t, head_dim, turned, data);
     jw_uint(head, data->len);
     jw_array_end(head);
     jw_object_end(head);
@@ -133,7 +145,7 @@ static void put_shard(const struct hf_write *w, const struct model_file *f, size
     for (size_t i = shard; i < model_file_tensor_count(f); i += shards) {
         char name[NAME_BYTES_MAX];
         const struct tensor *t = model_file_tensor_at(f, i);
-        put_entry(w, t, &jw, &data);
+        put_entry(w, t, model_file_hparams(f)->head_dim, &jw, &data);
         name_of(w, t, name);
         jw_kv_z(map, name, file);
     }

@@ -11,6 +11,8 @@ struct hf_write {
     size_t shards;          // 0 or 1: model.safetensors
     bool tokenizer_json;    // else vocab.json + merges.txt
     bool prefixed;          // tensor names begin with "transformer." or "model."
+    bool half_turned;       // rows of q and k from GGUF's llama order (pairs 2i, 2i+1) to the
+                            // folder's (i, i + d/2), so that the model stays the same
 };
 
 void hf_write_folder(const struct hf_write *w, const struct model_file *f);

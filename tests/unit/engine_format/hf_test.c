@@ -145,8 +145,11 @@ static void a_folder_is_the_model_it_was_written_from(void **state)
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct buf image;
         struct model_file *gguf = from_gguf(cases[i].arch, cases[i].vocab, &image);
-        struct hf_write w = {dir, cases[i].model_type, cases[i].shards, cases[i].tokenizer_json,
-                             cases[i].prefixed};
+        struct hf_write w = {.dir = dir,
+                             .model_type = cases[i].model_type,
+                             .shards = cases[i].shards,
+                             .tokenizer_json = cases[i].tokenizer_json,
+                             .prefixed = cases[i].prefixed};
         assert_int_equal(make_dir(NULL), 0);
         hf_write_folder(&w, gguf);
         struct model_file *folder = open_dir();
@@ -168,7 +171,9 @@ static void scores_follow_the_merges(void **state)
     (void)state;
     struct buf image;
     struct model_file *gguf = from_gguf("llama", VOCAB_SPM, &image);
-    hf_write_folder(&(struct hf_write){dir, "llama", 1, true, true}, gguf);
+    const struct hf_write w = {
+        .dir = dir, .model_type = "llama", .tokenizer_json = true, .prefixed = true};
+    hf_write_folder(&w, gguf);
     struct model_file *folder = open_dir();
     const struct vocab *a = model_file_vocab(gguf), *b = model_file_vocab(folder);
     assert_true(b->add_bos && b->add_space_prefix && b->scores);
@@ -192,7 +197,9 @@ static void refused(const char *file, const char *bytes, enum err want, const ch
     struct diag d = {0};
     struct buf image;
     struct model_file *gguf = from_gguf("llama", VOCAB_SPM, &image);
-    hf_write_folder(&(struct hf_write){dir, "llama", 2, true, true}, gguf);
+    const struct hf_write w = {
+        .dir = dir, .model_type = "llama", .shards = 2, .tokenizer_json = true, .prefixed = true};
+    hf_write_folder(&w, gguf);
     if (bytes) {
         hf_write_file(dir, file, str_of(bytes));
     } else {

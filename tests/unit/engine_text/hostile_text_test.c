@@ -11,7 +11,7 @@
 #include "support/made_vocab.h"
 #include "support/unit.h"
 
-enum { SMALL = 32 << 10, LARGE = 256 << 10 };
+enum { SMALL = 16 << 10, LARGE = 128 << 10 };
 
 static const struct {
     const char *name, *unit; // repeated; NULL: random bytes
