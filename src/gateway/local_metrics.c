@@ -11,7 +11,9 @@
 
 #define ENGINE_INDEX STR("0")
 
+// The engine's thread and scrapes read it to the last: it stays for the life of the process.
 struct local_watch {
+    struct local_watch *next;
     struct engine *engine;
     struct metrics *registry;
     struct metrics_shard *step_shard; // the engine thread's
@@ -101,12 +103,17 @@ static void collect(void *ctx, struct metrics_shard *s)
     set(s, METRIC_ENGINE_MODEL_STATE, METRICS_VALUES(name, STR("ready")), 1);
 }
 
+static struct local_watch *_Atomic all_watches;
+
 struct local_watch *local_watch_new(struct engine *e, struct metrics *registry)
 {
     struct local_watch *w = mem_new(struct local_watch);
     struct engine_observer observer = {.step = on_step, .ctx = w};
     w->engine = e;
     w->registry = registry;
+    w->next = atomic_load(&all_watches);
+    while (!atomic_compare_exchange_weak(&all_watches, &w->next, w))
+        continue;
     engine_observe(e, &observer);
     metrics_collector(registry, collect, w);
     return w;
