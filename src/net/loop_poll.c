@@ -9,9 +9,8 @@
 
 #include "base/banned.h"
 
-#if !defined(POLLRDHUP) || defined(WEIR_NET_PORTABLE)
-#undef POLLRDHUP
-#define POLLRDHUP 0
+#ifndef POLLRDHUP
+#define POLLRDHUP 0 // elsewhere POLLHUP tells that one side ended
 #endif
 
 struct poll_backend {
@@ -87,7 +86,7 @@ static uint32_t from_poll(short events)
 #if defined(__linux__)
     const short dead = POLLERR | POLLNVAL | POLLHUP;
 #else
-    const short dead = POLLERR | POLLNVAL; // elsewhere POLLHUP may mean that one side ended
+    const short dead = POLLERR | POLLNVAL;
     if (events & POLLHUP)
         ours |= LOOP_READ | LOOP_HANGUP;
 #endif

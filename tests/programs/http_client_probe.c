@@ -1,0 +1,183 @@
+// The HTTP client of src/http/client.h, driven by tests: N requests, C at a time, to one URL, and a
+// JSON line with what became of them.
+//   http_client_probe METHOD URL N C [ca=FILE] [body=BYTES] [cancel_after=BYTES] [pause]
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "http/client.h"
+
+struct plan {
+    struct http_request request;
+    uint64_t total, at_once, cancel_after;
+    bool pause;
+};
+
+struct slot {
+    struct http_exchange *exchange;
+    struct loop_timer resume;
+    uint64_t got;
+};
+
+static struct loop *loop;
+static struct http_client *client;
+static struct plan plan;
+static struct {
+    uint64_t sent, ended, failed, cancelled, reused, bytes, hash;
+    int last_status;
+    enum err last_error;
+    char last_text[400];
+    char last_header[200];
+} counts = {.hash = 0xcbf29ce484222325};
+
+static void next(struct slot *s);
+
+static void finished(struct slot *s)
+{
+    loop_timer_cancel(&s->resume);
+    s->exchange = NULL;
+    if (counts.ended + counts.failed + counts.cancelled == plan.total)
+        loop_stop(loop);
+    else if (counts.sent < plan.total)
+        next(s);
+}
+
+static void on_head(void *ctx, const struct h1_head *head)
+{
+    (void)ctx;
+    counts.last_status = head->status;
+    str value = http_header_find(head->headers, head->headers_len, STR("x-test"));
+    snprintf(counts.last_header, sizeof counts.last_header, STR_FMT, STR_ARG(value));
+}
+
+static void resume(void *ctx)
+{
+    struct slot *s = ctx;
+    http_exchange_resume(s->exchange);
+}
+
+static void on_body(void *ctx, str bytes)
+{
+    struct slot *s = ctx;
+    s->got += bytes.len;
+    counts.bytes += bytes.len;
+    for (size_t i = 0; i < bytes.len; i++)
+        counts.hash = (counts.hash ^ (uint8_t)bytes.ptr[i]) * 0x100000001b3;
+    if (plan.cancel_after && s->got >= plan.cancel_after) {
+        http_exchange_cancel(s->exchange);
+        counts.cancelled++;
+        finished(s);
+    } else if (plan.pause) {
+        http_exchange_pause(s->exchange);
+        loop_timer_set(loop, &s->resume, 1);
+    }
+}
+
+static void on_end(void *ctx)
+{
+    struct slot *s = ctx;
+    counts.ended++;
+    counts.reused += http_exchange_reused(s->exchange);
+    finished(s);
+}
+
+static void on_error(void *ctx, enum err e, const struct diag *d)
+{
+    counts.failed++;
+    counts.last_error = e;
+    snprintf(counts.last_text, sizeof counts.last_text, "%s", d->text);
+    finished(ctx);
+}
+
+static const struct http_answer_handler handler = {on_head, on_body, on_end, on_error};
+
+static void next(struct slot *s)
+{
+    counts.sent++;
+    s->got = 0;
+    s->exchange = http_client_send(client, &plan.request, &handler, s);
+}
+
+static uint64_t number(const char *text)
+{
+    uint64_t value;
+    if (str_to_u64(str_of(text), &value) != ERR_OK) {
+        fprintf(stderr, "http_client_probe: '%s' is not a number\n", text);
+        exit(2);
+    }
+    return value;
+}
+
+static void make_body(uint64_t size)
+{
+    char *body = mem_alloc(size);
+    for (size_t i = 0; i < size; i++)
+        body[i] = (char)('a' + i % 26);
+    plan.request.body = str_slice(body, size);
+}
+
+static void take_option(const char *arg, struct http_client_options *o)
+{
+    if (strncmp(arg, "ca=", 3) == 0)
+        o->ca_file = arg + 3;
+    else if (strncmp(arg, "body=", 5) == 0)
+        make_body(number(arg + 5));
+    else if (strncmp(arg, "cancel_after=", 13) == 0)
+        plan.cancel_after = number(arg + 13);
+    else if (strncmp(arg, "redirects=", 10) == 0)
+        plan.request.redirects_max = (uint32_t)number(arg + 10);
+    else if (strcmp(arg, "pause") == 0)
+        plan.pause = true;
+    else
+        number(arg);
+}
+
+static void print_json_text(const char *text)
+{
+    for (; *text; text++)
+        if (*text == '"' || *text == '\\')
+            printf("\\%c", *text);
+        else if (*text >= ' ')
+            putchar(*text);
+}
+
+int main(int argc, char **argv)
+{
+    struct http_client_options options = http_client_options_default;
+    struct diag d = {0};
+    if (argc < 5)
+        return 2;
+    plan.request.method = str_of(argv[1]);
+    plan.request.url = str_of(argv[2]);
+    plan.total = number(argv[3]);
+    plan.at_once = number(argv[4]);
+    for (int i = 5; i < argc; i++)
+        take_option(argv[i], &options);
+    if (loop_new(LOOP_BACKEND_DEFAULT, &loop, &d) != ERR_OK ||
+        http_client_new(loop, &options, &client, &d) != ERR_OK) {
+        fprintf(stderr, "http_client_probe: %s\n", d.text);
+        return 1;
+    }
+    struct slot *slots = mem_array(plan.at_once, sizeof *slots);
+    for (size_t i = 0; i < plan.at_once && i < plan.total; i++) {
+        loop_timer_init(&slots[i].resume, resume, &slots[i]);
+        next(&slots[i]);
+    }
+    loop_run(loop);
+    printf("{\"ended\":%llu,\"failed\":%llu,\"cancelled\":%llu,\"reused\":%llu,\"bytes\":%llu,"
+           "\"hash\":\"%016llx\",\"status\":%d,\"header\":\"",
+           (unsigned long long)counts.ended, (unsigned long long)counts.failed,
+           (unsigned long long)counts.cancelled, (unsigned long long)counts.reused,
+           (unsigned long long)counts.bytes, (unsigned long long)counts.hash, counts.last_status);
+    print_json_text(counts.last_header);
+    printf("\",\"error\":\"%s\",\"text\":\"", counts.failed ? err_name(counts.last_error) : "");
+    print_json_text(counts.last_text);
+    printf("\"}\n");
+    http_client_free(client);
+    loop_run_once(loop, 0);
+    loop_free(loop);
+    mem_free(slots);
+    mem_free((void *)(uintptr_t)plan.request.body.ptr);
+    return 0;
+}
