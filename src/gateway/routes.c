@@ -21,32 +21,33 @@ static const struct call_kind metrics_text = {
     .quiet = true,
 };
 
+#define PATH(literal) {literal, sizeof(literal) - 1}
+
 // clang-format off
 const struct route routes[] = {
-    {ROUTE_POST, "/v1/chat/completions", "chat", &chat, NULL, NULL, false},
-    {ROUTE_POST, "/v1/completions", "completions", &completions, NULL, NULL, false},
-    {ROUTE_POST, "/v1/embeddings", "embeddings", &embeddings, NULL, NULL, false},
-    {ROUTE_GET, "/v1/models", "models", NULL, models_list, NULL, false},
-    {ROUTE_GET, "/v1/models/*", "models", NULL, NULL, models_one, false},
-    {ROUTE_POST, "/tokenize", "tokenize", &tokenize, NULL, NULL, false},
-    {ROUTE_POST, "/detokenize", "detokenize", &detokenize, NULL, NULL, false},
-    {ROUTE_GET, "/tokenizer_info", "tokenizer_info", NULL, tokenizer_info, NULL, false},
-    {ROUTE_GET, "/health", "health", NULL, health_live, NULL, true},
-    {ROUTE_GET, "/healthz", "health", NULL, health_live, NULL, true},
-    {ROUTE_GET, "/livez", "health", NULL, health_live, NULL, true},
-    {ROUTE_GET, "/readyz", "readyz", NULL, health_ready, NULL, true},
-    {ROUTE_GET, "/version", "version", NULL, health_version, NULL, true},
-    {ROUTE_GET, "/metrics", "metrics", &metrics_text, NULL, NULL, false},
-    {ROUTE_GET, "/", "index", NULL, server_index, NULL, true},
+    {ROUTE_POST, PATH("/v1/chat/completions"), "chat", &chat, NULL, NULL, false},
+    {ROUTE_POST, PATH("/v1/completions"), "completions", &completions, NULL, NULL, false},
+    {ROUTE_POST, PATH("/v1/embeddings"), "embeddings", &embeddings, NULL, NULL, false},
+    {ROUTE_GET, PATH("/v1/models"), "models", NULL, models_list, NULL, false},
+    {ROUTE_GET, PATH("/v1/models/*"), "models", NULL, NULL, models_one, false},
+    {ROUTE_POST, PATH("/tokenize"), "tokenize", &tokenize, NULL, NULL, false},
+    {ROUTE_POST, PATH("/detokenize"), "detokenize", &detokenize, NULL, NULL, false},
+    {ROUTE_GET, PATH("/tokenizer_info"), "tokenizer_info", NULL, tokenizer_info, NULL, false},
+    {ROUTE_GET, PATH("/health"), "health", NULL, health_live, NULL, true},
+    {ROUTE_GET, PATH("/healthz"), "health", NULL, health_live, NULL, true},
+    {ROUTE_GET, PATH("/livez"), "health", NULL, health_live, NULL, true},
+    {ROUTE_GET, PATH("/readyz"), "readyz", NULL, health_ready, NULL, true},
+    {ROUTE_GET, PATH("/version"), "version", NULL, health_version, NULL, true},
+    {ROUTE_GET, PATH("/metrics"), "metrics", &metrics_text, NULL, NULL, false},
+    {ROUTE_GET, PATH("/"), "index", NULL, server_index, NULL, true},
     {0},
 };
 // clang-format on
 
-static bool path_matches(const char *pattern, str path, str *ret_item)
+static bool path_matches(str p, str path, str *ret_item)
 {
-    str p = str_of(pattern);
-    if (!str_ends(p, STR("/*")))
-        return str_eq(p, path);
+    if (p.len && p.ptr[p.len - 1] != '*')
+        return p.len == path.len && memcmp(p.ptr, path.ptr, p.len) == 0;
     str folder = str_sub(p, 0, p.len - 1);
     if (!str_starts(path, folder) || path.len == folder.len)
         return false;
@@ -64,7 +65,7 @@ static bool method_matches(const struct route *r, str method)
 const struct route *route_find(str method, str path, str *ret_item, const char **ret_allow)
 {
     *ret_allow = "";
-    for (const struct route *r = routes; r->path; r++) {
+    for (const struct route *r = routes; r->path.len; r++) {
         if (!path_matches(r->path, path, ret_item))
             continue;
         if (method_matches(r, method))

@@ -7,7 +7,7 @@ enum route_method { ROUTE_GET, ROUTE_POST }; // GET also answers HEAD
 
 struct route {
     enum route_method method;
-    const char *path;
+    str path;
     const char *endpoint;         // label of metrics
     const struct call_kind *call; // or
     void (*handle)(struct gateway *g, struct http_call *hc);
@@ -15,7 +15,7 @@ struct route {
     bool open; // asks for no key
 };
 
-extern const struct route routes[]; // ended by path NULL
+extern const struct route routes[]; // ended by an empty path
 // The route of a path and method. NULL: none; *ret_allow then lists the methods that the path has,
 // empty when it is unknown. `item` is what "*" stands for.
 const struct route *route_find(str method, str path, str *ret_item, const char **ret_allow);

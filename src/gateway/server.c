@@ -298,9 +298,10 @@ void server_index(struct gateway *g, struct http_call *hc)
     jw_kv_z(&w, "version", WEIR_VERSION);
     jw_key(&w, "paths");
     jw_array_begin(&w);
-    for (const struct route *r = routes; r->path; r++) {
+    for (const struct route *r = routes; r->path.len; r++) {
         char text[80];
-        snprintf(text, sizeof text, "%s %s", r->method == ROUTE_POST ? "POST" : "GET", r->path);
+        snprintf(text, sizeof text, "%s " STR_FMT, r->method == ROUTE_POST ? "POST" : "GET",
+                 STR_ARG(r->path));
         jw_z(&w, text);
     }
     jw_array_end(&w);
