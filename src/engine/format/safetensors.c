@@ -86,8 +86,8 @@ static enum err read_offsets(yyjson_val *v, struct safetensors_entry *t, struct 
 static enum err read_entry(yyjson_val *key, yyjson_val *v, struct arena *a,
                            struct safetensors_entry *t, struct diag *d)
 {
-    uint32_t item_bytes;
-    uint64_t bytes;
+    uint32_t item_bytes = 0;
+    uint64_t bytes = 0;
     t->name = arena_str(a, json_str(key));
     if (!t->name.ptr)
         return diag_set(d, ERR_LIMIT, "the tensors' names take too much memory");
@@ -185,7 +185,7 @@ enum err safetensors_parse(str image, struct arena *a, struct safetensors *ret, 
 {
     struct safetensors s = {0};
     struct json_doc doc;
-    uint64_t len;
+    uint64_t len = 0;
     ERR_TRY(read_length(image, &len, d));
     s.data_offset = LENGTH_BYTES + len;
     s.header = str_sub(image, LENGTH_BYTES, (size_t)len);
