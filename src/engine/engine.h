@@ -68,6 +68,8 @@ enum err engine_tokenize(const struct engine_model *m, str text, bool add_bos, b
 enum err engine_detokenize(const struct engine_model *m, const int32_t *ids, size_t n,
                            struct buf *out) MUST_USE;
 enum err engine_token_piece(const struct engine_model *m, int32_t id, struct buf *out) MUST_USE;
+// A control token has a piece (its name) but stands for no text.
+bool engine_token_is_control(const struct engine_model *m, int32_t id);
 void engine_tokens_done(struct engine_tokens *t);
 
 // ERR_UNSUPPORTED when the model has no template that weir knows.

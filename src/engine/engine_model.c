@@ -254,6 +254,11 @@ enum err engine_tokenize(const struct engine_model *m, str text, bool add_bos, b
     return ERR_OK;
 }
 
+bool engine_token_is_control(const struct engine_model *m, int32_t id)
+{
+    return tokenizer_is_control(m->tokenizer, id);
+}
+
 void engine_tokens_done(struct engine_tokens *t)
 {
     mem_free(t->ids);

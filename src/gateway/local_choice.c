@@ -119,8 +119,9 @@ static void hold_token(struct local_choice *c, const struct engine_model *m,
                        const struct engine_event *e)
 {
     struct local_token t = {.token = scored(c, m, e), .begin = c->piece_bytes};
-    c->piece_bytes += e->piece.len;
-    c->characters += characters(e->piece);
+    str text = engine_token_is_control(m, e->token) ? STR("") : e->piece;
+    c->piece_bytes += text.len;
+    c->characters += characters(text);
     t.end = c->piece_bytes;
     buf_append(&c->held, &t, sizeof t);
 }

@@ -67,10 +67,10 @@ class Completions(harness.ServerCase):
 
     def test_offsets_count_characters_not_bytes(self):
         text = "äöü 漢字 über alles"
-        answer = self.complete(prompt=text, echo=True, logprobs=0, max_tokens=4, ignore_eos=True)["choices"][0]
+        answer = self.complete(prompt=text, echo=True, logprobs=0, max_tokens=24, ignore_eos=True)["choices"][0]
         scores = answer["logprobs"]
         for token, offset in zip(scores["tokens"], scores["text_offset"]):
-            if not token.startswith("bytes:"):
+            if not token.startswith(("bytes:", "<|")):  # half a character; a control token, which is no text
                 self.assertTrue(answer["text"][offset:].startswith(token), (offset, token))
 
     def test_loglikelihood_as_lm_eval_asks_for_it(self):

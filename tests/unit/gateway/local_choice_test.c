@@ -2,9 +2,49 @@
 // One job's events to exchange events: a score goes out with the text that its token is part of,
 // what a stop string swallowed is never scored, an echo's offsets count characters.
 #include <math.h>
+#include <stdio.h>
 
 #include "gateway/local_internal.h"
+#include "models/models.h"
 #include "support/unit.h"
+
+static struct engine *engine;
+static struct engine_model *model;
+static int32_t letter, control;
+
+static int32_t token_of(const char *text)
+{
+    struct engine_tokens t;
+    assert_int_equal(engine_tokenize(model, str_of(text), false, true, &t), ERR_OK);
+    assert_int_equal(t.len, 1);
+    int32_t id = t.ids[0];
+    engine_tokens_done(&t);
+    return id;
+}
+
+static int load(void **state)
+{
+    (void)state;
+    struct engine_options o;
+    struct engine_model_options mo = {.name = "m", .image = models_bundled_gguf()};
+    engine_options_default(&o);
+    o.threads = 1;
+    assert_int_equal(engine_new(&o, &engine, NULL), ERR_OK);
+    assert_int_equal(engine_model_load(engine, &mo, &model, NULL), ERR_OK);
+    char eos[64];
+    str name = engine_model_info(model)->eos_text;
+    snprintf(eos, sizeof eos, STR_FMT, STR_ARG(name));
+    letter = token_of("a");
+    control = token_of(eos);
+    return 0;
+}
+
+static int unload(void **state)
+{
+    (void)state;
+    engine_free(engine);
+    return 0;
+}
 
 struct fixture {
     struct exchange_request request;
@@ -34,13 +74,21 @@ static void fixture_done(struct fixture *f)
 
 static void feed(struct fixture *f, struct engine_event e)
 {
-    local_choice_feed(&f->choice, NULL, &e, &f->queue);
+    local_choice_feed(&f->choice, model, &e, &f->queue);
+}
+
+static void token_with(struct fixture *f, int32_t id, const char *piece, const char *text)
+{
+    feed(f, (struct engine_event){.type = ENGINE_TOKEN,
+                                  .token = id,
+                                  .piece = str_of(piece),
+                                  .text = str_of(text),
+                                  .logprob = -1});
 }
 
 static void token(struct fixture *f, const char *piece, const char *text)
 {
-    feed(f, (struct engine_event){
-                .type = ENGINE_TOKEN, .piece = str_of(piece), .text = str_of(text), .logprob = -1});
+    token_with(f, letter, piece, text);
 }
 
 static void end(struct fixture *f, const char *text, const char *stop)
@@ -111,6 +159,24 @@ static void the_parts_of_a_character_go_out_with_it(void **state)
     fixture_done(&f);
 }
 
+static void a_control_token_stands_for_no_text(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct exchange_event e;
+    fixture_init(&f, EXCHANGE_COMPLETION, NULL);
+    token(&f, "ab", "ab");
+    expect_text(&f, "ab", "ab");
+    token_with(&f, control, "<|end|>", "");
+    token(&f, "c", "c");
+    assert_true(local_events_pop(&f.queue, &e));
+    assert_int_equal(e.tokens_len, 2);
+    assert_int_equal(e.tokens[0].text_offset, 2);
+    assert_int_equal(e.tokens[1].text_offset, 2);
+    assert_true(str_eq(e.text, STR("c")));
+    fixture_done(&f);
+}
+
 static void what_a_stop_string_swallowed_is_not_scored(void **state)
 {
     (void)state;
@@ -168,8 +234,11 @@ static void an_echo_has_offsets_in_characters(void **state)
     prompt_token(&f, " \xc3", 4); // half a character
     prompt_token(&f, "\xbc", 6);  // its other half begins no character
     prompt_token(&f, "ber", 6);
-    feed(&f, (struct engine_event){
-                 .type = ENGINE_TOKEN, .piece = STR(" a"), .text = STR(" a"), .logprob = -1});
+    feed(&f, (struct engine_event){.type = ENGINE_TOKEN,
+                                   .token = letter,
+                                   .piece = STR(" a"),
+                                   .text = STR(" a"),
+                                   .logprob = -1});
     assert_true(local_events_pop(&f.queue, &e));
     assert_int_equal(e.tokens[0].text_offset, 9);
     fixture_done(&f);
@@ -196,10 +265,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_token_goes_with_its_text),
         cmocka_unit_test(the_parts_of_a_character_go_out_with_it),
+        cmocka_unit_test(a_control_token_stands_for_no_text),
         cmocka_unit_test(what_a_stop_string_swallowed_is_not_scored),
         cmocka_unit_test(what_was_held_back_in_vain_is_scored_after_all),
         cmocka_unit_test(an_echo_has_offsets_in_characters),
         cmocka_unit_test(a_failure_is_an_error_with_its_reason),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, load, unload);
 }
