@@ -318,7 +318,7 @@ enum err gguf_parse(str image, struct arena *a, struct gguf *ret, struct diag *d
 {
     struct cursor c = {(const uint8_t *)image.ptr, image.len};
     struct gguf g = {0};
-    uint64_t n_tensors, n_kv;
+    uint64_t n_tensors = 0, n_kv = 0;
     ERR_TRY(parse_header(&c, &g, &n_tensors, &n_kv, d));
     ERR_TRY(parse_kvs(&c, (size_t)n_kv, a, &g, d));
     ERR_TRY(read_alignment(&g, d));

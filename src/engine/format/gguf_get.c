@@ -28,7 +28,7 @@ static bool load_int(enum gguf_type type, const uint8_t *p, int64_t *ret)
         *ret = p[0];
         return true;
     case GGUF_I8:
-        *ret = (int8_t)p[0];
+        *ret = p[0] < 128 ? p[0] : p[0] - 256;
         return true;
     case GGUF_U16:
         *ret = half_load_u16(p);
@@ -122,27 +122,33 @@ enum err gguf_get_str(const struct gguf *g, const char *key, str *ret, struct di
     return ERR_OK;
 }
 
-// The key if it is an array whose items may be `type`; else the error.
-static enum err find_array(const struct gguf *g, const char *key, enum gguf_type type,
-                           const char *wanted, const struct gguf_kv **ret, struct diag *d)
+// The key if it is an array whose items are of `type`; else NULL and the error.
+static const struct gguf_kv *find_array(const struct gguf *g, const char *key, enum gguf_type type,
+                                        const char *wanted, enum err *ret_error, struct diag *d)
 {
     const struct gguf_kv *kv = gguf_find(g, key);
+    *ret_error = ERR_NOT_FOUND;
     if (!kv)
-        return ERR_NOT_FOUND;
-    if (kv->type != GGUF_ARRAY || kv->item_type != type)
-        return wrong_type(kv, wanted, d);
-    if (kv->count > INT32_MAX)
-        return diag_set(d, ERR_LIMIT, "metadata key \"%s\" has %llu items: too many", key,
-                        (unsigned long long)kv->count);
-    *ret = kv;
-    return ERR_OK;
+        return NULL;
+    if (kv->type != GGUF_ARRAY || kv->item_type != type) {
+        *ret_error = wrong_type(kv, wanted, d);
+        return NULL;
+    }
+    if (kv->count > INT32_MAX) {
+        *ret_error = diag_set(d, ERR_LIMIT, "metadata key \"%s\" has %llu items: too many", key,
+                              (unsigned long long)kv->count);
+        return NULL;
+    }
+    return kv;
 }
 
 enum err gguf_get_strs(const struct gguf *g, const char *key, struct arena *a, const str **ret,
                        uint32_t *ret_count, struct diag *d)
 {
-    const struct gguf_kv *kv;
-    ERR_TRY(find_array(g, key, GGUF_STRING, "an array of string", &kv, d));
+    enum err e;
+    const struct gguf_kv *kv = find_array(g, key, GGUF_STRING, "an array of string", &e, d);
+    if (!kv)
+        return e;
     str *items = parts_array(a, (size_t)kv->count, sizeof *items, d);
     if (!items)
         return ERR_LIMIT;
@@ -157,8 +163,10 @@ enum err gguf_get_strs(const struct gguf *g, const char *key, struct arena *a, c
 enum err gguf_get_f32s(const struct gguf *g, const char *key, struct arena *a, const float **ret,
                        uint32_t *ret_count, struct diag *d)
 {
-    const struct gguf_kv *kv;
-    ERR_TRY(find_array(g, key, GGUF_F32, "an array of f32", &kv, d));
+    enum err e;
+    const struct gguf_kv *kv = find_array(g, key, GGUF_F32, "an array of f32", &e, d);
+    if (!kv)
+        return e;
     float *items = parts_array(a, (size_t)kv->count, sizeof *items, d);
     if (!items)
         return ERR_LIMIT;
@@ -172,8 +180,10 @@ enum err gguf_get_f32s(const struct gguf *g, const char *key, struct arena *a, c
 enum err gguf_get_i32s(const struct gguf *g, const char *key, struct arena *a, const int32_t **ret,
                        uint32_t *ret_count, struct diag *d)
 {
-    const struct gguf_kv *kv;
-    ERR_TRY(find_array(g, key, GGUF_I32, "an array of i32", &kv, d));
+    enum err e;
+    const struct gguf_kv *kv = find_array(g, key, GGUF_I32, "an array of i32", &e, d);
+    if (!kv)
+        return e;
     int32_t *items = parts_array(a, (size_t)kv->count, sizeof *items, d);
     if (!items)
         return ERR_LIMIT;

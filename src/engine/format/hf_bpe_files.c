@@ -9,7 +9,7 @@ enum { MERGES_BYTES_MAX = 64 << 20 };
 static enum err read_merges(struct arena *a, str text, struct vocab *v, struct diag *d)
 {
     size_t lines = 1;
-    for (size_t i = 0; i < text.len; i++)
+    for (size_t i = 0; text.ptr && i < text.len; i++)
         lines += text.ptr[i] == '\n';
     str *merges = parts_array(a, lines, sizeof *merges, d), line;
     if (!merges)

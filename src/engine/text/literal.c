@@ -4,7 +4,7 @@
 
 bool literal_find(str marked)
 {
-    return marked.len && memchr(marked.ptr, LITERAL_MARK, marked.len) != NULL;
+    return str_find_char(marked, LITERAL_MARK) != SIZE_MAX;
 }
 
 // Copy s without its marks.

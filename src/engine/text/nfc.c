@@ -47,11 +47,14 @@ static enum err compose(str piece, struct buf *out)
     utf8proc_int32_t *points = mem_try_alloc((room + 1) * sizeof *points);
     if (!points)
         return ERR_NOMEM;
+    // The library's own way to give two options is a sum that its enum does not name.
+    const utf8proc_option_t options =
+        UTF8PROC_STABLE | UTF8PROC_COMPOSE; // NOLINT(clang-analyzer-optin.core.EnumCastOutOfRange)
     utf8proc_ssize_t n =
         utf8proc_decompose((const utf8proc_uint8_t *)piece.ptr, (utf8proc_ssize_t)piece.len, points,
-                           (utf8proc_ssize_t)room, UTF8PROC_STABLE | UTF8PROC_COMPOSE);
+                           (utf8proc_ssize_t)room, options);
     if (n >= 0 && (size_t)n <= room)
-        n = utf8proc_reencode(points, n, UTF8PROC_STABLE | UTF8PROC_COMPOSE);
+        n = utf8proc_reencode(points, n, options);
     enum err e = n < 0 ? buf_append_str(out, piece) : buf_append(out, points, (size_t)n);
     mem_free(points);
     return e;
