@@ -12,13 +12,14 @@
 #include "cli/model_choice.h"
 #include "engine/engine.h"
 #include "gateway/gateway.h"
+#include "net/watchdog.h"
 #include "telemetry/names.h"
 
 #include "base/banned.h"
 
 // Threads: main waits for signals; "loop" runs the event loop; "loader" opens the models, so that
 // the port answers at once.
-enum { SERIES_MAX = 10000, ADDRESS_TEXT_MAX = 128 };
+enum { SERIES_MAX = 10000, ADDRESS_TEXT_MAX = 128, STALL_MS = 50 };
 
 struct serve_options {
     str config, listen;
@@ -77,6 +78,7 @@ struct serve {
     struct metrics *metrics;
     struct engine *engine;
     struct gateway *gateway;
+    struct watchdog *watchdog;
     struct thread loop_thread, loader;
     pthread_t main_thread;
     uint16_t port;
@@ -321,6 +323,7 @@ static enum err open_all(struct serve *s, struct diag *d)
     client_address(s, address);
     log_write(LOG_INFO, "listening", LOG_Z("address", address));
     ERR_TRY(thread_start(&s->loop_thread, "loop", run_loop, s, d));
+    ERR_TRY(watchdog_start(&s->loop, 1, STALL_MS, &s->watchdog, d));
     atomic_store(&s->loading, true);
     return thread_start(&s->loader, "loader", load_models, s, d);
 }
@@ -330,6 +333,7 @@ static void close_all(struct serve *s, int status)
     if (s->loop)
         loop_stop(s->loop);
     thread_join(&s->loop_thread);
+    watchdog_stop(s->watchdog);
     gateway_free(s->gateway);
     if (atomic_load(&s->loading) && !atomic_load(&s->failed))
         _exit(status); // a model that is still being read cannot be interrupted, nor is it missed

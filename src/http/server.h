@@ -12,6 +12,7 @@
 
 struct http_server;
 struct http_call;
+struct tls_context;
 
 struct http_limits {
     size_t header_bytes_max;                  // 431
@@ -50,6 +51,8 @@ struct http_handler {
 
 struct http_server_options {
     struct http_limits limits;
+    struct tls_context
+        *tls; // of tls_server_new: every connection speaks TLS; NULL: plain. Borrowed
     bool half_close_cancels; // FIN while a call runs = the client has gone
 };
 

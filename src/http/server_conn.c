@@ -2,7 +2,10 @@
 // sends behind a running request waits in `in`, and when that is full, in the kernel.
 #include "http/server_internal.h"
 
+#include <unistd.h>
+
 #include "base/mem.h"
+#include "net/tls.h"
 
 #include "base/banned.h"
 
@@ -430,14 +433,25 @@ static bool may_explain(struct http_server *s)
     return s->refused_len++ < EXPLAINED_A_SECOND;
 }
 
+static bool open_stream(struct http_conn *c, int fd)
+{
+    struct http_server *s = c->server;
+    struct stream_io *io = s->options.tls ? tls_accept(s->options.tls, fd) : NULL;
+    if (s->options.tls && !io) {
+        close(fd);
+        return false;
+    }
+    c->stream = stream_new(s->loop, fd, io, &stream_handler, c);
+    return c->stream != NULL;
+}
+
 void conn_new(struct http_server *s, int fd, const struct sock_address *peer)
 {
     const struct http_limits *limits = &s->options.limits;
     struct h1_error e;
     struct http_conn *c = mem_new(struct http_conn);
     c->server = s;
-    c->stream = stream_new(s->loop, fd, NULL, &stream_handler, c);
-    if (!c->stream) {
+    if (!open_stream(c, fd)) {
         mem_free(c);
         return;
     }
@@ -453,6 +467,10 @@ void conn_new(struct http_server *s, int fd, const struct sock_address *peer)
     c->next->prev = s->conns.next = c;
     s->conns_len++;
     enter(c, CONN_IDLE);
+    if (s->options.tls) { // a handshake is no idling
+        c->idle_until_ms = loop_now_ms(s->loop) + limits->header_timeout_ms;
+        set_due(c, limits->header_timeout_ms);
+    }
     if (!crowded(c, &e))
         return;
     if (may_explain(s)) {

@@ -1,8 +1,8 @@
 // A small server over http/server.h for tests and benches: each route shows one thing that the
 // server must do. Prints "listening PORT" and serves until its standard input ends.
-//   http_echo_server [poll] [half_close] [tls is not here] [NAME=VALUE …]
+//   http_echo_server [poll] [half_close] [listen=ADDRESS] [cert=FILE key=FILE] [NAME=VALUE …]
 // where NAME is a limit of struct http_limits.
-#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "http/server.h"
 #include "net/sock.h"
+#include "net/tls.h"
 
 struct work {
     struct loop_timer timer;
@@ -245,21 +246,31 @@ static bool set_limit(struct http_limits *l, str name, uint64_t value)
     return true;
 }
 
-static bool take_argument(str arg, struct http_server_options *o, enum loop_backend *backend,
-                          const char **listen)
+struct settings {
+    struct http_server_options server;
+    enum loop_backend backend;
+    const char *listen;
+    struct tls_server_options tls;
+};
+
+static bool take_argument(str arg, struct settings *o)
 {
     uint64_t value;
     size_t equals = str_find_char(arg, '=');
     if (str_eq(arg, STR("poll")))
-        *backend = LOOP_BACKEND_POLL;
+        o->backend = LOOP_BACKEND_POLL;
     else if (str_eq(arg, STR("half_close")))
-        o->half_close_cancels = false;
+        o->server.half_close_cancels = false;
     else if (str_starts(arg, STR("listen=")))
-        *listen = arg.ptr + 7;
+        o->listen = arg.ptr + 7;
+    else if (str_starts(arg, STR("cert=")))
+        o->tls.cert_file = arg.ptr + 5;
+    else if (str_starts(arg, STR("key=")))
+        o->tls.key_file = arg.ptr + 4;
     else
         return equals != SIZE_MAX &&
                str_to_u64(str_sub(arg, equals + 1, arg.len), &value) == ERR_OK &&
-               set_limit(&o->limits, str_sub(arg, 0, equals), value);
+               set_limit(&o->server.limits, str_sub(arg, 0, equals), value);
     return true;
 }
 
@@ -273,21 +284,21 @@ static void input_ready(void *ctx, uint32_t events)
 
 int main(int argc, char **argv)
 {
-    struct http_server_options options = {.limits = http_limits_default,
-                                          .half_close_cancels = true};
-    enum loop_backend backend = LOOP_BACKEND_DEFAULT;
-    const char *listen = "127.0.0.1:0";
+    struct settings o = {.server = {.limits = http_limits_default, .half_close_cancels = true},
+                         .listen = "127.0.0.1:0"};
     struct diag d = {0};
     uint16_t port;
     for (int i = 1; i < argc; i++) {
-        if (!take_argument(str_of(argv[i]), &options, &backend, &listen)) {
+        if (!take_argument(str_of(argv[i]), &o)) {
             fprintf(stderr, "http_echo_server: what is '%s'?\n", argv[i]);
             return 2;
         }
     }
-    if (loop_new(backend, &loop, &d) != ERR_OK ||
-        http_server_new(loop, &options, &handler, NULL, &server, &d) != ERR_OK ||
-        http_server_listen(server, listen, false, &port, &d) != ERR_OK) {
+    signal(SIGPIPE, SIG_IGN);
+    if ((o.tls.cert_file && tls_server_new(&o.tls, &o.server.tls, &d) != ERR_OK) ||
+        loop_new(o.backend, &loop, &d) != ERR_OK ||
+        http_server_new(loop, &o.server, &handler, NULL, &server, &d) != ERR_OK ||
+        http_server_listen(server, o.listen, false, &port, &d) != ERR_OK) {
         fprintf(stderr, "http_echo_server: %s\n", d.text);
         return 1;
     }
@@ -301,5 +312,6 @@ int main(int argc, char **argv)
     http_server_free(server);
     loop_fd_remove(loop, &input);
     loop_free(loop);
+    tls_context_free(o.server.tls);
     return 0;
 }
