@@ -97,21 +97,16 @@ static str piece_of(struct scheduler *s, const struct engine_job *j, int32_t tok
 
 // --- The prompt's log-probabilities
 
-static void fill_logprobs(const struct scheduler *s, const struct engine_job *j,
-                          const float *logits, int32_t token, struct engine_logprob *top,
-                          struct engine_event *e)
+static void fill_logprobs(const struct outcome *o, struct engine_event *e)
 {
-    uint32_t n_vocab = j->model->info.n_vocab;
-    struct logprobs l = logprobs_of(s->sampling.kernel, logits, n_vocab);
-    e->logprob = logprobs_get(&l, logits[token]);
-    e->top = top;
-    e->top_len = logprobs_top(&l, logits, n_vocab, j->request.top_logprobs, top);
+    e->logprob = o->logprob;
+    e->top = o->top;
+    e->top_len = o->top_len;
 }
 
-static void tell_prompt_token(struct scheduler *s, struct engine_job *j, const float *logits)
+static void tell_prompt_token(struct scheduler *s, struct engine_job *j, const struct outcome *o)
 {
     struct sequence *q = &j->seq;
-    struct engine_logprob top[ENGINE_TOP_LOGPROBS_MAX];
     uint32_t position = q->n_told++;
     struct engine_event e = {
         .type = ENGINE_PROMPT_TOKEN,
@@ -119,8 +114,8 @@ static void tell_prompt_token(struct scheduler *s, struct engine_job *j, const f
         .logprob = NAN, // nothing stands before the first
         .piece = piece_of(s, j, q->tokens[position]),
     };
-    if (logits)
-        fill_logprobs(s, j, logits, e.token, top, &e);
+    if (o)
+        fill_logprobs(o, &e);
     buf_clear(&s->text);
     stops_feed(&q->echo, text_of(j, position, e.piece), false, &s->text, &(str){0});
     if (q->n_told == q->n_prompt)
@@ -129,16 +124,15 @@ static void tell_prompt_token(struct scheduler *s, struct engine_job *j, const f
     job_tell(j, &e);
 }
 
-static void tell_prompt(struct scheduler *s, struct engine_job *j, const struct model_row *rows,
+// Each row that scores tells the token after it; before the first comes the one that none scores.
+static void tell_prompt(struct scheduler *s, struct engine_job *j, const struct outcome *outcomes,
                         uint32_t n)
 {
     struct sequence *q = &j->seq;
-    for (uint32_t i = 0; i < n && q->n_told < q->n_prompt; i++) {
-        if (q->n_told == 0)
-            tell_prompt_token(s, j, NULL);
-        if (rows[i].position + 1 == q->n_told && q->n_told < q->n_prompt)
-            tell_prompt_token(s, j, rows[i].logits);
-    }
+    if (q->n_told == 0)
+        tell_prompt_token(s, j, NULL);
+    for (uint32_t i = 0; i < n && q->n_told < q->n_prompt; i++)
+        tell_prompt_token(s, j, &outcomes[i]);
 }
 
 // --- Embeddings
@@ -182,31 +176,6 @@ static bool is_among(int32_t token, const int32_t *ids, size_t n)
     return false;
 }
 
-static void ban(struct scheduler *s, const int32_t *ids, size_t n)
-{
-    if (s->banned_len + n > s->banned_cap) {
-        s->banned_cap = (s->banned_len + n) * 2;
-        s->banned = mem_resize(s->banned, s->banned_cap, sizeof *s->banned);
-    }
-    for (size_t i = 0; i < n; i++)
-        s->banned[s->banned_len++] = ids[i];
-}
-
-// Tokens that would end the answer are banned until it has its least length.
-static int32_t draw(struct scheduler *s, const struct engine_job *j, float *logits)
-{
-    const struct sequence *q = &j->seq;
-    const struct engine_request *r = &j->request;
-    s->banned_len = 0;
-    if (q->n_tokens - q->n_prompt < r->tokens_min) {
-        ban(s, r->stop_ids, r->stop_ids_len);
-        if (!r->ignore_eos)
-            ban(s, j->model->eog, j->model->n_eog);
-    }
-    return sampler_pick(&q->sampler, logits, j->model->info.n_vocab, q->n_tokens, s->banned,
-                        s->banned_len, &s->sampling);
-}
-
 static bool ends_by_token(const struct engine_job *j, int32_t token)
 {
     const struct engine_request *r = &j->request;
@@ -224,14 +193,13 @@ static void append_token(struct sequence *q, int32_t token)
 }
 
 // Writes the token's event; true when a stop string is complete.
-static bool tell_token(struct scheduler *s, struct engine_job *j, const float *logits)
+static bool tell_token(struct scheduler *s, struct engine_job *j, const struct outcome *o)
 {
     struct sequence *q = &j->seq;
-    struct engine_logprob top[ENGINE_TOP_LOGPROBS_MAX];
     int32_t token = q->tokens[q->n_tokens - 1];
     struct engine_event e = {.type = ENGINE_TOKEN, .token = token, .piece = piece_of(s, j, token)};
     if (j->request.logprobs)
-        fill_logprobs(s, j, logits, token, top, &e);
+        fill_logprobs(o, &e);
     buf_clear(&s->text);
     bool may_stop = q->n_tokens - q->n_prompt > j->request.tokens_min;
     bool stopped = stops_feed(&q->stops, text_of(j, q->n_tokens - 1, e.piece), may_stop, &s->text,
@@ -241,11 +209,11 @@ static bool tell_token(struct scheduler *s, struct engine_job *j, const float *l
     return stopped;
 }
 
-static void continue_answer(struct lane *l, struct engine_job *j, float *logits)
+static void continue_answer(struct lane *l, struct engine_job *j, const struct outcome *o)
 {
     struct scheduler *s = l->scheduler;
     struct sequence *q = &j->seq;
-    int32_t token = draw(s, j, logits);
+    int32_t token = o->token;
     if (!q->first_token_us)
         q->first_token_us = clock_mono_us();
     s->counters.generated_tokens++;
@@ -261,7 +229,7 @@ static void continue_answer(struct lane *l, struct engine_job *j, float *logits)
     }
     append_token(q, token);
     sampler_accept(&q->sampler, token);
-    bool stopped = tell_token(s, j, logits);
+    bool stopped = tell_token(s, j, o);
     if (ends || stopped)
         lane_end(l, j, ENGINE_FINISH_STOP);
     else if (q->n_tokens == q->n_tokens_max)
@@ -311,7 +279,7 @@ static void deliver_one(struct lane *l, struct step *s, const struct plan *p)
     q->n_done += p->n_rows;
     publish_blocks(l, q);
     if (j->request.prompt_logprobs)
-        tell_prompt(l->scheduler, j, rows, p->n_rows);
+        tell_prompt(l->scheduler, j, &s->outcomes[p->first_task], p->n_tasks);
     if (j->request.embedding)
         add_hidden(l, j, rows, p->n_rows);
     if (q->n_done < q->n_tokens) {
@@ -321,7 +289,7 @@ static void deliver_one(struct lane *l, struct step *s, const struct plan *p)
     if (j->request.embedding || q->n_tokens == q->n_tokens_max)
         conclude_prompt(l, j);
     else
-        continue_answer(l, j, rows[p->n_rows - 1].logits);
+        continue_answer(l, j, &s->outcomes[p->first_task + p->n_tasks - 1]);
 }
 
 // --- Failures

@@ -1,5 +1,6 @@
 #include "engine/engine.h"
 
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -65,30 +66,31 @@ static enum err complete_options(struct engine_options *o, struct diag *d)
 // --- Life
 
 // The sampler's kernels; the models choose theirs by the same name.
-static enum err choose_kernel(struct engine *e, struct diag *d)
+static enum err choose_kernel(const char *isa, const struct kernel **ret, struct diag *d)
 {
-    e->scheduler.sampling.kernel = kernel_find(e->isa);
-    if (e->scheduler.sampling.kernel)
+    *ret = kernel_find(isa);
+    if (*ret)
         return ERR_OK;
-    return diag_set(d, ERR_UNSUPPORTED,
-                    "this processor has no '%s' kernels: the best it has are '%s'", e->isa,
-                    kernel_find(NULL)->name);
+    return diag_set(d, ERR_UNSUPPORTED, "this processor has no '%s' kernels: the best are '%s'",
+                    isa, kernel_find(NULL)->name);
 }
 
 enum err engine_new(const struct engine_options *o, struct engine **ret, struct diag *d)
 {
     struct engine_options options = *o;
     ERR_TRY(complete_options(&options, d));
-    struct engine *e = mem_new(struct engine);
+    struct engine *e = mem_aligned(_Alignof(struct engine), sizeof *e);
+    memset(e, 0, sizeof *e);
     pthread_mutex_init(&e->loading, NULL);
     e->isa = options.isa ? mem_strdup(options.isa) : NULL;
     options.isa = e->isa;
     scheduler_init(&e->scheduler, &options);
-    enum err err = choose_kernel(e, d);
+    const struct kernel *kernel;
+    enum err err = choose_kernel(e->isa, &kernel, d);
     if (err == ERR_OK)
         err = team_new(options.threads, &e->team, d);
     if (err == ERR_OK)
-        err = scheduler_start(&e->scheduler, d);
+        err = scheduler_start(&e->scheduler, e->team, kernel, d);
     if (err == ERR_OK)
         err = prep_start(&e->prep, &e->scheduler, d);
     if (err != ERR_OK) {

@@ -97,7 +97,8 @@ struct engine_job *job_new(struct engine_model *m, const struct engine_request *
 {
     // So many records wait for a slow consumer before its sequence rests.
     enum { RECORDS = 32, BYTES_MIN = 4096 };
-    struct engine_job *j = mem_new(struct engine_job);
+    struct engine_job *j = mem_aligned(_Alignof(struct engine_job), sizeof *j);
+    memset(j, 0, sizeof *j);
     atomic_init(&j->refs, 2);
     atomic_init(&j->bell, BELL_QUIET);
     atomic_init(&j->is_cancelled, false);

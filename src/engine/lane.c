@@ -231,6 +231,7 @@ static void compute(struct lane *l, struct step *s)
     size_t bad_row = SIZE_MAX;
     uint64_t from_us = clock_mono_us();
     enum err e = model_forward(l->model, kv_pool(l->kv), s->rows, s->n_rows, &bad_row);
+    sample_step(l, s);
     lane_deliver(l, s, e, bad_row);
     uint64_t us = clock_mono_us() - from_us;
     note_speed(l, s, us);

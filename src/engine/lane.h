@@ -11,10 +11,14 @@
 #include "engine/engine.h"
 #include "engine/job.h"
 #include "engine/kv.h"
+#include "engine/sample.h"
 
 struct scheduler;
 
-enum { CHUNK_MIN = KV_BLOCK_TOKENS }; // prompts advance by whole blocks
+enum {
+    CHUNK_MIN = KV_BLOCK_TOKENS, // prompts advance by whole blocks
+    SCORING_ROWS_MAX = 64,       // rows a step whose logits only score a prompt
+};
 
 struct lane {
     struct scheduler *scheduler;
@@ -32,16 +36,19 @@ struct lane {
 struct plan {
     struct engine_job *job;
     uint32_t first_row, n_rows;
+    uint32_t first_task, n_tasks; // its rows with logits
 };
 
 // What a step works with; one for all lanes, which step one after the other.
 struct step {
     struct model_row *rows;
     struct plan *plans;
-    struct engine_job **turn; // the running ones as the step begins
-    float *logits, *hidden;   // room for all that one step may want
+    struct engine_job **turn;  // the running ones as the step begins
+    struct sample_task *tasks; // the rows with logits
+    struct outcome *outcomes;  // what became of them
+    float *logits, *hidden;    // room for all that one step may want
     size_t logits_floats, hidden_floats;
-    size_t logits_used, hidden_used;
+    uint32_t n_tasks, tasks_max, n_hidden;
     uint32_t n_rows, n_plans, n_turn;
     uint32_t decode_rows, prefill_rows, scoring_rows;
 };

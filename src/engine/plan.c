@@ -5,10 +5,7 @@
 
 #include "base/banned.h"
 
-enum {
-    SCORING_ROWS_MAX = 64,  // rows a step whose logits only score a prompt
-    STEP_TARGET_US = 50000, // prompts are cut so that a step takes about so long
-};
+enum { STEP_TARGET_US = 50000 }; // prompts are cut so that a step takes about so long
 
 // --- Rows
 
@@ -37,34 +34,30 @@ static bool wants_logits(const struct engine_job *j, uint32_t position)
     return j->request.prompt_logprobs && position + 1 < q->n_prompt && position + 1 >= q->n_told;
 }
 
-static float *logits_place(const struct lane *l, struct step *s)
+static float *add_task(const struct lane *l, struct step *s, const struct engine_job *j,
+                       uint32_t position)
 {
-    float *place = s->logits + s->logits_used;
-    s->logits_used += padded(l->n_vocab);
-    ASSERT(s->logits_used <= s->logits_floats);
-    return place;
-}
-
-static float *hidden_place(const struct lane *l, struct step *s)
-{
-    float *place = s->hidden + s->hidden_used;
-    s->hidden_used += padded(l->n_embd);
-    return place;
+    float *logits = s->logits + s->n_tasks * padded(l->n_vocab);
+    ASSERT(s->n_tasks < s->tasks_max);
+    s->tasks[s->n_tasks++] = (struct sample_task){j, logits, position};
+    return logits;
 }
 
 static void add_rows(const struct lane *l, struct step *s, struct engine_job *j, uint32_t n)
 {
     const struct sequence *q = &j->seq;
     bool embeds = j->request.embedding;
-    s->plans[s->n_plans++] = (struct plan){j, s->n_rows, n};
+    struct plan *plan = &s->plans[s->n_plans++];
+    *plan = (struct plan){j, s->n_rows, n, s->n_tasks, 0};
     for (uint32_t p = q->n_done; p < q->n_done + n; p++)
         s->rows[s->n_rows++] = (struct model_row){
             .token = q->tokens[p],
             .position = p,
             .blocks = q->blocks,
-            .logits = !embeds && wants_logits(j, p) ? logits_place(l, s) : NULL,
-            .hidden = embeds ? hidden_place(l, s) : NULL,
+            .logits = !embeds && wants_logits(j, p) ? add_task(l, s, j, p) : NULL,
+            .hidden = embeds ? s->hidden + s->n_hidden++ * padded(l->n_embd) : NULL,
         };
+    plan->n_tasks = s->n_tasks - plan->first_task;
 }
 
 static bool grow_by_one(struct lane *l, struct engine_job *j)
@@ -244,16 +237,15 @@ static void reserve_floats(float **mem, size_t *floats, size_t need)
 // All that a step of this lane may want: memory only where it is written.
 static void reserve_results(const struct lane *l, struct step *s)
 {
-    size_t logits = (size_t)l->running_cap + SCORING_ROWS_MAX;
-    reserve_floats(&s->logits, &s->logits_floats, logits * padded(l->n_vocab));
+    reserve_floats(&s->logits, &s->logits_floats, s->tasks_max * padded(l->n_vocab));
     reserve_floats(&s->hidden, &s->hidden_floats, l->rows_max * padded(l->n_embd));
-    s->logits_used = s->hidden_used = 0;
 }
 
 static void begin_step(struct lane *l, struct step *s)
 {
     reserve_results(l, s);
-    s->n_rows = s->n_plans = s->decode_rows = s->prefill_rows = s->scoring_rows = 0;
+    s->n_rows = s->n_plans = s->n_tasks = s->n_hidden = 0;
+    s->decode_rows = s->prefill_rows = s->scoring_rows = 0;
     s->n_turn = l->n_running;
     for (uint32_t i = 0; i < l->n_running; i++) {
         s->turn[i] = l->running[i];

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "engine/engine_model.h"
+#include "engine/kernel/team.h"
 
 #include "base/banned.h"
 
@@ -31,6 +32,9 @@ void scheduler_init(struct scheduler *s, const struct engine_options *o)
     s->step.rows = mem_array(rows, sizeof *s->step.rows);
     s->step.plans = mem_array(o->sequences_max, sizeof *s->step.plans);
     s->step.turn = mem_array(o->sequences_max, sizeof(struct engine_job *));
+    s->step.tasks_max = o->sequences_max + SCORING_ROWS_MAX;
+    s->step.tasks = mem_array(s->step.tasks_max, sizeof *s->step.tasks);
+    s->step.outcomes = mem_array(s->step.tasks_max, sizeof *s->step.outcomes);
     buf_init(&s->text, SIZE_MAX); // bounded by pieces and stop strings
     buf_init(&s->piece, SIZE_MAX);
     atomic_store(&s->counters.last_step_ms, clock_mono_ms());
@@ -47,10 +51,13 @@ void scheduler_done(struct scheduler *s)
     mem_free(s->step.turn);
     mem_free(s->step.logits);
     mem_free(s->step.hidden);
-    sampler_scratch_done(&s->sampling);
+    mem_free(s->step.tasks);
+    mem_free(s->step.outcomes);
+    for (size_t i = 0; s->sampling && i < team_size(s->team); i++)
+        sample_scratch_done(&s->sampling[i]);
+    mem_free(s->sampling);
     buf_done(&s->text);
     buf_done(&s->piece);
-    mem_free(s->banned);
     door_drop(s->door);
 }
 
@@ -227,8 +234,13 @@ static void run(void *arg)
     publish_gauges(s);
 }
 
-enum err scheduler_start(struct scheduler *s, struct diag *d)
+enum err scheduler_start(struct scheduler *s, struct team *team, const struct kernel *k,
+                         struct diag *d)
 {
+    s->team = team;
+    s->sampling = mem_array(team_size(team), sizeof *s->sampling);
+    for (size_t i = 0; i < team_size(team); i++)
+        s->sampling[i].sampler.kernel = k;
     return thread_start(&s->thread, "weir-engine", run, s, d);
 }
 

@@ -9,6 +9,9 @@
 #include "engine/lane.h"
 #include "engine/tenant.h"
 
+struct kernel;
+struct team;
+
 // Written by the scheduler, read by anyone.
 struct counters {
     _Atomic uint64_t prompt_tokens, generated_tokens, prefix_query_tokens, prefix_hit_tokens;
@@ -37,16 +40,17 @@ struct scheduler {
     uint32_t n_running;
     uint64_t last_order, last_end_ms;
     struct step step;
-    struct sampler_scratch sampling;
-    struct buf text, piece; // scratch
-    int32_t *banned;        // scratch
-    size_t banned_len, banned_cap;
+    struct team *team;               // set before the start
+    struct sample_scratch *sampling; // one a member of the team
+    struct buf text, piece;          // scratch
     struct engine_observer observer;
     struct counters counters;
 };
 
 void scheduler_init(struct scheduler *s, const struct engine_options *o);
-enum err scheduler_start(struct scheduler *s, struct diag *d) MUST_USE;
+// The team computes, the kernels sample; both outlive the thread.
+enum err scheduler_start(struct scheduler *s, struct team *team, const struct kernel *k,
+                         struct diag *d) MUST_USE;
 // Ends the thread, and every job with "cancelled". Nobody submits any more.
 void scheduler_stop(struct scheduler *s);
 void scheduler_done(struct scheduler *s);

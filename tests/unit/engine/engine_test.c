@@ -362,6 +362,43 @@ static void test_answer_logprobs(void **state)
     client_free(c);
 }
 
+static void run_large_vocabulary(uint32_t threads, struct client_job *c[8])
+{
+    static int32_t ids[8][40];
+    struct engine_options o = client_options();
+    o.threads = threads;
+    open_with(o);
+    for (int32_t i = 0; i < 8; i++) {
+        for (int32_t k = 0; k < 40; k++)
+            ids[i][k] = 1000 * i + k;
+        struct engine_request r = client_request(ids[i], 40, 5);
+        r.temperature = 1.2f;
+        r.top_p = 0.95f;
+        r.logprobs = true;
+        r.top_logprobs = 4;
+        r.prompt_logprobs = i % 2;
+        c[i] = client_start(model, r);
+    }
+    assert_true(client_wait_all(c, 8, 20000));
+    engine_free(engine);
+    engine = NULL;
+}
+
+static void test_the_team_samples_and_changes_nothing(void **state)
+{
+    (void)state;
+    fake->n_vocab = 30000;
+    struct client_job *one[8], *three[8];
+    run_large_vocabulary(1, one);
+    run_large_vocabulary(3, three);
+    for (size_t i = 0; i < 8; i++) {
+        assert_int_equal(one[i]->finish, ENGINE_FINISH_LENGTH);
+        assert_true(client_same(one[i], three[i]));
+        client_free(one[i]);
+        client_free(three[i]);
+    }
+}
+
 static void test_embedding(void **state)
 {
     (void)state;
@@ -643,6 +680,7 @@ int main(void)
         TEST(test_prompts_that_come_together_are_computed_once),
         TEST(test_prompt_logprobs),
         TEST(test_answer_logprobs),
+        TEST(test_the_team_samples_and_changes_nothing),
         TEST(test_embedding),
         TEST(test_cancel_frees_blocks_at_the_next_step),
         TEST(test_release_cancels),

@@ -43,7 +43,7 @@ static bool read_nth(struct event_ring *r, uint32_t n)
 static void test_room_is_never_promised_in_vain(void **state)
 {
     (void)state;
-    struct event_ring r;
+    static struct event_ring r; // static: aligned under every sanitizer
     struct random random;
     random_seed(&random, 1);
     event_ring_init(&r, 1024);
@@ -75,7 +75,7 @@ static void producer(void *arg)
 static void test_two_threads(void **state)
 {
     (void)state;
-    struct event_ring r;
+    static struct event_ring r; // static: aligned under every sanitizer
     struct thread t = {0};
     event_ring_init(&r, 2048);
     assert_int_equal(thread_start(&t, "producer", producer, &r, NULL), ERR_OK);

@@ -1,0 +1,82 @@
+#include "engine/sample.h"
+
+#include "base/mem.h"
+#include "engine/engine_model.h"
+#include "engine/kernel/team.h"
+#include "engine/logprobs.h"
+#include "engine/scheduler.h"
+
+#include "base/banned.h"
+
+// So many logits are worth waking the team for.
+enum { LOGITS_WORTH_SHARING = 1 << 16 };
+
+void sample_scratch_done(struct sample_scratch *s)
+{
+    sampler_scratch_done(&s->sampler);
+    mem_free(s->banned);
+}
+
+static void ban(struct sample_scratch *s, const int32_t *ids, size_t n)
+{
+    if (s->banned_len + n > s->banned_cap) {
+        s->banned_cap = (s->banned_len + n) * 2;
+        s->banned = mem_resize(s->banned, s->banned_cap, sizeof *s->banned);
+    }
+    for (size_t i = 0; i < n; i++)
+        s->banned[s->banned_len++] = ids[i];
+}
+
+// Tokens that would end the answer are banned until it has its least length.
+static int32_t draw(const struct sample_task *t, struct sample_scratch *scratch)
+{
+    const struct engine_job *j = t->job;
+    const struct sequence *q = &j->seq;
+    const struct engine_request *r = &j->request;
+    scratch->banned_len = 0;
+    if (q->n_tokens - q->n_prompt < r->tokens_min) {
+        ban(scratch, r->stop_ids, r->stop_ids_len);
+        if (!r->ignore_eos)
+            ban(scratch, j->model->eog, j->model->n_eog);
+    }
+    return sampler_pick(&q->sampler, t->logits, j->model->info.n_vocab, q->n_tokens,
+                        scratch->banned, scratch->banned_len, &scratch->sampler);
+}
+
+static void run_task(const struct sample_task *t, struct sample_scratch *scratch,
+                     struct outcome *ret)
+{
+    const struct engine_job *j = t->job;
+    const struct sequence *q = &j->seq;
+    bool scores = t->position + 1 < q->n_tokens;
+    uint32_t n_vocab = j->model->info.n_vocab;
+    ret->token = scores ? q->tokens[t->position + 1] : draw(t, scratch);
+    ret->top_len = 0;
+    if (ret->token < 0 || (!scores && !j->request.logprobs))
+        return;
+    struct logprobs l = logprobs_of(scratch->sampler.kernel, t->logits, n_vocab);
+    ret->logprob = logprobs_get(&l, t->logits[ret->token]);
+    ret->top_len = logprobs_top(&l, t->logits, n_vocab, j->request.top_logprobs, ret->top);
+}
+
+struct share {
+    struct scheduler *scheduler;
+    struct step *step;
+};
+
+static void work(void *ctx, size_t member, size_t size)
+{
+    const struct share *share = ctx;
+    struct step *s = share->step;
+    for (size_t i = member; i < s->n_tasks; i += size)
+        run_task(&s->tasks[i], &share->scheduler->sampling[member], &s->outcomes[i]);
+}
+
+void sample_step(struct lane *l, struct step *s)
+{
+    struct share share = {l->scheduler, s};
+    if (s->n_tasks > 1 && (uint64_t)s->n_tasks * l->n_vocab >= LOGITS_WORTH_SHARING)
+        team_run(l->scheduler->team, work, &share);
+    else
+        work(&share, 0, 1);
+}
