@@ -39,7 +39,7 @@ static void fill(struct diag *d, enum err code, int sys, const char *fmt, va_lis
     memcpy(d->text, text, sizeof text);
 }
 
-enum err diag_set(struct diag *d, enum err code, const char *fmt, ...)
+enum err(diag_set)(struct diag *d, enum err code, const char *fmt, ...)
 {
     if (!d)
         return code;
@@ -59,7 +59,7 @@ static const char *sys_text(int sys, char *out, size_t out_size)
 #endif
 }
 
-enum err diag_sys(struct diag *d, enum err code, int sys, const char *fmt, ...)
+enum err(diag_sys)(struct diag *d, enum err code, int sys, const char *fmt, ...)
 {
     if (!d)
         return code;

@@ -78,6 +78,8 @@ static void compare(struct doctor *doc, struct arena *arena, const struct probe 
         struct diag d = {0};
         if (strcmp(others[i], best_isa) == 0 || probe_isa(arena, others[i], &p, isa, &d) != ERR_OK)
             continue; // not of this machine
+        // The bits are compared on purpose: equal numbers would not do.
+        // NOLINTNEXTLINE(bugprone-suspicious-memory-comparison)
         if (memcmp(&p, best, sizeof p) != 0) {
             char detail[128];
             snprintf(detail, sizeof detail, "%s and %s do not compute the same bits", best_isa,

@@ -81,6 +81,7 @@ static void show_held(struct stops *s, size_t but_last, struct buf *out)
 static bool match_text(struct stops *s, str text, bool may_stop, struct buf *out, str *ret_matched)
 {
     size_t waiting = 0;
+    ASSERT(text.ptr || text.len == 0);
     for (size_t i = 0; i < text.len; i++) {
         buf_append_char(&s->held, text.ptr[i]);
         const struct stops_one *stop = advance_all(s, text.ptr[i], &waiting);

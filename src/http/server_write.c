@@ -18,7 +18,7 @@ enum {
 
 static char *put(char *at, str s)
 {
-    if (s.len)
+    if (s.ptr)
         memcpy(at, s.ptr, s.len);
     return at + s.len;
 }
