@@ -28,11 +28,7 @@ static bool load_int(enum gguf_type type, const uint8_t *p, int64_t *ret)
         *ret = p[0];
         return true;
     case GGUF_I8:
-<<<<<<< HEAD
         *ret = p[0] < 128 ? p[0] : p[0] - 256;
-=======
-        *ret = (int8_t)p[0]; // NOLINT(bugprone-signed-char-misuse): the sign is meant
->>>>>>> e3c91a3 (Let the analysers see what diag_set returns; mend what clang-tidy found in the sources)
         return true;
     case GGUF_U16:
         *ret = half_load_u16(p);
