@@ -15,9 +15,10 @@ void hf_write_file(const char *dir, const char *name, str bytes)
     char path[4096];
     snprintf(path, sizeof path, "%s/%s", dir, name);
     FILE *out = fopen(path, "wb");
-    ASSERT(out);
-    ASSERT(fwrite(bytes.ptr ? bytes.ptr : "", 1, bytes.len, out) == bytes.len);
-    ASSERT(fclose(out) == 0);
+    bool good = out && fwrite(bytes.ptr ? bytes.ptr : "", 1, bytes.len, out) == bytes.len;
+    if (out)
+        good = fclose(out) == 0 && good;
+    ASSERT(good);
 }
 
 static const char *const gpt2_names[][2] = {
@@ -43,7 +44,7 @@ static const char *outer_name(bool gpt2, str part)
         if (str_eq_z(part, pair[0]))
             return pair[1];
     }
-    ASSERT(!"a tensor without a name in the folder");
+    ASSERT(part.ptr == NULL); // a tensor without a name in the folder
     return NULL;
 }
 
@@ -270,10 +271,10 @@ static void put_added(struct json_writer *jw, const struct vocab *v)
 // makes of SentencePiece's scores.
 static void put_merges_by_score(struct json_writer *jw, const struct vocab *v)
 {
-    for (float score = 0.0f; score >= -(float)v->n_tokens; score -= 1.0f)
+    for (uint32_t rank = 0; rank <= v->n_tokens; rank++)
         for (uint32_t i = 0; i < v->n_tokens; i++) {
             str t = v->tokens[i];
-            if (v->types[i] != TOKEN_NORMAL || v->scores[i] != score)
+            if (v->types[i] != TOKEN_NORMAL || v->scores[i] != -(float)rank)
                 continue;
             for (size_t cut = 1; cut < t.len; cut++) {
                 bool left = false, right = false;

@@ -105,8 +105,9 @@ static void fill_spm(struct tables *t, struct vocab *v)
         }
     }
     add(t, STR("\xe2\x96\x81"), TOKEN_NORMAL, score -= 1.0f);
-    for (char c = 'a'; c <= 'z'; c++)
-        add(t, str_slice(&c, 1), TOKEN_NORMAL, score -= 1.0f);
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz";
+    for (size_t i = 0; letters[i]; i++)
+        add(t, str_slice(&letters[i], 1), TOKEN_NORMAL, score -= 1.0f);
     v->unk = 0;
     v->bos = 1;
     v->eos = 2;

@@ -201,7 +201,8 @@ static void block_q6_k(const float *in, uint8_t *out)
         out[192 + g] = d > 0.0f ? (uint8_t)rounded(group / d, 0, 127) : 0;
     }
     for (size_t i = 0; i < 256; i++) {
-        float step = d * (float)out[192 + i / 16];
+        size_t group = i / 16;
+        float step = d * (float)out[192 + group];
         int q = step > 0.0f ? rounded(in[i] / step, -32, 31) + 32 : 32;
         size_t half = i / 128, quarter = i % 128 / 32, lane = i % 32;
         uint8_t *low = &out[half * 64 + (quarter % 2) * 32 + lane];
@@ -228,7 +229,7 @@ static const struct quantizer *find(enum tensor_type t)
     for (size_t i = 0; i < ARRAY_LEN(quantizers); i++)
         if (quantizers[i].type == t)
             return &quantizers[i];
-    ASSERT(!"a type without a quantiser");
+    ASSERT(t == TENSOR_F32); // another type without a quantiser
     return NULL;
 }
 

@@ -64,6 +64,10 @@ static struct model_file *open_dir(void)
 
 static void same_tensor(const struct tensor *a, const struct tensor *b)
 {
+    if (!b) {
+        fail_msg("the folder's view lacks " STR_FMT, STR_ARG(a->name));
+        return;
+    }
     size_t columns = (size_t)a->dims[0], rows = (size_t)a->dims[1];
     float *x = mem_array(columns, sizeof *x), *y = mem_array(columns * rows, sizeof *y);
     if (!b->transposed)
@@ -117,10 +121,7 @@ static void same_model(const struct model_file *a, const struct model_file *b)
         char name[64];
         const struct tensor *t = model_file_tensor_at(a, i);
         snprintf(name, sizeof name, STR_FMT, STR_ARG(t->name));
-        const struct tensor *u = model_file_tensor(b, name);
-        if (!u)
-            fail_msg("the folder's view lacks %s", name);
-        same_tensor(t, u);
+        same_tensor(t, model_file_tensor(b, name));
     }
     same_vocab(model_file_vocab(a), model_file_vocab(b));
 }

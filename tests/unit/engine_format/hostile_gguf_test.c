@@ -82,8 +82,9 @@ static void refused(enum err want, const char *names)
     struct diag d = {0};
     char *copy = malloc(file.len ? file.len : 1);
     assert_non_null(copy);
-    if (file.len)
-        memcpy(copy, buf_ptr(&file), file.len);
+    const char *bytes = buf_ptr(&file);
+    if (bytes)
+        memcpy(copy, bytes, file.len);
     enum err e = model_file_from_memory(str_slice(copy, file.len), &f, &d);
     if (e != want || !strstr(d.text, names))
         fail_msg("%s: \"%s\" where %s with \"%s\" was due", err_name(e), d.text, err_name(want),

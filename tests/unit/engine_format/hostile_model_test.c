@@ -211,11 +211,11 @@ static void absurd_hyper_parameters(void **state)
 // A vocabulary of 16 tokens beside a 16-row embedding, changed as the case wants.
 struct vocab_case {
     const char *model;
-    int more_tokens, more_scores, more_types;
-    float score;       // of token 3
-    int32_t type;      // of token 3; 0: normal
-    size_t token_len;  // of token 3; 0: as the others
-    const char *merge; // NULL: no merges at all
+    size_t more_tokens, more_scores, more_types; // wrap around: −1 is one less
+    float score;                                 // of token 3
+    int32_t type;                                // of token 3; 0: normal
+    size_t token_len;                            // of token 3; 0: as the others
+    const char *merge;                           // NULL: no merges at all
     const char *id_key;
     uint32_t id;
     enum err want;
@@ -247,10 +247,10 @@ static void build_vocab(const struct vocab_case *c, struct buf *out)
     gguf_write_u32(w, "llama.attention.head_count", 4);
     gguf_write_f32(w, "llama.attention.layer_norm_rms_epsilon", 1e-5f);
     gguf_write_str(w, "tokenizer.ggml.model", str_of(c->model));
-    gguf_write_strs(w, "tokenizer.ggml.tokens", tokens, (size_t)(16 + c->more_tokens));
+    gguf_write_strs(w, "tokenizer.ggml.tokens", tokens, 16 + c->more_tokens);
     if (strcmp(c->model, "llama") == 0)
-        gguf_write_f32s(w, "tokenizer.ggml.scores", scores, (size_t)(16 + c->more_scores));
-    gguf_write_i32s(w, "tokenizer.ggml.token_type", types, (size_t)(16 + c->more_types));
+        gguf_write_f32s(w, "tokenizer.ggml.scores", scores, 16 + c->more_scores);
+    gguf_write_i32s(w, "tokenizer.ggml.token_type", types, 16 + c->more_types);
     if (c->merge)
         gguf_write_strs(w, "tokenizer.ggml.merges", (const str[]){str_of(c->merge)}, 1);
     if (c->id_key)
@@ -264,15 +264,16 @@ static void vocabularies_that_do_not_fit(void **state)
 {
     (void)state;
 #define SPM(...) {.model = "llama", __VA_ARGS__}
+#define LESS(n)  ((size_t)0 - (n))
 #define BPE(...) {.model = "gpt2", __VA_ARGS__}
     const struct vocab_case cases[] = {
         SPM(.names = ""),
         BPE(.merge = "x x"),
-        SPM(-1, -1, -1, .want = ERR_INVALID, .names = "15 tokens"),
+        SPM(LESS(1), LESS(1), LESS(1), .want = ERR_INVALID, .names = "15 tokens"),
         SPM(1, 1, 1, .want = ERR_INVALID, .names = "17 tokens"),
-        SPM(.more_scores = -1, .want = ERR_INVALID, .names = "15 scores"),
+        SPM(.more_scores = LESS(1), .want = ERR_INVALID, .names = "15 scores"),
         SPM(.more_types = 1, .want = ERR_INVALID, .names = "17 token types"),
-        SPM(-16, -16, -16, .want = ERR_INVALID, .names = "number of tokens is 0"),
+        SPM(LESS(16), LESS(16), LESS(16), .want = ERR_INVALID, .names = "number of tokens is 0"),
         SPM(.score = NAN, .want = ERR_INVALID, .names = "score of token 3"),
         SPM(.score = -INFINITY, .want = ERR_INVALID, .names = "score of token 3"),
         SPM(.type = 7, .want = ERR_INVALID, .names = "token 3"),

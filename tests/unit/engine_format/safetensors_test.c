@@ -24,7 +24,7 @@ static enum err parse(str image, struct arena *a, struct safetensors *ret, struc
 {
     char *copy = malloc(image.len ? image.len : 1);
     assert_non_null(copy);
-    if (image.len)
+    if (image.ptr && image.len)
         memcpy(copy, image.ptr, image.len);
     enum err e = safetensors_parse(str_slice(copy, image.len), a, ret, d);
     free(copy);
@@ -160,7 +160,7 @@ static void damage_anywhere_is_survived(void **state)
     build("{\"a\":" T("F32", "[2,2]", "0", "16") ",\"b\":" T("BF16", "[3]", "16", "22") "}", 22,
           &file);
     char *bytes = buf_ptr(&file);
-    for (size_t i = 0; i < file.len * 9; i++) {
+    for (size_t i = 0; bytes && i < file.len * 9; i++) {
         struct arena a;
         struct safetensors s = {0};
         struct diag d = {0};
