@@ -18,9 +18,9 @@
 #include "base/banned.h"
 
 // Turns of the spin loop before sleeping. At most some tens of microseconds: longer than the gap
-// between two steps of a busy engine, shorter than anybody would notice. Each thread spins less when
-// spinning was in vain (the machine is shared, the other members do not run) and more when it was
-// nearly too short.
+// between two steps of a busy engine, shorter than anybody would notice. Each thread spins less
+// when spinning was in vain (the machine is shared, the other members do not run) and more when it
+// was nearly too short.
 #define SPIN_TURNS_MIN 100
 #define SPIN_TURNS_MAX 4000
 
