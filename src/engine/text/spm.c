@@ -48,10 +48,32 @@ int spm_byte(const struct spm *s, int32_t id)
     return byte >= 0 && s->byte_ids[byte] == id ? byte : -1;
 }
 
+// The first blank that follows another character, or SIZE_MAX.
+static size_t inner_blank(str text)
+{
+    for (size_t at = 1; at < text.len; at++) {
+        size_t next = str_find(str_sub(text, at, text.len), STR(SPM_BLANK));
+        if (next == SIZE_MAX)
+            return SIZE_MAX;
+        at += next;
+        if (!str_ends(str_sub(text, 0, at), STR(SPM_BLANK)))
+            return at;
+    }
+    return SIZE_MAX;
+}
+
+size_t spm_word(const struct spm *s, str text)
+{
+    return s->by_words ? min_size(inner_blank(text), text.len) : text.len;
+}
+
 enum err spm_init(struct spm *s, const struct vocab *v, const struct vocab_index *x, struct diag *d)
 {
     *s = (struct spm){.index = x, .scores = v->scores, .types = v->types, .unk = v->unk};
     ERR_TRY(read_bytes(s, v, d));
+    s->by_words = true;
+    for (uint32_t i = 0; s->by_words && i < v->n_tokens; i++)
+        s->by_words = inner_blank(v->tokens[i]) == SIZE_MAX;
     for (size_t i = 0; i < 256 && s->unk < 0; i++)
         if (s->byte_ids[i] < 0)
             return diag_set(

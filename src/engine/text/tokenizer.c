@@ -14,8 +14,6 @@
 
 enum { EOG_MAX = 32, IDS_CAP_FIRST = 64 };
 
-#define SPM_BLANK "\xe2\x96\x81" // U+2581
-
 struct tokenizer {
     struct vocab vocab;
     struct vocab_index index;
@@ -201,17 +199,26 @@ static enum err escape_blanks(struct encoding *e, str text)
     return ERR_OK;
 }
 
-static enum err encode_spm(struct encoding *e, str text)
+static enum err encode_spm_word(struct encoding *e, str word)
 {
-    ERR_TRY(escape_blanks(e, text));
-    str escaped = buf_str(&e->scratch);
-    ERR_TRY(spm_text(&e->t->spm, escaped, &e->work));
+    ERR_TRY(spm_text(&e->t->spm, word, &e->work));
     for (uint32_t i = 0; i != MERGE_END; i = e->work.symbols[i].next) {
         const struct merge_symbol *s = &e->work.symbols[i];
         if (s->id >= 0)
             ERR_TRY(push(e, s->id));
         else
-            ERR_TRY(push_bytes(e, str_sub(escaped, s->start, s->len)));
+            ERR_TRY(push_bytes(e, str_sub(word, s->start, s->len)));
+    }
+    return ERR_OK;
+}
+
+static enum err encode_spm(struct encoding *e, str text)
+{
+    ERR_TRY(escape_blanks(e, text));
+    for (str rest = buf_str(&e->scratch); rest.len;) {
+        size_t len = spm_word(&e->t->spm, rest);
+        ERR_TRY(encode_spm_word(e, str_sub(rest, 0, len)));
+        rest = str_sub(rest, len, rest.len);
     }
     return ERR_OK;
 }
