@@ -101,12 +101,15 @@ static void lock_turn(struct scheduler *s)
 
 void scheduler_pause(struct scheduler *s)
 {
+    atomic_fetch_add(&s->n_pausing, 1);
     lock_turn(s);
 }
 
 void scheduler_resume(struct scheduler *s)
 {
     pthread_mutex_unlock(&s->turn);
+    atomic_store(&s->counters.last_step_ms, clock_mono_ms());
+    atomic_fetch_sub(&s->n_pausing, 1);
     park_signal(&s->door->park);
 }
 

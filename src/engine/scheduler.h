@@ -31,6 +31,7 @@ struct scheduler {
     struct thread thread;
     // Held for each turn; whoever adds a model (and computes with the team meanwhile) takes it.
     pthread_mutex_t turn, next_turn;
+    _Atomic uint32_t n_pausing; // of those; the heart beats for them
 
     struct tenants tenants;
     struct kv_budget budget;

@@ -1,0 +1,276 @@
+// What the scheduler owes to whom: streams are not stalled by prompts, short prompts not by long
+// ones, a quiet tenant not by a loud one, a model not by another; and bells do not ring at those
+// who have left.
+//
+// REQ: ENG-3 ENG-4 API-11
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/random.h"
+#include "support/engine_client.h"
+#include "support/fake_model.h"
+#include "support/unit.h"
+
+enum { STEPS_MAX = 4096 };
+
+static struct fake_model *fake;
+static struct engine *engine;
+static struct engine_model *model;
+static int32_t ids[8192];
+static struct {
+    uint32_t prefill, decode;
+} steps[STEPS_MAX];
+static _Atomic uint32_t n_steps;
+
+static int setup(void **state)
+{
+    (void)state;
+    fake = fake_model_reset();
+    fake->n_ctx = 8192;
+    n_steps = 0;
+    for (int32_t i = 0; i < 8192; i++)
+        ids[i] = (i * 7 + i / 100) % 256;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    engine_free(engine);
+    engine = NULL;
+    return 0;
+}
+
+static void note_step(void *ctx, const struct engine_model *m, uint32_t prefill_tokens,
+                      uint32_t decode_rows, uint64_t duration_us)
+{
+    (void)ctx, (void)m, (void)duration_us;
+    uint32_t n = n_steps;
+    if (n < STEPS_MAX) {
+        steps[n].prefill = prefill_tokens;
+        steps[n].decode = decode_rows;
+        n_steps = n + 1;
+    }
+}
+
+static void open_with(struct engine_options o)
+{
+    engine = client_engine(&o, "fake", &model);
+    engine_observe(engine, &(struct engine_observer){note_step, NULL});
+}
+
+static void test_a_long_prompt_stalls_no_stream(void **state)
+{
+    (void)state;
+    fake->step_us = 100;
+    open_with(client_options());
+    struct client_job *stream = client_start(model, client_request(ids, 5, 300));
+    assert_true(client_wait_answer(stream, 3, 5000));
+    struct client_job *prompt = client_start(model, client_request(ids + 100, 4000, 2));
+    struct client_job *both[] = {stream, prompt};
+    assert_true(client_wait_all(both, 2, 20000));
+    uint32_t with_prompt = 0;
+    for (uint32_t i = 1; i < n_steps; i++) {
+        assert_true(steps[i].prefill + steps[i].decode <= 64);
+        if (steps[i].prefill && with_prompt < 60) {
+            with_prompt++;
+            assert_int_equal(steps[i].decode, 1); // the stream advances in each step
+        }
+    }
+    assert_true(with_prompt > 50); // and the prompt takes as many steps as it needs
+    client_free(stream);
+    client_free(prompt);
+}
+
+static void test_a_short_prompt_does_not_wait_for_a_long_one(void **state)
+{
+    (void)state;
+    fake->step_us = 200;
+    open_with(client_options());
+    struct client_job *longer = client_start(model, client_request(ids, 6000, 2));
+    struct engine_stats s;
+    do
+        engine_stats(engine, &s);
+    while (s.steps < 3);
+    struct client_job *shorter = client_run(model, client_request(ids + 7000, 100, 2));
+    client_read(longer);
+    assert_int_equal(longer->n_answer, 0);
+    assert_true(client_wait(longer, 20000));
+    client_free(longer);
+    client_free(shorter);
+}
+
+static void test_a_long_prompt_is_not_starved_by_short_ones(void **state)
+{
+    (void)state;
+    fake->step_us = 200;
+    open_with(client_options());
+    struct client_job *longer = client_start(model, client_request(ids, 1600, 1)), *shorter[4];
+    size_t done = 0;
+    for (size_t i = 0; i < 4; i++)
+        shorter[i] = client_start(model, client_request(ids + 3000 + 50 * i, 48, 1));
+    // Four short prompts at any time would fill every step; a quarter is the long one's: 100 steps.
+    while (client_read(longer), !longer->is_ended) {
+        for (size_t i = 0; i < 4; i++) {
+            client_read(shorter[i]);
+            if (shorter[i]->is_ended) {
+                client_free(shorter[i]);
+                done++;
+                shorter[i] =
+                    client_start(model, client_request(ids + 3000 + done * 13 % 5000, 48, 1));
+            }
+        }
+        assert_true(n_steps < 1000);
+        sched_yield();
+    }
+    assert_int_equal(longer->finish, ENGINE_FINISH_LENGTH);
+    client_free(longer);
+    for (size_t i = 0; i < 4; i++)
+        client_free(shorter[i]);
+}
+
+static void test_a_quiet_tenant_does_not_wait_for_a_loud_one(void **state)
+{
+    (void)state;
+    fake->step_us = 500;
+    struct engine_options o = client_options();
+    o.sequences_max = 1;
+    open_with(o);
+    struct client_job *loud[10];
+    for (size_t i = 0; i < 10; i++) {
+        struct engine_request r = client_request(ids + 20 * i, 20, 10);
+        r.tenant = STR("loud");
+        loud[i] = client_start(model, r);
+    }
+    assert_true(client_wait_answer(loud[0], 1, 5000));
+    struct engine_request r = client_request(ids + 1000, 20, 10);
+    r.tenant = STR("quiet");
+    struct client_job *quiet = client_run(model, r);
+    size_t ended = 0;
+    for (size_t i = 0; i < 10; i++) {
+        client_read(loud[i]);
+        ended += loud[i]->is_ended;
+    }
+    assert_true(ended <= 3);
+    assert_true(client_wait_all(loud, 10, 10000));
+    for (size_t i = 0; i < 10; i++)
+        client_free(loud[i]);
+    client_free(quiet);
+}
+
+static void test_two_models_share_the_memory(void **state)
+{
+    (void)state;
+    struct engine_options o = client_options();
+    o.kv_bytes_max = 60 * 256;
+    fake->n_ctx = 512;
+    open_with(o);
+    struct engine_model *other;
+    struct diag d = {0};
+    const struct engine_model_options mo = {.name = "other", .path = "fake"};
+    assert_int_equal(engine_model_load(engine, &mo, &other, &d), ERR_OK);
+    assert_ptr_equal(engine_model_find(engine, STR("other")), other);
+    assert_ptr_equal(engine_model_find(engine, STR("m")), model);
+    assert_null(engine_model_find(engine, STR("none")));
+    struct engine_model *again;
+    assert_int_equal(engine_model_load(engine, &mo, &again, &d), ERR_INVALID);
+    assert_non_null(strstr(d.text, "already"));
+
+    struct client_job *c[12];
+    for (size_t i = 0; i < 12; i++)
+        c[i] = client_start(i % 2 ? other : model, client_request(ids + 30 * i, 200, 100));
+    assert_true(client_wait_all(c, 12, 20000));
+    for (size_t i = 0; i < 12; i++) {
+        assert_int_equal(c[i]->finish, ENGINE_FINISH_LENGTH);
+        int32_t history[512];
+        memcpy(history, ids + 30 * i, 200 * sizeof *history);
+        for (size_t k = 0; k < 100; k++) {
+            assert_int_equal(c[i]->answer[k].token, fake_model_greedy(history, 200 + k));
+            history[200 + k] = c[i]->answer[k].token;
+        }
+        client_free(c[i]);
+    }
+}
+
+static void test_steps_are_cut_to_the_speed_of_the_model(void **state)
+{
+    (void)state;
+    fake->step_us = 60000; // each step, however small: the chunks shrink to the least
+    open_with(client_options());
+    struct client_job *c = client_run(model, client_request(ids, 300, 1));
+    assert_int_equal(steps[0].prefill, 64);
+    assert_int_equal(steps[1].prefill, 48); // 50 ms at 0.94 ms a row: 53, whole blocks
+    assert_in_range(steps[3].prefill, 16, 48);
+    client_free(c);
+}
+
+// A bell that rings after its owner's release would write into freed memory: the sanitizers see it.
+struct bell {
+    _Atomic uint32_t rings;
+};
+
+static void ring(void *ctx)
+{
+    struct bell *b = ctx;
+    b->rings++;
+}
+
+static void nap_us(uint64_t us)
+{
+    struct timespec t = {.tv_nsec = (long)us * 1000};
+    nanosleep(&t, NULL);
+}
+
+static void test_no_bell_rings_after_the_release(void **state)
+{
+    (void)state;
+    struct engine_options o = client_options();
+    o.queue_max = 512;
+    open_with(o);
+    struct random random;
+    random_seed(&random, 1);
+    for (int i = 0; i < 600; i++) {
+        struct bell *b = mem_new(struct bell);
+        struct engine_request r = client_request(ids + i, 3, 20);
+        r.wake = ring;
+        r.wake_ctx = b;
+        struct engine_job *j;
+        assert_int_equal(engine_submit(model, &r, &j, NULL, NULL), ERR_OK);
+        struct engine_event e;
+        for (uint64_t polls = random_below(&random, 30); polls > 0; polls--)
+            engine_job_poll(j, &e);
+        if (random_below(&random, 3) == 0)
+            nap_us(random_below(&random, 300));
+        engine_job_release(j);
+        mem_free(b);
+    }
+    struct engine_stats s;
+    do
+        engine_stats(engine, &s);
+    while (s.running + s.waiting > 0);
+    assert_int_equal(s.kv_blocks_used, 0);
+    uint64_t ended = 0;
+    for (size_t i = 0; i < 4; i++)
+        ended += s.jobs_finished[i];
+    assert_int_equal(ended, 600);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_a_long_prompt_stalls_no_stream),
+        TEST(test_a_short_prompt_does_not_wait_for_a_long_one),
+        TEST(test_a_long_prompt_is_not_starved_by_short_ones),
+        TEST(test_a_quiet_tenant_does_not_wait_for_a_loud_one),
+        TEST(test_two_models_share_the_memory),
+        TEST(test_steps_are_cut_to_the_speed_of_the_model),
+        TEST(test_no_bell_rings_after_the_release),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
