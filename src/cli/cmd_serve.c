@@ -17,8 +17,8 @@
 
 #include "base/banned.h"
 
-// Threads: main waits for signals; "loop" runs the event loop; "loader" opens the models, so that
-// the port answers at once.
+// Threads: main waits for signals; "loop" runs the event loop and "watchdog" looks at it from
+// outside; "loader" opens the models, so that the port answers at once.
 enum { SERIES_MAX = 10000, ADDRESS_TEXT_MAX = 128, STALL_MS = 50 };
 
 struct serve_options {

@@ -112,6 +112,11 @@ class Start(unittest.TestCase):
         self.assertEqual(server.stop(signal.SIGTERM), 0)
         self.assertNotIn("model loaded", server.output)
 
+    def test_somebody_watches_the_loop(self):
+        server = self.start()
+        threads = {Path(f, "comm").read_text().strip() for f in Path(f"/proc/{server.pid}/task").iterdir()}
+        self.assertLessEqual({"loop", "watchdog"}, threads)
+
     def test_the_example_that_is_printed_works_as_it_is(self):
         for listen in ("127.0.0.1:0", f"unix:{self.folder}/weir.sock"):
             with self.subTest(listen):
