@@ -254,6 +254,9 @@ static enum err load(struct hf_folder *h, struct shards *s, struct diag *d)
     ERR_TRY(list_meta(h, d));
     ERR_TRY(load_tensors(h, s, d));
     ERR_TRY(hf_vocab(h, &h->f->vocab, d));
+    if (!h->config.doc.root && h->f->vocab.kind == VOCAB_NONE)
+        return diag_set(d, ERR_NOT_FOUND,
+                        "the folder holds no model: neither config.json nor a vocabulary");
     ERR_TRY(model_file_check(h->f, d));
     fingerprint(h, s);
     return ERR_OK;

@@ -244,36 +244,6 @@ static bool counts(const struct encoding *e, const struct literal_text *literal,
            !literal_touches(literal, from, to, cursor);
 }
 
-// Alternates between text and the special tokens found in it. literal: NULL when nothing was
-// marked.
-static enum err encode_all(struct encoding *e, str text, const struct specials *specials,
-                           const struct literal_text *literal)
-{
-    size_t at = 0, look = 0, cursor = 0, found, len;
-    int32_t id;
-    while ((id = specials_find(specials, text, look, &found, &len)) >= 0) {
-        look = found + 1;
-        if (!counts(e, literal, id, found, found + len, &cursor))
-            continue;
-        ERR_TRY(encode_raw(e, str_sub(text, at, found - at)));
-        ERR_TRY(push(e, id));
-        at = look = found + len;
-    }
-    return encode_raw(e, str_sub(text, at, text.len));
-}
-
-static enum err encode_marked(struct encoding *e, str text)
-{
-    struct literal_text literal = {0};
-    if (!literal_find(text))
-        return encode_all(e, text, &e->t->all, NULL);
-    enum err err = literal_strip(text, &literal);
-    if (err == ERR_OK)
-        err = encode_all(e, buf_str(&literal.text), &e->t->all, &literal);
-    literal_text_done(&literal);
-    return err;
-}
-
 // Whether some bytes may vanish from a text.
 static bool drops_bytes(const struct tokenizer *t)
 {
@@ -299,12 +269,42 @@ static str cut_to_limit(const struct encoding *e, str text)
     return str_sub(text, 0, most);
 }
 
+// Alternates between text and the special tokens found in it. literal: NULL when nothing was
+// marked.
+static enum err encode_all(struct encoding *e, str text, const struct specials *specials,
+                           const struct literal_text *literal)
+{
+    size_t at = 0, look = 0, cursor = 0, found, len;
+    int32_t id;
+    text = cut_to_limit(e, text);
+    while ((id = specials_find(specials, text, look, &found, &len)) >= 0) {
+        look = found + 1;
+        if (!counts(e, literal, id, found, found + len, &cursor))
+            continue;
+        ERR_TRY(encode_raw(e, str_sub(text, at, found - at)));
+        ERR_TRY(push(e, id));
+        at = look = found + len;
+    }
+    return encode_raw(e, str_sub(text, at, text.len));
+}
+
+static enum err encode_marked(struct encoding *e, str text)
+{
+    struct literal_text literal = {0};
+    if (!literal_find(text))
+        return encode_all(e, text, &e->t->all, NULL);
+    enum err err = literal_strip(text, &literal);
+    if (err == ERR_OK)
+        err = encode_all(e, buf_str(&literal.text), &e->t->all, &literal);
+    literal_text_done(&literal);
+    return err;
+}
+
 enum err tokenizer_encode(const struct tokenizer *t, str text, uint32_t flags, size_t max_tokens,
                           struct token_ids *ids)
 {
     struct encoding e = {.t = t, .out = ids, .max_tokens = max_tokens};
     enum err err = ERR_OK;
-    text = cut_to_limit(&e, text);
     buf_init(&e.scratch, SIZE_MAX / 2);
     if (flags & TOKENIZE_BOS && t->vocab.add_bos && t->vocab.bos >= 0)
         err = push(&e, t->vocab.bos);

@@ -275,6 +275,17 @@ static void pickles_are_refused(void **state)
     assert_non_null(strstr(d.text, "safetensors"));
 }
 
+static void folders_without_a_model_are_refused(void **state)
+{
+    (void)state;
+    struct model_file *f = NULL;
+    struct diag d = {0};
+    assert_int_equal(model_file_open(dir, &f, &d), ERR_NOT_FOUND);
+    assert_non_null(strstr(d.text, "no model"));
+    hf_write_file(dir, "README.md", STR("nothing here"));
+    assert_int_equal(model_file_open(dir, &f, &d), ERR_NOT_FOUND);
+}
+
 static void llama3_scaling_is_read(void **state)
 {
     (void)state;
@@ -328,6 +339,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(scores_follow_the_merges, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(folders_that_lie_are_refused, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(pickles_are_refused, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(folders_without_a_model_are_refused, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(llama3_scaling_is_read, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(special_tokens_and_template_come_from_their_files, make_dir,
                                         remove_dir),
