@@ -88,12 +88,13 @@ class Leaks(harness.ServerCase):
             seen.append(self.anonymous_bytes())
         return seen
 
-    def assert_flat(self, seen, bytes_allowed):
-        self.assertLess(seen[-1] - seen[0], bytes_allowed * harness.SLOWNESS, f"seed {self.seed}: {seen}")
+    def assert_flat(self, seen, requests):
+        """Less than 200 bytes a request: the heap may still take a step, but no struct is lost every time."""
+        self.assertLess(seen[-1] - seen[0], 200 * requests * harness.SLOWNESS, f"seed {self.seed}: {seen}")
 
     def test_answered_requests_leave_nothing_behind(self):
         seen = self.rounds(WHOLE, 4, 800)
-        self.assert_flat(seen[1:], 65536)  # 40 bytes a request
+        self.assert_flat(seen[1:], 2 * 800)
 
     def test_requests_that_are_broken_off_leave_nothing_behind(self):
         # What is still running when the next one comes differs; so first much runs at once, for the heap to find its size.
@@ -105,7 +106,7 @@ class Leaks(harness.ServerCase):
             for connection in crowd:
                 connection.close()
         seen = self.rounds(BROKEN_OFF, 5, 500)
-        self.assert_flat(seen[1:], 65536)
+        self.assert_flat(seen[1:], 3 * 500)
 
 
 if __name__ == "__main__":
