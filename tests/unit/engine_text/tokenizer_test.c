@@ -92,6 +92,108 @@ static void merging_is_by_the_definition(void **state)
     unmake(&m);
 }
 
+// A vocabulary of random merges over four letters, in which ranks contradict lengths and a token is
+// made in more ways than one.
+static void random_merges(struct random *r, struct arena *a, struct vocab *v)
+{
+    enum { MERGES = 40, TOKENS = 4 + MERGES };
+    str *tokens = arena_zalloc(a, TOKENS, sizeof *tokens);
+    str *merges = arena_zalloc(a, MERGES, sizeof *merges);
+    *v = (struct vocab){.kind = VOCAB_BPE,
+                        .pre = STR("gpt-2"),
+                        .tokens = tokens,
+                        .merges = merges,
+                        .bos = -1,
+                        .eos = -1,
+                        .eot = -1,
+                        .unk = -1,
+                        .pad = -1};
+    for (size_t i = 0; i < 4; i++)
+        tokens[v->n_tokens++] = str_slice("abcd" + i, 1);
+    while (v->n_merges < MERGES) {
+        str x = tokens[random_below(r, v->n_tokens)], y = tokens[random_below(r, v->n_tokens)];
+        str whole = arena_printf(a, STR_FMT STR_FMT, STR_ARG(x), STR_ARG(y));
+        str merge = arena_printf(a, STR_FMT " " STR_FMT, STR_ARG(x), STR_ARG(y));
+        if (find_token(v, whole) < 0)
+            tokens[v->n_tokens++] = whole;
+        merges[v->n_merges++] = merge;
+    }
+    for (size_t i = MERGES - 1; i > 0; i--) { // the order in which they were made is not their rank
+        size_t j = (size_t)random_below(r, i + 1);
+        str swap = merges[i];
+        merges[i] = merges[j];
+        merges[j] = swap;
+    }
+}
+
+static void merging_is_by_the_definition_whatever_the_ranks(void **state)
+{
+    (void)state;
+    struct random r;
+    random_seed(&r, 8);
+    for (size_t turn = 0; turn < 60; turn++) {
+        struct arena a;
+        struct vocab v;
+        struct tokenizer *t = NULL;
+        struct diag d;
+        arena_init(&a, 1 << 20);
+        random_merges(&r, &a, &v);
+        assert_int_equal(tokenizer_new(&v, &t, &d), ERR_OK);
+        for (size_t k = 0; k < 50; k++) {
+            char text[40], joined[4096];
+            str pieces[40];
+            struct token_ids got = {0};
+            for (size_t i = 0; i < sizeof text; i++) {
+                text[i] = "abcd"[random_below(&r, 4)];
+                pieces[i] = str_slice(&text[i], 1);
+            }
+            size_t want = bpe_by_definition(&v, pieces, sizeof text, joined);
+            assert_int_equal(tokenizer_encode(t, str_slice(text, sizeof text), 0, 100, &got),
+                             ERR_OK);
+            assert_int_equal(got.len, want);
+            for (size_t i = 0; i < want; i++)
+                assert_int_equal(got.ids[i], find_token(&v, pieces[i]));
+            token_ids_done(&got);
+        }
+        tokenizer_free(t);
+        arena_done(&a);
+    }
+}
+
+// A byte's token is made from a byte, never from the six characters of its name.
+static void byte_tokens_are_not_written_out(void **state)
+{
+    (void)state;
+    static str tokens[8 + 256] = {
+        [0] = STR("<unk>"), [1] = STR("<0"), [2] = STR("x41"), [3] = STR("<0x41"),
+        [4] = STR("<"),     [5] = STR("0"),  [6] = STR("x4"),  [7] = STR("1>")};
+    static char names[256][7];
+    struct vocab v = {.kind = VOCAB_SPM,
+                      .tokens = tokens,
+                      .n_tokens = ARRAY_LEN(tokens),
+                      .bos = -1,
+                      .eos = -1,
+                      .eot = -1,
+                      .unk = 0,
+                      .pad = -1};
+    struct tokenizer *t = NULL;
+    struct token_ids ids = {0};
+    for (size_t b = 0; b < 256; b++) {
+        for (size_t i = 0; i < 6; i++)
+            names[b][i] = "<0x00>"[i];
+        names[b][3] = "0123456789ABCDEF"[b / 16];
+        names[b][4] = "0123456789ABCDEF"[b % 16];
+        tokens[8 + b] = str_slice(names[b], 6);
+    }
+    assert_int_equal(tokenizer_new(&v, &t, NULL), ERR_OK);
+    assert_int_equal(tokenizer_encode(t, STR("<0x41>A"), 0, 100, &ids), ERR_OK);
+    for (size_t i = 0; i + 1 < ids.len; i++)
+        assert_int_not_equal(ids.ids[i], 8 + 0x41);
+    assert_int_equal(ids.ids[ids.len - 1], 8 + 0x41);
+    token_ids_done(&ids);
+    tokenizer_free(t);
+}
+
 static void any_bytes_come_back(void **state)
 {
     (void)state;
@@ -299,6 +401,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(merging_is_by_the_definition),
+        cmocka_unit_test(merging_is_by_the_definition_whatever_the_ranks),
+        cmocka_unit_test(byte_tokens_are_not_written_out),
         cmocka_unit_test(any_bytes_come_back),
         cmocka_unit_test(special_tokens_are_found_only_when_asked),
         cmocka_unit_test(the_longest_special_token_wins),
