@@ -100,6 +100,19 @@ static enum err check_target(struct http_call *call, struct h1_error *ret)
     return ERR_OK;
 }
 
+static bool host_ok(struct http_conn *c, str host)
+{
+    if (str_eq(host, str_slice(c->good_host, c->good_host_len)))
+        return true;
+    if (!url_authority_ok(host))
+        return false;
+    if (host.len <= sizeof c->good_host) {
+        memcpy(c->good_host, host.ptr, host.len);
+        c->good_host_len = (uint8_t)host.len;
+    }
+    return true;
+}
+
 // RFC 9112 section 3.2: HTTP/1.1 has exactly one Host, and it is one.
 static enum err check_host(const struct http_call *call, struct h1_error *ret)
 {
@@ -108,7 +121,7 @@ static enum err check_host(const struct http_call *call, struct h1_error *ret)
     bool twice = host.ptr && http_header_count(h->headers, h->headers_len, STR("host")) > 1;
     if (twice || (!host.ptr && h->minor > 0))
         return refused(ret, 400, "bad_request", "An HTTP/1.1 request has one Host header.");
-    if (host.len && !url_authority_ok(host))
+    if (host.len && !host_ok(call->conn, host))
         return refused(ret, 400, "bad_request", "The Host header is malformed.");
     return ERR_OK;
 }

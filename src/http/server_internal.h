@@ -54,6 +54,8 @@ struct http_conn {
     bool window_judged;    // the first window is free
     struct loop_timer timer;
     struct loop_later resume;
+    char good_host[40]; // the last Host that was found well-formed: the next is mostly the same
+    uint8_t good_host_len;
     union {
         struct sockaddr any;
         struct sockaddr_in in4;

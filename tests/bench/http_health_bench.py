@@ -5,6 +5,7 @@ Both run in turns on one CPU, wrk on another. Instructions are user and kernel t
 where it does not, callgrind counts those of the programs alone (their system calls are the same three).
 """
 
+import http.client
 import os
 import re
 import shutil
@@ -28,19 +29,26 @@ def free_port():
 
 
 class Peer:
-    """A server on a free port, on SERVER_CPU; `wrap` stands before its command."""
+    """A server on a free port, on SERVER_CPU; `wrap` stands before its command. It is waited for until `ready` says
+    200: what it does to get ready is no part of a request."""
 
-    def __init__(self, command, port, wrap=()):
+    def __init__(self, command, port, ready, wrap=()):
         self.port = port
         self.process = subprocess.Popen(["taskset", "-c", str(SERVER_CPU), *wrap, *command], stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        for _ in range(600):
-            try:
-                self.requests(1)
+        for _ in range(1200):
+            if self.status(ready) == 200:
                 return
-            except OSError:
-                time.sleep(0.05)
+            time.sleep(0.1)
         raise SystemExit(f"{command[0]} does not answer")
+
+    def status(self, path):
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+            connection.request("GET", path)
+            return connection.getresponse().status
+        except OSError:
+            return None
 
     def requests(self, n):
         """n requests on one kept connection."""
@@ -71,7 +79,7 @@ class Peer:
 
 def weir(wrap=()):
     port = free_port()
-    return Peer([bench.WEIR, "serve", "--quiet", "--listen", f"127.0.0.1:{port}"], port, wrap)
+    return Peer([bench.WEIR, "serve", "--quiet", "--listen", f"127.0.0.1:{port}"], port, "/readyz", wrap)
 
 
 def nginx(path, folder, wrap=()):
@@ -85,7 +93,7 @@ http {{ access_log off; keepalive_requests 1000000000; keepalive_timeout 3600s; 
   server {{ listen 127.0.0.1:{port} backlog=1024;
     location = /health {{ default_type application/json; return 200 '{ANSWER}'; }} }} }}
 """)
-    return Peer([path, "-c", str(conf), "-e", f"{folder}/error", "-p", str(folder)], port, wrap)
+    return Peer([path, "-c", str(conf), "-e", f"{folder}/error", "-p", str(folder)], port, "/health", wrap)
 
 
 def user_instructions(start, folder, name):
@@ -102,7 +110,7 @@ def user_instructions(start, folder, name):
             subprocess.run(["callgrind_control", "-i", "off", pid], capture_output=True, check=True)
         finally:
             peer.close()
-        totals[n] = int(re.search(r"^(?:totals|summary): (\d+)", out.read_text(), re.M)[1])
+        totals[n] = int(re.search(r"^totals: (\d+)", out.read_text(), re.M)[1])
     return (totals[3000] - totals[1000]) / 2000
 
 
