@@ -106,7 +106,7 @@ static bool host_ok(struct http_conn *c, str host)
         return true;
     if (!url_authority_ok(host))
         return false;
-    if (host.len <= sizeof c->good_host) {
+    if (host.ptr && host.len <= sizeof c->good_host) {
         memcpy(c->good_host, host.ptr, host.len);
         c->good_host_len = (uint8_t)host.len;
     }

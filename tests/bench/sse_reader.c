@@ -31,7 +31,9 @@ static size_t count_events(struct reader *r, str bytes)
         char c = bytes.ptr[i];
         if (c != mark[r->matched])
             r->matched = 0;
-        if (c == mark[r->matched] && ++r->matched == sizeof mark - 1) {
+        if (c == mark[r->matched])
+            r->matched++;
+        if (r->matched == sizeof mark - 1) {
             r->matched = 0;
             found++;
         }

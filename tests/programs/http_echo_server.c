@@ -30,12 +30,11 @@ static struct {
 
 static uint64_t number(str query, const char *name, uint64_t otherwise)
 {
-    str part, value = query;
+    str part;
     while (str_split(&query, '&', &part)) {
         size_t equals = str_find_char(part, '=');
         if (str_eq_z(str_sub(part, 0, equals), name)) {
-            value = str_sub(part, equals + 1, part.len);
-            if (str_to_u64(value, &otherwise) != ERR_OK)
+            if (str_to_u64(str_sub(part, equals + 1, part.len), &otherwise) != ERR_OK)
                 return 0;
         }
     }

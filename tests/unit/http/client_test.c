@@ -144,6 +144,8 @@ static void begin(struct run *r, const struct step *script, size_t steps)
     r->server.script = script;
     r->server.steps = steps;
     r->server.listener = socket(AF_INET, SOCK_STREAM, 0);
+    if (r->server.listener < 0)
+        abort(); // the machine has no socket to give
     assert_int_equal(bind(r->server.listener, (struct sockaddr *)&a, len), 0);
     assert_int_equal(listen(r->server.listener, 8), 0);
     getsockname(r->server.listener, (struct sockaddr *)&a, &len);

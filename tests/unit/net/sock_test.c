@@ -1,4 +1,6 @@
 #include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -90,6 +92,17 @@ static void wait_for(int fd, short events)
     assert_int_equal(poll(&p, 1, 2000), 1);
 }
 
+// Non-blocking, not inherited by child processes, and nothing waits for a fuller packet.
+static void must_be_ready(int fd)
+{
+    int nodelay = 0;
+    socklen_t len = sizeof nodelay;
+    assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
+    assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+    assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &nodelay, &len), 0);
+    assert_true(nodelay);
+}
+
 static void a_connection_is_made_and_accepted(void **state)
 {
     (void)state;
@@ -104,6 +117,8 @@ static void a_connection_is_made_and_accepted(void **state)
     wait_for(listener, POLLIN);
     assert_int_equal(sock_accept(listener, &server, &peer), ERR_OK);
     assert_true(sock_address_is_loopback(&peer));
+    must_be_ready(client);
+    must_be_ready(server);
     assert_int_equal(sock_send(client, "hi", 2), 2);
     close(server);
     usleep(1000);
