@@ -109,7 +109,7 @@ static void random_merges(struct random *r, struct arena *a, struct vocab *v)
                         .unk = -1,
                         .pad = -1};
     for (size_t i = 0; i < 4; i++)
-        tokens[v->n_tokens++] = str_slice("abcd" + i, 1);
+        tokens[v->n_tokens++] = str_slice(&"abcd"[i], 1);
     while (v->n_merges < MERGES) {
         str x = tokens[random_below(r, v->n_tokens)], y = tokens[random_below(r, v->n_tokens)];
         str whole = arena_printf(a, STR_FMT STR_FMT, STR_ARG(x), STR_ARG(y));
