@@ -1,6 +1,8 @@
 // Tokens a second through model_forward alone: no scheduler, no sampler, no sockets. Prefill of a
 // prompt, then decode of B sequences side by side, each with logits.
 //   bench_decode MODEL [--isa NAME] [--threads N] [--batch B,B,…] [--prompt N] [--tokens N]
+//                [--clock cpu]
+// --clock cpu: processor time, for one thread on a machine that others use too.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,10 +24,12 @@ struct bench {
     struct model_row *rows;
 };
 
+static clockid_t clock_used = CLOCK_MONOTONIC;
+
 static double now(void)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(clock_used, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
@@ -100,6 +104,8 @@ int main(int argc, char **argv)
             batches = next, i++;
         else if (strcmp(argv[i], "--prompt") == 0)
             b.prompt = strtoul(next, NULL, 10), i++;
+        else if (strcmp(argv[i], "--clock") == 0)
+            clock_used = strcmp(next, "cpu") == 0 ? CLOCK_PROCESS_CPUTIME_ID : clock_used, i++;
         else if (strcmp(argv[i], "--tokens") == 0)
             b.tokens = strtoul(next, NULL, 10), i++;
         else

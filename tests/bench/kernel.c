@@ -1,10 +1,13 @@
-// How fast matrix products run: bytes of weights read a second for one row, beside what a plain
-// read of the same bytes reaches in the same minute; and multiply-adds for many rows.
-//   bench_kernel [--isa NAME] [--threads N] [--mib N] [--seconds S] [--cols N]
+// How fast matrix products run, over matrices of 3072 rows that together are as large as asked:
+// bytes of weights read a second for one row, beside what a plain read of the same bytes reaches in
+// the same minute; and multiply-adds for many rows.
+//   bench_kernel [--isa NAME] [--threads N] [--mib N] [--seconds S] [--cols N] [--clock cpu]
+// --clock cpu: processor time, for one thread on a machine that others use too.
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include "base/mem.h"
@@ -13,7 +16,9 @@
 #include "engine/kernel/panel.h"
 #include "engine/kernel/team.h"
 
-#define ROWS_MAX 128
+#define ROWS_MAX    128
+#define MATRIX_ROWS 3072
+#define CHUNK       24 // panels a unit of work
 
 struct bench {
     const struct kernel *kernel;
@@ -22,7 +27,8 @@ struct bench {
     size_t mib;
     uint32_t cols;
     // the current case
-    struct panels w;
+    struct panels w; // the first of n matrices, one after the other
+    size_t n;
     float *x, *out;
     struct act_block *q;
     size_t m;
@@ -33,18 +39,25 @@ struct bench {
 static const char *const NAMES[PANEL_KINDS] = {"F32",  "F16",  "BF16", "Q8_0", "Q4_0",
                                                "Q4_1", "Q4_K", "Q5_K", "Q6_K"};
 
+static clockid_t clock_used = CLOCK_MONOTONIC;
+
 static double now(void)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(clock_used, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static bool take(struct bench *b, size_t chunk, size_t *ret_from, size_t *ret_to)
+// The next unit: CHUNK panels of one matrix.
+static bool take(struct bench *b, struct panels *ret_matrix, size_t *ret_from)
 {
-    *ret_from = atomic_fetch_add(&b->next, chunk);
-    *ret_to = min_size(*ret_from + chunk, b->w.n_panels);
-    return *ret_from < b->w.n_panels;
+    size_t units = b->w.n_panels / CHUNK, unit = atomic_fetch_add(&b->next, 1);
+    if (unit >= units * b->n)
+        return false;
+    *ret_matrix = b->w;
+    ret_matrix->data += unit / units * panels_bytes(&b->w);
+    *ret_from = unit % units * CHUNK;
+    return true;
 }
 
 static void multiply(void *ctx, size_t member, size_t size)
@@ -52,25 +65,31 @@ static void multiply(void *ctx, size_t member, size_t size)
     struct bench *b = ctx;
     struct matmul_in in = {b->x, b->cols, b->q, b->cols / ACT_BLOCK};
     float *out[ROWS_MAX];
+    struct panels w;
     (void)member;
     (void)size;
     for (size_t r = 0; r < b->m; r++)
-        out[r] = b->out + r * round_up(b->w.rows, LANES);
-    for (size_t from, to; take(b, 24, &from, &to);)
-        b->kernel->matmul(&b->w, from, to, &in, b->m, out);
+        out[r] = b->out + r * MATRIX_ROWS;
+    for (size_t from; take(b, &w, &from);)
+        b->kernel->matmul(&w, from, from + CHUNK, &in, b->m, out);
 }
 
+// Reads the same bytes as 8 streams at a time, as the products do.
 static void just_read(void *ctx, size_t member, size_t size)
 {
+    enum { STREAMS = 8 };
     struct bench *b = ctx;
+    struct panels w;
     (void)member;
     (void)size;
-    for (size_t from, to; take(b, 24, &from, &to);) {
-        const uint64_t *p = (const uint64_t *)(const void *)(b->w.data + from * b->w.panel_bytes);
+    for (size_t from; take(b, &w, &from);) {
+        const uint64_t *p = (const uint64_t *)(const void *)(w.data + from * w.panel_bytes);
+        size_t words = CHUNK * w.panel_bytes / STREAMS / 64 * 8;
         uint64_t s[8] = {0};
-        for (size_t n = (to - from) * b->w.panel_bytes / 64; n > 0; n--, p += 8)
-            for (int i = 0; i < 8; i++)
-                s[i] ^= p[i];
+        for (size_t i = 0; i < words; i += 8)
+            for (int stream = 0; stream < STREAMS; stream++)
+                for (size_t j = 0; j < 8; j++)
+                    s[j] ^= p[(size_t)stream * words + i + j];
         atomic_fetch_add(&b->sink, s[0] ^ s[1] ^ s[2] ^ s[3] ^ s[4] ^ s[5] ^ s[6] ^ s[7]);
     }
 }
@@ -92,7 +111,7 @@ static void fill(struct bench *b)
 {
     struct random r;
     random_seed(&r, 1);
-    memset(b->w.data, 0x21, panels_bytes(&b->w)); // ordinary numbers in every layout
+    memset(b->w.data, 0x21, b->n * panels_bytes(&b->w)); // ordinary numbers in every layout
     for (size_t i = 0; i < ROWS_MAX * (size_t)b->cols; i++)
         b->x[i] = (float)random_unit(&r) - 0.5f;
     b->kernel->quantise(b->x, ROWS_MAX * (size_t)b->cols, b->q);
@@ -100,28 +119,27 @@ static void fill(struct bench *b)
 
 static void run_kind(struct bench *b, enum panel_kind kind)
 {
-    struct panels one;
-    if (panels_layout(kind, LANES, b->cols, &one) != ERR_OK)
+    if (panels_layout(kind, MATRIX_ROWS, b->cols, &b->w) != ERR_OK)
         return;
-    size_t panels = max_size(48, (b->mib << 20) / one.panel_bytes / 48 * 48);
-    if (panels_layout(kind, (uint32_t)(panels * LANES), b->cols, &b->w) != ERR_OK)
-        return;
-    b->w.data = mem_aligned((size_t)2 << 20, panels_bytes(&b->w));
-    b->out = mem_array(ROWS_MAX, b->w.rows * sizeof *b->out);
+    b->n = max_size(1, (b->mib << 20) / panels_bytes(&b->w));
+    size_t bytes = b->n * panels_bytes(&b->w);
+    b->w.data = mem_aligned((size_t)2 << 20, bytes);
+#if defined(MADV_HUGEPAGE)
+    madvise(b->w.data, bytes, MADV_HUGEPAGE); // as the loader does
+#endif
     fill(b);
-    double gb = (double)panels_bytes(&b->w) * 1e-9, read = gb * rate(b, just_read), macs[2];
+    double gb = (double)bytes * 1e-9, read = gb * rate(b, just_read), flops[2];
     b->m = 1;
     double one_row = gb * rate(b, multiply);
     for (int i = 0; i < 2; i++) {
         b->m = i ? ROWS_MAX : 16;
-        macs[i] = 2e-9 * (double)b->m * b->w.rows * b->cols * rate(b, multiply);
+        flops[i] = 2e-9 * (double)(b->m * b->n) * MATRIX_ROWS * b->cols * rate(b, multiply);
     }
     printf("%-8s %-5s %4zu thr  read %6.1f GB/s  1 row %6.1f GB/s (%3.0f %%)  16 rows %7.1f GFLOP/s"
            "  %d rows %7.1f GFLOP/s\n",
            b->kernel->name, NAMES[kind], team_size(b->team), read, one_row, 100 * one_row / read,
-           macs[0], ROWS_MAX, macs[1]);
+           flops[0], ROWS_MAX, flops[1]);
     mem_free(b->w.data);
-    mem_free(b->out);
 }
 
 int main(int argc, char **argv)
@@ -138,6 +156,8 @@ int main(int argc, char **argv)
             b.mib = strtoul(argv[i + 1], NULL, 10);
         else if (strcmp(argv[i], "--cols") == 0)
             b.cols = (uint32_t)strtoul(argv[i + 1], NULL, 10) / 256 * 256;
+        else if (strcmp(argv[i], "--clock") == 0 && strcmp(argv[i + 1], "cpu") == 0)
+            clock_used = CLOCK_PROCESS_CPUTIME_ID;
         else if (strcmp(argv[i], "--seconds") == 0)
             b.seconds = strtod(argv[i + 1], NULL);
     }
@@ -147,11 +167,13 @@ int main(int argc, char **argv)
         return 2;
     }
     b.x = mem_array(ROWS_MAX, b.cols * sizeof *b.x);
+    b.out = mem_array(ROWS_MAX, MATRIX_ROWS * sizeof *b.out);
     b.q = mem_aligned(64, ROWS_MAX * (size_t)b.cols / ACT_BLOCK * sizeof *b.q);
     for (enum panel_kind kind = 0; kind < PANEL_KINDS; kind++)
         run_kind(&b, kind);
     mem_free(b.x);
     mem_free(b.q);
+    mem_free(b.out);
     team_free(b.team);
     return 0;
 }

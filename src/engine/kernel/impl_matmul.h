@@ -17,17 +17,26 @@
 #define UNROLL _Pragma("GCC unroll 24")
 #endif
 
-// Store 16 outputs of a panel; the last panel may have fewer rows.
-INLINE void store_rows(float *out, const struct panels *w, size_t panel, vf v)
+// Where the last panel has fewer rows than lanes. Not inlined: a call among live accumulators would
+// send them all to memory, in the loops too.
+static __attribute__((noinline)) void store_part(float *out, const float *lanes, size_t n)
 {
-    size_t row = panel * LANES;
-    if (LIKELY(row + LANES <= w->rows)) {
-        vf_store(out + row, v);
-        return;
-    }
-    float last[LANES];
-    vf_store(last, v);
-    memcpy(out + row, last, (w->rows - row) * sizeof *last);
+    memcpy(out, lanes, n * sizeof *lanes);
+}
+
+// The outputs of a tile of P panels by R rows.
+TILED void store_tile(const struct panels *w, size_t panel, size_t row, float *const *out,
+                      const vf acc[], int P, int R)
+{
+    size_t first = panel * LANES,
+           whole = (panel + (size_t)P) * LANES <= w->rows ? (size_t)P : (size_t)P - 1;
+    float last[8][LANES];
+    UNROLL for (int r = 0; r < R; r++) UNROLL for (int p = 0; p < P; p++)
+        vf_store((size_t)p < whole ? out[row + (size_t)r] + first + (size_t)p * LANES : last[r],
+                 acc[r * P + p]);
+    for (int r = 0; r < R && whole < (size_t)P; r++)
+        store_part(out[row + (size_t)r] + first + whole * LANES, last[r],
+                   w->rows - first - whole * LANES);
 }
 
 INLINE vf weights_at(enum panel_kind kind, const uint8_t *panel, size_t k)
@@ -46,12 +55,37 @@ TILED void tile_step(vf acc[], const vf w[], const float *const x[], size_t k, i
     }
 }
 
+// What a tile asks the memory for while it computes: a part of the panels that follow its own, so
+// that the tiles of rows over one group of panels together have fetched the next group. Bytes from
+// each panel's start; step is by k, zero for nothing.
+struct ahead {
+    size_t at, step;
+};
+
+INLINE struct ahead look_ahead(const struct panels *w, size_t panel, size_t step_bytes, size_t part,
+                               size_t parts, int P)
+{
+    if (parts > 8 || panel + 2 * (size_t)P > w->n_panels)
+        return (struct ahead){0, 0};
+    size_t step = step_bytes / parts;
+    return (struct ahead){(size_t)P * w->panel_bytes + part * step * w->cols, step};
+}
+
+TILED void fetch_ahead(const uint8_t *const panel[], struct ahead *ahead, int P)
+{
+    UNROLL for (int p = 0; p < P; p++) __builtin_prefetch(panel[p] + ahead->at, 0, 2);
+    ahead->at += ahead->step;
+}
+
 // BF16 keeps two ks in a lane's 32 bits: the even one low.
 TILED void tile_bf16(vf acc[], const uint8_t *const panel[], const float *const x[], size_t cols,
-                     int P, int R)
+                     struct ahead ahead, int P, int R)
 {
+    ahead.step *= 2;
     for (size_t k = 0; k < cols; k += 2) {
         vf even[8], odd[8];
+        if (R > 1 && ahead.step)
+            fetch_ahead(panel, &ahead, P);
         UNROLL for (int p = 0; p < P; p++)
         {
             vi both = vi_load(panel[p] + k * LANES * 2);
@@ -64,59 +98,66 @@ TILED void tile_bf16(vf acc[], const uint8_t *const panel[], const float *const 
     }
 }
 
+// Rows [row, row + R) against panels [panel_at, panel_at + P); part of `parts` tiles of rows.
 TILED void tile(enum panel_kind kind, const struct panels *w, size_t panel_at,
-                const struct matmul_in *in, size_t row, float *const *out, int P, int R)
+                const struct matmul_in *in, size_t row, float *const *out, size_t part,
+                size_t parts, int P, int R)
 {
     vf acc[24];
     const uint8_t *panel[8];
     const float *x[8];
+    struct ahead ahead = look_ahead(w, panel_at, kind == PANEL_F32 ? 64 : 32, part, parts, P);
     UNROLL for (int p = 0; p < P; p++) panel[p] = w->data + (panel_at + (size_t)p) * w->panel_bytes;
     UNROLL for (int r = 0; r < R; r++) x[r] = in->x + (row + (size_t)r) * in->x_stride;
     UNROLL for (int i = 0; i < P * R; i++) acc[i] = vf_set1(0.0f);
     if (kind == PANEL_BF16) {
-        tile_bf16(acc, panel, x, w->cols, P, R);
+        tile_bf16(acc, panel, x, w->cols, ahead, P, R);
     } else {
         for (size_t k = 0; k < w->cols; k++) {
             vf v[8];
+            if (R > 1 && ahead.step)
+                fetch_ahead(panel, &ahead, P);
             UNROLL for (int p = 0; p < P; p++) v[p] = weights_at(kind, panel[p], k);
             tile_step(acc, v, x, k, P, R);
         }
     }
-    UNROLL for (int r = 0; r < R; r++) UNROLL for (int p = 0; p < P; p++)
-        store_rows(out[row + (size_t)r], w, panel_at + (size_t)p, acc[r * P + p]);
+    store_tile(w, panel_at, row, out, acc, P, R);
 }
 
-// Panels [from, to) against R rows: tiles of P panels, then single ones (for one row also 4 and 2,
-// as single chains would wait for each other).
-TILED void strip(enum panel_kind kind, const struct panels *w, size_t from, size_t to,
-                 const struct matmul_in *in, size_t row, float *const *out, int P, int R)
-{
-    size_t p = from;
-    for (; p + (size_t)P <= to; p += (size_t)P)
-        tile(kind, w, p, in, row, out, P, R);
-    if (R == 1 && P > 4 && p + 4 <= to) {
-        tile(kind, w, p, in, row, out, 4, R);
-        p += 4;
-    }
-    if (R == 1 && P > 2 && p + 2 <= to) {
-        tile(kind, w, p, in, row, out, 2, R);
-        p += 2;
-    }
-    for (; p < to; p++)
-        tile(kind, w, p, in, row, out, 1, R);
-}
-
-// Panels a tile takes beside R rows.
+// Panels that a tile of R rows takes.
 #define TILE_PANELS(R)                                                                             \
     ((R) == 1                 ? (ACCUMULATORS >= 24 ? 8 : 4)                                       \
      : ACCUMULATORS < (R)     ? 1                                                                  \
      : ACCUMULATORS / (R) > 6 ? 6                                                                  \
                               : ACCUMULATORS / (R))
 
+// n panels, at most as many as go beside R rows: as one tile if n is what goes beside R or R + 1
+// rows, else in pieces. Single chains would wait for each other, so one row also has 4 and 2.
+TILED void strip(enum panel_kind kind, const struct panels *w, size_t panel, size_t n,
+                 const struct matmul_in *in, size_t row, float *const *out, size_t part,
+                 size_t parts, int R)
+{
+    if (n == (size_t)TILE_PANELS(R)) {
+        tile(kind, w, panel, in, row, out, part, parts, TILE_PANELS(R), R);
+        return;
+    }
+    if (R > 1 && n == (size_t)TILE_PANELS(R + 1)) {
+        tile(kind, w, panel, in, row, out, part, parts, TILE_PANELS(R + 1), R);
+        return;
+    }
+    size_t end = panel + n;
+    for (; R == 1 && panel + 4 <= end; panel += 4)
+        tile(kind, w, panel, in, row, out, part, parts, 4, R);
+    for (; R == 1 && panel + 2 <= end; panel += 2)
+        tile(kind, w, panel, in, row, out, part, parts, 2, R);
+    for (; panel < end; panel++)
+        tile(kind, w, panel, in, row, out, part, parts, 1, R);
+}
+
 #define DEFINE_STRIPS(NAME, KIND)                                                                  \
-    static void strips_##NAME(const struct panels *w, size_t from, size_t to,                      \
+    static void strips_##NAME(const struct panels *w, size_t panel, size_t n,                      \
                               const struct matmul_in *in, size_t row, size_t rows,                 \
-                              float *const *out)                                                   \
+                              float *const *out, size_t part, size_t parts)                        \
     {                                                                                              \
         switch (rows) {                                                                            \
             STRIP_CASE(KIND, 1)                                                                    \
@@ -128,7 +169,7 @@ TILED void strip(enum panel_kind kind, const struct panels *w, size_t from, size
     }
 #define STRIP_CASE(KIND, R)                                                                        \
     case R:                                                                                        \
-        strip(KIND, w, from, to, in, row, out, TILE_PANELS(R), R);                                 \
+        strip(KIND, w, panel, n, in, row, out, part, parts, R);                                    \
         break;
 #if VECTOR_REGISTERS / VECTOR_PARTS >= 32
 #define STRIP_CASES_MORE(KIND)                                                                     \

@@ -112,13 +112,25 @@ TILED void q_block(enum panel_kind kind, vf acc[], const uint8_t *const quants[]
     }
 }
 
+// Fetches bytes [from, to) of the block that lies `ahead` bytes on, and its scales.
+TILED void q_fetch_ahead(const uint8_t *const quants[], const uint8_t *const scales[], size_t ahead,
+                         size_t from, size_t to, int P)
+{
+    for (size_t at = from; at < to; at += 64)
+        UNROLL for (int p = 0; p < P; p++) __builtin_prefetch(quants[p] + ahead + at, 0, 2);
+    UNROLL for (int p = 0; p < P; p++) __builtin_prefetch(scales[p] + ahead, 0, 2);
+}
+
 TILED void q_tile(enum panel_kind kind, const struct panels *w, size_t panel_at,
-                  const struct matmul_in *in, size_t row, float *const *out, int P, int R)
+                  const struct matmul_in *in, size_t row, float *const *out, size_t part,
+                  size_t parts, int P, int R)
 {
     vf acc[12];
     const uint8_t *quants[4], *scales[4];
     const struct act_block *x[8];
-    size_t blocks = w->cols / 32;
+    size_t blocks = w->cols / 32, lines = q_quant_bytes(kind) / 64;
+    size_t from = lines * part / parts * 64, to = lines * (part + 1) / parts * 64;
+    size_t ahead = panel_at + 2 * (size_t)P <= w->n_panels ? (size_t)P * w->panel_bytes : 0;
     UNROLL for (int p = 0; p < P; p++)
     {
         quants[p] = w->data + (panel_at + (size_t)p) * w->panel_bytes;
@@ -127,6 +139,8 @@ TILED void q_tile(enum panel_kind kind, const struct panels *w, size_t panel_at,
     UNROLL for (int r = 0; r < R; r++) x[r] = in->q + (row + (size_t)r) * in->q_stride;
     UNROLL for (int i = 0; i < P * R; i++) acc[i] = vf_set1(0.0f);
     for (size_t b = 0; b < blocks; b++) {
+        if (ahead)
+            q_fetch_ahead(quants, scales, ahead, from, to, P);
         q_block(kind, acc, quants, scales, x, P, R);
         UNROLL for (int p = 0; p < P; p++)
         {
@@ -135,37 +149,37 @@ TILED void q_tile(enum panel_kind kind, const struct panels *w, size_t panel_at,
         }
         UNROLL for (int r = 0; r < R; r++) x[r]++;
     }
-    UNROLL for (int r = 0; r < R; r++) UNROLL for (int p = 0; p < P; p++)
-        store_rows(out[row + (size_t)r], w, panel_at + (size_t)p, acc[r * P + p]);
+    store_tile(w, panel_at, row, out, acc, P, R);
 }
 
-TILED void q_strip(enum panel_kind kind, const struct panels *w, size_t from, size_t to,
-                   const struct matmul_in *in, size_t row, float *const *out, int P, int R)
-{
-    size_t p = from;
-    for (; p + (size_t)P <= to; p += (size_t)P)
-        q_tile(kind, w, p, in, row, out, P, R);
-    for (; p < to; p++)
-        q_tile(kind, w, p, in, row, out, 1, R);
-}
-
-// An integer and a float accumulator for each output of the tile.
+// An integer and a float accumulator for each output of a tile.
+#define Q_ROWS 4
 #if VECTOR_REGISTERS / VECTOR_PARTS >= 32
-#define Q_ROWS      4
-#define Q_PANELS(R) ((R) <= 3 ? 4 : 3)
+#define Q_PANELS(R) ((R) == 1 ? 4 : 3)
 #else
-#define Q_ROWS      4
 #define Q_PANELS(R) ((R) == 1 ? 2 : 1)
 #endif
 
+TILED void q_strip(enum panel_kind kind, const struct panels *w, size_t panel, size_t n,
+                   const struct matmul_in *in, size_t row, float *const *out, size_t part,
+                   size_t parts, int R)
+{
+    if (n == (size_t)Q_PANELS(R)) {
+        q_tile(kind, w, panel, in, row, out, part, parts, Q_PANELS(R), R);
+        return;
+    }
+    for (size_t end = panel + n; panel < end; panel++)
+        q_tile(kind, w, panel, in, row, out, part, parts, 1, R);
+}
+
 #define Q_CASE(KIND, R)                                                                            \
     case R:                                                                                        \
-        q_strip(KIND, w, from, to, in, row, out, Q_PANELS(R), R);                                  \
+        q_strip(KIND, w, panel, n, in, row, out, part, parts, R);                                  \
         break;
 #define DEFINE_Q_STRIPS(NAME, KIND)                                                                \
-    static void strips_##NAME(const struct panels *w, size_t from, size_t to,                      \
+    static void strips_##NAME(const struct panels *w, size_t panel, size_t n,                      \
                               const struct matmul_in *in, size_t row, size_t rows,                 \
-                              float *const *out)                                                   \
+                              float *const *out, size_t part, size_t parts)                        \
     {                                                                                              \
         switch (rows) {                                                                            \
             Q_CASE(KIND, 1)                                                                        \
@@ -182,8 +196,8 @@ DEFINE_Q_STRIPS(q4_k, PANEL_Q4_K)
 DEFINE_Q_STRIPS(q5_k, PANEL_Q5_K)
 DEFINE_Q_STRIPS(q6_k, PANEL_Q6_K)
 
-typedef void strips_fn(const struct panels *w, size_t from, size_t to, const struct matmul_in *in,
-                       size_t row, size_t rows, float *const *out);
+typedef void strips_fn(const struct panels *w, size_t panel, size_t n, const struct matmul_in *in,
+                       size_t row, size_t rows, float *const *out, size_t part, size_t parts);
 
 static strips_fn *const STRIPS[PANEL_KINDS] = {
     [PANEL_F32] = strips_f32,   [PANEL_F16] = strips_f16,   [PANEL_BF16] = strips_bf16,
@@ -191,19 +205,22 @@ static strips_fn *const STRIPS[PANEL_KINDS] = {
     [PANEL_Q4_K] = strips_q4_k, [PANEL_Q5_K] = strips_q5_k, [PANEL_Q6_K] = strips_q6_k,
 };
 
-// Rows are cut into tiles of nearly equal height. Panels go in groups small enough to stay in the
-// second-level cache while every tile of rows passes over them.
+static size_t panels_beside(bool quantised, size_t rows)
+{
+    return quantised ? Q_PANELS(rows) : TILE_PANELS(rows);
+}
+
+// Rows are cut into tiles of nearly equal height; each small group of panels is passed over by all
+// of them while it is in the cache.
 static void matmul(const struct panels *w, size_t from, size_t to, const struct matmul_in *in,
                    size_t m, float *const *out)
 {
-    size_t rows_max = panel_kind_quantised(w->kind) ? Q_ROWS : MATMUL_ROWS;
-    size_t tiles = (m + rows_max - 1) / rows_max;
-    size_t group = tiles > 1 ? max_size(12, (512u << 10) / w->panel_bytes / 12 * 12) : to - from;
-    for (size_t p = from; p < to; p += group) {
-        size_t end = min_size(p + group, to);
+    bool quantised = panel_kind_quantised(w->kind);
+    size_t rows_max = quantised ? Q_ROWS : MATMUL_ROWS, tiles = (m + rows_max - 1) / rows_max;
+    size_t group = panels_beside(quantised, (m + tiles - 1) / tiles);
+    for (size_t panel = from; panel < to; panel += group)
         for (size_t t = 0; t < tiles; t++) {
-            size_t row = m * t / tiles, next = m * (t + 1) / tiles;
-            STRIPS[w->kind](w, p, end, in, row, next - row, out);
+            size_t row = m * t / tiles, rows = m * (t + 1) / tiles - row;
+            STRIPS[w->kind](w, panel, min_size(group, to - panel), in, row, rows, out, t, tiles);
         }
-    }
 }
