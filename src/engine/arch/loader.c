@@ -12,14 +12,15 @@
 #include "base/banned.h"
 
 #define HUGE_PAGE     ((size_t)2 << 20)
-#define HUGE_FROM     ((size_t)16 << 20) // smaller matrices are not worth rounding up
+#define HUGE_FROM     ((size_t)32 << 20) // smaller models are not worth rounding up
 #define PACK_PANELS   16                 // panels a unit of packing
 #define LAYER_TENSORS 20                 // most tensors a layer has
 
 struct pack_job {
-    struct panels panels;
+    struct panels *panels;
     const struct tensor *tensor;
     size_t first_unit; // counted over all jobs
+    size_t offset;     // of the panels in the region of all matrices
 };
 
 struct loader {
@@ -27,7 +28,7 @@ struct loader {
     struct diag *d;
     char name[64];
     struct pack_job *jobs;
-    size_t n_jobs, jobs_max, units;
+    size_t n_jobs, jobs_max, units, bytes;
     atomic_size_t next;
 };
 
@@ -37,16 +38,18 @@ static void *own(struct model *m, void *p)
     return p;
 }
 
-static void *alloc_weights(struct model *m, size_t bytes)
+// All matrices in one region, on large pages where the model is large: reading weights is what
+// decoding does, and its time is the memory's.
+static uint8_t *alloc_region(struct model *m, size_t bytes)
 {
     m->weight_bytes += bytes;
     if (bytes < HUGE_FROM)
         return own(m, mem_aligned(64, bytes));
-    void *p = mem_aligned(HUGE_PAGE, bytes);
+    uint8_t *p = own(m, mem_aligned(HUGE_PAGE, round_up(bytes, HUGE_PAGE)));
 #if defined(MADV_HUGEPAGE)
-    madvise(p, bytes, MADV_HUGEPAGE);
+    madvise(p, round_up(bytes, HUGE_PAGE), MADV_HUGEPAGE);
 #endif
-    return own(m, p);
+    return p;
 }
 
 static bool kind_of(enum tensor_type t, enum panel_kind *ret)
@@ -156,14 +159,13 @@ enum err loader_matrix(struct loader *l, const char *name, uint32_t rows, uint32
                        struct matrix *ret)
 {
     const struct tensor *t;
-    struct panels p;
     ERR_TRY(find(l, name, true, &t));
-    ERR_TRY(check_matrix(l, t, rows, cols, &p));
-    p.data = alloc_weights(l->m, panels_bytes(&p));
+    ERR_TRY(check_matrix(l, t, rows, cols, &ret->panels));
+    ret->bias = NULL;
     ASSERT(l->n_jobs < l->jobs_max);
-    l->jobs[l->n_jobs++] = (struct pack_job){p, t, l->units};
-    l->units += (p.n_panels + PACK_PANELS - 1) / PACK_PANELS;
-    *ret = (struct matrix){.panels = p};
+    l->jobs[l->n_jobs++] = (struct pack_job){&ret->panels, t, l->units, l->bytes};
+    l->units += (ret->panels.n_panels + PACK_PANELS - 1) / PACK_PANELS;
+    l->bytes += round_up(panels_bytes(&ret->panels), 64);
     return ERR_OK;
 }
 
@@ -178,9 +180,17 @@ static void pack_work(void *ctx, size_t member, size_t size)
             job++;
         const struct pack_job *j = &l->jobs[job];
         size_t from = (unit - j->first_unit) * PACK_PANELS;
-        panels_pack(&j->panels, j->tensor->data, j->tensor->transposed, from,
-                    min_size(from + PACK_PANELS, j->panels.n_panels));
+        panels_pack(j->panels, j->tensor->data, j->tensor->transposed, from,
+                    min_size(from + PACK_PANELS, j->panels->n_panels));
     }
+}
+
+static void pack(struct loader *l)
+{
+    uint8_t *region = alloc_region(l->m, l->bytes);
+    for (size_t i = 0; i < l->n_jobs; i++)
+        l->jobs[i].panels->data = region + l->jobs[i].offset;
+    team_run(l->m->team, pack_work, l);
 }
 
 static enum err load_head(struct loader *l)
@@ -204,7 +214,7 @@ enum err loader_load(struct model *m, struct diag *d)
     if (e == ERR_OK)
         e = m->arch->load(&l, m);
     if (e == ERR_OK)
-        team_run(m->team, pack_work, &l);
+        pack(&l);
     mem_free(l.jobs);
     return e;
 }

@@ -146,7 +146,8 @@ void step_attention(struct member *me, size_t layer);
 void step_output(struct member *me);
 
 // --- loader.c
-// A matrix of out_rows x in_cols, or its refusal; packed later, all together.
+// A matrix of rows outputs by cols inputs, or its refusal. *ret must stay where it is: its data
+// comes when all are known to be good.
 enum err loader_matrix(struct loader *l, const char *name, uint32_t rows, uint32_t cols,
                        struct matrix *ret) MUST_USE;
 // A vector as floats, padded to LANES with zeros; *ret NULL when it is absent and not required.

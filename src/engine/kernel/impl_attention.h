@@ -21,17 +21,23 @@ INLINE vf kv_load(const uint8_t *p, size_t i, bool f16)
 }
 
 // Scores of Q queries from q0 against T blocks from `block`, to scores[q][(block -
-// first_block)*16].
+// first_block)*16]. The values of these blocks are fetched meanwhile: they are next, and lie
+// elsewhere.
 TILED void score_tile(const struct attention *a, bool f16, size_t q0, size_t block,
                       float *const *scores, size_t first_block, int Q, int T)
 {
     vf acc[8];
     const uint8_t *k[8];
+    size_t step = LANES * (f16 ? 2 : 4), to_values = a->v_offset - a->k_offset;
     UNROLL for (int i = 0; i < Q * T; i++) acc[i] = vf_set1(0.0f);
     UNROLL for (int t = 0; t < T; t++) k[t] = block_at(a, block + (size_t)t) + a->k_offset;
     for (size_t d = 0; d < a->head_dim; d++) {
         vf v[8];
-        UNROLL for (int t = 0; t < T; t++) v[t] = kv_load(k[t], d * LANES, f16);
+        UNROLL for (int t = 0; t < T; t++)
+        {
+            __builtin_prefetch(k[t] + to_values + d * step, 0, 2);
+            v[t] = kv_load(k[t], d * LANES, f16);
+        }
         UNROLL for (int q = 0; q < Q; q++)
         {
             vf b = vf_set1(a->q[q0 + (size_t)q][d]);
@@ -44,12 +50,25 @@ TILED void score_tile(const struct attention *a, bool f16, size_t q0, size_t blo
                  vf_mul(acc[q * T + t], scale));
 }
 
+// All blocks [from, to), T at a time. The last tile may do some blocks again: to the same result,
+// and sooner than one by one.
 TILED void score_blocks(const struct attention *a, bool f16, size_t q0, size_t from, size_t to,
                         float *const *scores, int Q, int T)
 {
     size_t block = from;
-    for (; block + (size_t)T <= to; block += (size_t)T)
-        score_tile(a, f16, q0, block, scores, from, Q, T);
+    if (to - from >= (size_t)T) {
+        for (; block < to; block += (size_t)T)
+            score_tile(a, f16, q0, min_size(block, to - (size_t)T), scores, from, Q, T);
+        return;
+    }
+    if (T > 4 && block + 4 <= to) {
+        score_tile(a, f16, q0, block, scores, from, Q, 4);
+        block += 4;
+    }
+    if (T > 2 && block + 2 <= to) {
+        score_tile(a, f16, q0, block, scores, from, Q, 2);
+        block += 2;
+    }
     for (; block < to; block++)
         score_tile(a, f16, q0, block, scores, from, Q, 1);
 }
