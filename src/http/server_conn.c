@@ -14,6 +14,7 @@ enum {
     LINGER_MS = 1000,
     BODY_RESERVE_MAX = 256 * 1024, // a length is a claim: memory follows the bytes
     QUEUE_BYTES_MAX = 256 * 1024 * 1024,
+    REQUESTS_A_TURN = 64, // of one connection; then others have their turn
 };
 
 // --- Deadlines: `due_ms` says when the phase is over; moving it later costs a store, and the timer
@@ -156,12 +157,21 @@ static void got_piece(struct http_conn *c, str piece)
         refuse(c, &too_large);
 }
 
-// Read on until a call runs, the input is used up, or the connection is over.
+// A client that asks and asks and reads none of the answers is not asked what else it wants.
+static bool answers_pile_up(const struct http_conn *c)
+{
+    return stream_pending_bytes(c->stream) > c->server->options.limits.write_bytes_high;
+}
+
+// Read on until a call runs, the input is used up, or the connection is over or has had its share.
 static void receive(struct http_conn *c, str *in)
 {
+    int share = REQUESTS_A_TURN;
     while (c->phase < CONN_RUNNING && (in->len || c->call)) {
         str piece;
         if (!c->call) {
+            if (share-- == 0 || answers_pile_up(c))
+                return;
             c->call = call_take(c);
             h1_begin(&c->codec, &c->call->arena, false);
         }
@@ -188,8 +198,8 @@ static void receive(struct http_conn *c, str *in)
     }
 }
 
-// What came while a call runs is kept; too much of it stays in the kernel, and then only the
-// hangup itself tells that the client has gone.
+// What cannot be read now is kept; too much of it stays in the kernel, and then only the hangup
+// itself tells that the client has gone.
 static void keep(struct http_conn *c, str bytes)
 {
     if (buf_append_str(&c->in, bytes) != ERR_OK) {
@@ -211,6 +221,8 @@ static void settle(struct http_conn *c)
         leave_when_sent(c);
     else if (c->phase == CONN_DEAD)
         conn_free(c);
+    else if (c->phase == CONN_IDLE && c->in.len && !answers_pile_up(c))
+        loop_later_set(c->server->loop, &c->resume);
 }
 
 static void conn_data(void *ctx, str bytes)
@@ -238,8 +250,8 @@ static void conn_resume(void *ctx)
             keep(c, rest);
         buf_done(&kept);
     }
-    if (c->phase < CONN_RUNNING) {
-        if (c->ended && c->in.len == 0)
+    if (c->phase < CONN_RUNNING && c->in.len == 0) {
+        if (c->ended)
             c->phase = CONN_CLOSING;
         stream_watch_hangup(c->stream, false);
         stream_resume(c->stream);
@@ -279,6 +291,8 @@ static void conn_drained(void *ctx)
 {
     struct http_conn *c = ctx;
     struct http_server *s = c->server;
+    if (c->phase == CONN_IDLE && c->in.len)
+        loop_later_set(s->loop, &c->resume);
     if (c->phase == CONN_RUNNING && s->h->drained) {
         LOOP_NOTE(s->loop, s->h->drained);
         s->h->drained(s->ctx, c->call);

@@ -2,6 +2,7 @@
 
 # REQ: API-10 SEC-3
 
+import resource
 import socket
 import sys
 import time
@@ -211,6 +212,35 @@ class CrowdsOfOneAddress(EchoTest):
     def server_descriptors_settled(self):
         time.sleep(0.2)
         return self.server.descriptors()
+
+
+class Descriptors(EchoTest):
+    def test_running_out_of_descriptors_is_survived(self):
+        self.assertEqual(self.server.ask(get("/health")).status, 200)
+        resource.prlimit(self.server.process.pid, resource.RLIMIT_NOFILE, (24, 4096))
+        held = [self.server.connect() for _ in range(40)]
+        held[0].sendall(get("/health"))
+        self.assertEqual(Answer.read(held[0].makefile("rb")).status, 200)  # those who are in are served
+        for s in held[:30]:
+            s.close()
+        held[-1].sendall(get("/health"))
+        self.assertEqual(Answer.read(held[-1].makefile("rb")).status, 200)  # those who waited come in
+        for s in held:
+            s.close()
+        resource.prlimit(self.server.process.pid, resource.RLIMIT_NOFILE, (4096, 4096))
+
+
+class Claims(EchoTest):
+    def test_memory_follows_the_bytes_and_not_the_claims(self):
+        self.server.ask(get("/health"))
+        before = self.server.resident_kb()
+        claims = [self.server.connect() for _ in range(200)]
+        for s in claims:
+            s.sendall(get("/echo", "Content-Length: 30000000", method="POST") + b"x" * 100)
+        self.server.wait_for("calls", 201)
+        self.assertLess(self.server.resident_kb() - before, 200 * 12)
+        for s in claims:
+            s.close()
 
 
 on_each_backend(sys.modules[__name__])

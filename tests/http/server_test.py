@@ -11,7 +11,7 @@ import sys
 import time
 import unittest
 
-from echo_server import Answer, EchoTest, get, on_each_backend, post
+from echo_server import Answer, EchoTest, get, in_background, on_each_backend, post
 
 
 def reset(s):
@@ -115,6 +115,35 @@ class Requests(EchoTest):
             f = s.makefile("rb")
             s.sendall(b"".join(post("/echo", b"%d" % i) for i in range(n)))
             self.assertEqual([Answer.read(f).body for _ in range(n)], [b"%d" % i for i in range(n)])
+
+    def test_a_flood_of_pipelined_requests_whose_answers_nobody_reads_waits_in_little_memory(self):
+        self.server.counts()
+        before = self.server.resident_kb()
+        n = 20_000
+        with self.server.connect() as s:
+            sender = in_background(s.sendall, get("/big?bytes=5000") * n)  # 100 MB of answers
+            time.sleep(1)
+            self.assertLess(self.server.resident_kb() - before, 3000)
+            began = time.monotonic()
+            self.assertEqual(self.server.ask(get("/health")).status, 200)  # and others are served
+            self.assertLess(time.monotonic() - began, 0.5)
+            f = s.makefile("rb", buffering=1 << 20)
+            for _ in range(n):
+                self.assertEqual(len(Answer.read(f).body), 5000)
+            sender.join(10)
+
+    def test_one_connection_full_of_requests_leaves_others_their_turn(self):
+        with self.server.connect() as s:
+            sender = in_background(s.sendall, get("/health") * 100_000)
+            reader = s.makefile("rb", buffering=1 << 20)
+            draining = in_background(lambda: [Answer.read(reader) for _ in range(100_000)])
+            slowest = 0
+            while sender.is_alive():
+                began = time.monotonic()
+                self.assertEqual(self.server.ask(get("/health")).status, 200)
+                slowest = max(slowest, time.monotonic() - began)
+            draining.join(60)
+            self.assertLess(slowest, 0.5)
 
     def test_requests_behind_a_running_one_wait_for_it(self):
         with self.server.connect() as s:
