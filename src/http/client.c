@@ -40,24 +40,35 @@ static void stop_work(struct http_exchange *x)
     x->conn = NULL;
 }
 
-void http_exchange_cancel(struct http_exchange *x)
+// Nothing will happen to it any more; only its memory is left.
+static void retire(struct http_exchange *x)
 {
-    if (!x)
-        return;
     stop_work(x);
     loop_timer_cancel(&x->total);
     unlink_exchange(x);
+    x->over = true;
+}
+
+static void free_exchange(struct http_exchange *x)
+{
     arena_done(&x->arena);
     mem_free(x);
+}
+
+void http_exchange_cancel(struct http_exchange *x)
+{
+    if (!x || x->over)
+        return; // from inside `end` or `error`: it is going already
+    retire(x);
+    free_exchange(x);
 }
 
 static void fail(struct http_exchange *x, enum err e, const struct diag *d)
 {
     struct diag copy = d ? *d : (struct diag){.code = e};
-    const struct http_answer_handler *h = x->h;
-    void *ctx = x->ctx;
-    http_exchange_cancel(x);
-    h->error(ctx, e, &copy);
+    retire(x);
+    x->h->error(x->ctx, e, &copy);
+    free_exchange(x);
 }
 
 // From places that the owner is still calling: told in a later callback.
@@ -294,10 +305,9 @@ void exchange_end(struct http_exchange *x)
         start(x);
         return;
     }
-    const struct http_answer_handler *h = x->h;
-    void *ctx = x->ctx;
-    http_exchange_cancel(x); // only its memory is left
-    h->end(ctx);
+    retire(x);
+    x->h->end(x->ctx);
+    free_exchange(x);
 }
 
 // --- Sending

@@ -53,6 +53,7 @@ struct http_exchange {
     uint64_t began_us, connect_us;
     uint32_t redirects;
     bool retried, reused, redirecting, answered; // answered: a byte of the answer came
+    bool over;                                   // `end` or `error` is being told
     size_t skipped_bytes;                        // of a redirect's body
     struct diag d;
 };

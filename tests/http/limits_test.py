@@ -199,6 +199,10 @@ class CrowdsOfOneAddress(EchoTest):
         time.sleep(0.05)
         self.assertEqual(self.server.ask(get("/health")).status, 200)
 
+
+class Floods(EchoTest):
+    args = ("connections_per_address_max=5",)
+
     def test_a_flood_of_refused_connections_leaves_nothing_behind(self):
         held = [self.server.connect() for _ in range(5)]
         before = self.server_descriptors_settled()
