@@ -148,7 +148,9 @@ static void print_text(const struct conversation *c, str text)
         term_text(&clean, text, true);
     else
         (void)buf_append_str(&clean, text);
-    fwrite(buf_ptr(&clean), 1, clean.len, stdout);
+    const char *bytes = buf_ptr(&clean); // NULL when nothing was written
+    if (bytes)
+        fwrite(bytes, 1, clean.len, stdout);
     fflush(stdout);
     buf_done(&clean);
 }

@@ -8,7 +8,8 @@
 
 int print_and_done(struct buf *out)
 {
-    bool good = !out->failed && fwrite(buf_ptr(out), 1, out->len, stdout) == out->len;
+    const char *bytes = buf_ptr(out); // NULL when nothing was written
+    bool good = !out->failed && (!bytes || fwrite(bytes, 1, out->len, stdout) == out->len);
     good = fflush(stdout) == 0 && good;
     buf_done(out);
     return good ? EXIT_STATUS_OK : EXIT_STATUS_FAILED;

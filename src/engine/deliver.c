@@ -81,7 +81,7 @@ static str text_of(const struct engine_job *j, uint32_t position, str piece)
 {
     if (tokenizer_is_control(tokenizer_of(j), j->seq.tokens[position]))
         return STR_NONE;
-    if (piece.len > 0 && piece.ptr[0] == ' ' && begins_text(j, position))
+    if (piece.ptr && piece.len > 0 && piece.ptr[0] == ' ' && begins_text(j, position))
         return str_slice(piece.ptr + 1, piece.len - 1);
     return piece;
 }
