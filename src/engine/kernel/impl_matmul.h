@@ -30,7 +30,7 @@ TILED void store_tile(const struct panels *w, size_t panel, size_t row, float *c
 {
     size_t first = panel * LANES,
            whole = (panel + (size_t)P) * LANES <= w->rows ? (size_t)P : (size_t)P - 1;
-    float last[8][LANES];
+    float last[8][LANES] = {{0}};
     UNROLL for (int r = 0; r < R; r++) UNROLL for (int p = 0; p < P; p++)
         vf_store((size_t)p < whole ? out[row + (size_t)r] + first + (size_t)p * LANES : last[r],
                  acc[r * P + p]);
