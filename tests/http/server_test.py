@@ -79,6 +79,14 @@ class Answers(EchoTest):
             s.sendall(get("/health"))
             self.assertEqual(Answer.read(f).body, b'{"status":"ok"}')
 
+    def test_nothing_can_break_out_of_a_header_of_an_answer(self):
+        self.assertEqual(self.server.ask(post("/head", b"x-good=a b\xc3\xa9")).headers["x-good"], "a b\u00c3\u00a9")
+        for bad in (b"x-a=b\r\nx-evil: 1", b"x-a=b\nx-evil: 1", b"x-a\r\nx-evil=1", b"x-evil :=1", b"x-a=\0", b"x evil=1"):
+            a = self.server.ask(post("/head", bad))
+            self.assertEqual((a.status, a.body), (200, b"done"))
+            self.assertNotIn("evil", a.head.decode("latin-1"))
+            self.assertNotIn("x-a", a.headers)
+
     def test_no_content_has_no_length(self):
         a = self.server.ask(get("/nothing"))
         self.assertEqual(a.status, 204)
@@ -160,6 +168,7 @@ class Requests(EchoTest):
     def test_the_absolute_form_is_understood(self):
         a = self.server.ask(get("http://example.com:99/echo?a"))
         self.assertEqual((a.headers["x-path"], a.headers["x-query"]), ("/echo", "a"))
+        self.assertEqual(a.headers["x-host"], "example.com:99")  # it outranks the Host header
 
     def test_bad_targets_and_hosts_are_refused(self):
         for path in ("/a/../b", "/..", "/a/./b", "/%2e%2e/x", "/%", "/%4", "/%zz", "/%00", "ftp://x/", "http://u@h/", "*"):

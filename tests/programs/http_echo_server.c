@@ -126,7 +126,18 @@ static void echo(struct http_call *c)
     http_headers_add(&extra, STR("x-method"), http_call_method(c));
     http_headers_add(&extra, STR("x-path"), http_call_path(c));
     http_headers_add(&extra, STR("x-query"), http_call_query(c));
+    http_headers_add(&extra, STR("x-host"), http_call_header(c, "host"));
     http_call_respond(c, 200, http_call_header(c, "content-type"), &extra, http_call_body(c));
+}
+
+// What a careless owner does: a header's name and value from the client.
+static void put_into_head(struct http_call *c)
+{
+    struct http_headers extra = {.len = 0};
+    str body = http_call_body(c), name;
+    if (str_split(&body, '=', &name))
+        http_headers_add(&extra, name, body);
+    http_call_respond(c, 200, http_call_header(c, "x-type"), &extra, STR("done"));
 }
 
 static void big(struct http_call *c)
@@ -155,6 +166,8 @@ static void on_request(void *ctx, struct http_call *c)
         respond(c, 200, "{\"status\":\"ok\"}");
     else if (str_eq(path, STR("/echo")))
         echo(c);
+    else if (str_eq(path, STR("/head")))
+        put_into_head(c);
     else if (str_eq(path, STR("/stream")))
         begin_work(c, true);
     else if (str_eq(path, STR("/blast")))

@@ -328,6 +328,11 @@ static void framing_out_of_proportion_is_refused(void **state)
         buf_printf(&b, "T: uuuu\r\n");
     reads_as((struct reading){.kind = H1_REQUEST}, buf_str(&b), CHUNKED_HEAD BAD);
     buf_clear(&b);
+    buf_printf(&b, CHUNKED "5\r\nhello\r\n0\r\n"); // five bytes are no excuse
+    for (int i = 0; i < 200; i++)
+        buf_printf(&b, "T: uuuu\r\n");
+    reads_as((struct reading){.kind = H1_REQUEST}, buf_str(&b), CHUNKED_HEAD "BODY hello\n" BAD);
+    buf_clear(&b);
     buf_printf(&b, CHUNKED);
     struct buf want;
     buf_init(&want, SIZE_MAX);
