@@ -341,10 +341,10 @@ static size_t head_len(const struct h1 *p, size_t fed)
         return fed;
     if (!p->head.chunked)
         return p->piece.ptr ? (size_t)(p->piece.ptr - p->base) : fed;
-    str rest = str_slice(p->base, fed);
-    const char *start = is_response(p) ? p->base : p->head.target.ptr; // blank lines may lead
-    rest = str_sub(rest, (size_t)(start - p->base), fed);
-    return (size_t)(start - p->base) + str_find(rest, STR("\r\n\r\n")) + 4;
+    // From the last header on, for blank lines may lead, and a chunked head has at least that one.
+    str name = p->items[p->items_len - 1].name;
+    size_t from = (size_t)(name.ptr + name.len - p->base);
+    return from + str_find(str_slice(p->base + from, fed - from), STR("\r\n\r\n")) + 4;
 }
 
 // The first piece of a head is read where it lies, for it is mostly the whole; then it is copied to

@@ -357,6 +357,10 @@ static void responses_are_read(void **state)
              "HEAD   200 [OK] 1.1 keep length=2|Content-Length=2\nBODY hi\nEND\nEOF ERROR\n");
     response("HTTP/1.1 200\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
              "HEAD   200 [] 1.1 keep chunked|Transfer-Encoding=chunked\nBODY hi\nEND\nEOF ERROR\n");
+    response(
+        "\r\n\r\n\r\nHTTP/1.1 200 Blank\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
+        "HEAD   200 [Blank] 1.1 keep chunked|Transfer-Encoding=chunked\nBODY x\nEND\n"
+        "EOF ERROR\n");
     response("HTTP/1.1 200 Very Well\r\n\r\nto the end",
              "HEAD   200 [Very Well] 1.1 close\nBODY to the end\nEOF END\n");
     response("HTTP/1.0 200 OK\r\n\r\n", "HEAD   200 [OK] 1.0 close\nEOF END\n");
