@@ -51,12 +51,12 @@ int spm_byte(const struct spm *s, int32_t id)
 // The first blank that follows another character, or SIZE_MAX.
 static size_t inner_blank(str text)
 {
-    for (size_t at = 1; at < text.len; at++) {
-        size_t next = str_find(str_sub(text, at, text.len), STR(SPM_BLANK));
-        if (next == SIZE_MAX)
-            return SIZE_MAX;
+    size_t at = 0, next;
+    while (str_starts(str_sub(text, at, text.len), STR(SPM_BLANK)))
+        at += sizeof SPM_BLANK - 1;
+    for (; (next = str_find_char(str_sub(text, at, text.len), SPM_BLANK[0])) != SIZE_MAX; at++) {
         at += next;
-        if (!str_ends(str_sub(text, 0, at), STR(SPM_BLANK)))
+        if (str_starts(str_sub(text, at, text.len), STR(SPM_BLANK)))
             return at;
     }
     return SIZE_MAX;
