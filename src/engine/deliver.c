@@ -218,7 +218,7 @@ static void continue_answer(struct lane *l, struct engine_job *j, const struct o
         q->first_token_us = clock_mono_us();
     s->counters.generated_tokens++;
     if (token < 0) {
-        diag_set(&j->end.error, ERR_INVALID, "no token may be chosen: all are banned");
+        diag_set(job_diag(j), ERR_INVALID, "no token may be chosen: all are banned");
         lane_end(l, j, ENGINE_FINISH_ERROR);
         return;
     }
@@ -317,11 +317,11 @@ static bool plan_failed(const struct lane *l, const struct step *s, const struct
 static void fail(struct lane *l, struct engine_job *j, enum err e)
 {
     if (e == ERR_INVALID)
-        diag_set(&j->end.error, e,
+        diag_set(job_diag(j), e,
                  "the model computed a number that is not finite: its file is damaged, or it "
                  "does not stand this prompt");
     else
-        diag_set(&j->end.error, e, "the model failed to compute (%s)", err_name(e));
+        diag_set(job_diag(j), e, "the model failed to compute (%s)", err_name(e));
     lane_end(l, j, ENGINE_FINISH_ERROR);
 }
 

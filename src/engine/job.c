@@ -51,7 +51,7 @@ static void copy_request(struct engine_job *j, const struct engine_request *r)
     j->request.prompt_text = STR_NONE;
     j->request.bias = copy_array(a, r->bias, r->bias_len, sizeof *r->bias);
     j->request.stop_ids = copy_array(a, r->stop_ids, r->stop_ids_len, sizeof *r->stop_ids);
-    j->request.tenant = arena_str(a, r->tenant);
+    j->request.tenant = r->tenant.len ? arena_str(a, r->tenant) : STR_NONE;
     str *stops = copy_array(a, r->stops, r->stops_len, sizeof *r->stops);
     for (size_t i = 0; i < r->stops_len; i++)
         stops[i] = arena_str(a, r->stops[i]);
@@ -95,8 +95,9 @@ static void init_sampler(struct engine_job *j)
 struct engine_job *job_new(struct engine_model *m, const struct engine_request *r,
                            size_t record_bytes_max, struct door *door)
 {
-    // So many records wait for a slow consumer before its sequence rests.
-    enum { RECORDS = 32, BYTES_MIN = 4096 };
+    // So many records wait for a slow consumer before its sequence rests. A scored prompt brings
+    // one for every row of a step.
+    enum { RECORDS = 8, RECORDS_PROMPT = 64, BYTES_MIN = 512 };
     struct engine_job *j = mem_aligned(_Alignof(struct engine_job), sizeof *j);
     memset(j, 0, sizeof *j);
     atomic_init(&j->refs, 2);
@@ -106,7 +107,8 @@ struct engine_job *job_new(struct engine_model *m, const struct engine_request *
     atomic_init(&j->is_ended, false);
     j->door = door_share(door);
     j->model = m;
-    event_ring_init(&j->events, max_size(RECORDS * record_bytes_max, BYTES_MIN));
+    size_t records = r->prompt_logprobs ? RECORDS_PROMPT : RECORDS;
+    event_ring_init(&j->events, max_size(records * record_bytes_max, BYTES_MIN));
     copy_request(j, r);
     copy_prompt(j, r);
     init_sampler(j);
@@ -127,10 +129,18 @@ static void job_free(struct engine_job *j)
     mem_free(j->seq.hidden_sum);
     mem_free(j->prompt_text);
     buf_done(&j->end.text);
+    mem_free(j->end.error);
     event_ring_done(&j->events);
     arena_done(&j->arena);
     door_drop(j->door);
     mem_free(j);
+}
+
+struct diag *job_diag(struct engine_job *j)
+{
+    if (!j->end.error)
+        j->end.error = mem_new(struct diag);
+    return j->end.error;
 }
 
 void job_drop(struct engine_job *j)
@@ -276,7 +286,7 @@ static void event_of_end(const struct engine_job *j, struct engine_event *ret)
         .queue_us = end->queue_us,
         .prefill_us = end->prefill_us,
         .decode_us = end->decode_us,
-        .error = end->error,
+        .error = end->error ? *end->error : (struct diag){0},
     };
 }
 

@@ -65,7 +65,7 @@ struct job_end {
     str stop_matched;
     uint32_t completion_tokens;
     uint64_t queue_us, prefill_us, decode_us;
-    struct diag error;
+    struct diag *error; // NULL: it did not fail
 };
 
 struct engine_job {
@@ -93,6 +93,8 @@ struct engine_job {
 struct engine_job *job_new(struct engine_model *m, const struct engine_request *r,
                            size_t record_bytes_max, struct door *door);
 void job_drop(struct engine_job *j);
+// Where the reason of a failure goes; made on first use.
+struct diag *job_diag(struct engine_job *j);
 
 // --- The scheduler's side of the events
 struct event_record {

@@ -204,7 +204,7 @@ static void leave_out_the_gone(struct lane *l)
         if (atomic_load(&j->is_cancelled)) {
             lane_end(l, j, ENGINE_FINISH_CANCELLED);
         } else if (deadline && now_ms >= deadline) {
-            diag_set(&j->end.error, ERR_TIMEOUT, "the request's time was up");
+            diag_set(job_diag(j), ERR_TIMEOUT, "the request's time was up");
             lane_end(l, j, ENGINE_FINISH_ERROR);
         }
     }

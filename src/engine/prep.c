@@ -56,8 +56,9 @@ static void run(void *arg)
         while ((j = ring_mpsc_pop(&p->queue))) {
             if (stop)
                 atomic_store(&j->is_cancelled, true);
-            if (!atomic_load(&j->is_cancelled))
-                (void)!prep_tokenize(j, &j->end.error);
+            struct diag d;
+            if (!atomic_load(&j->is_cancelled) && prep_tokenize(j, &d) != ERR_OK)
+                *job_diag(j) = d;
             scheduler_submit(p->scheduler, j);
         }
         if (stop)

@@ -132,7 +132,7 @@ static void take_inbox(struct scheduler *s)
         q->tenant = tenants_enter(&s->tenants, j->request.tenant, kv_new_serial(&s->budget));
         q->serial = q->tenant->root;
         tenants_queue(&s->tenants, j);
-        if (j->end.error.code != ERR_OK) // found while its text was made tokens
+        if (j->end.error) // found while its text was made tokens
             lane_end(lane_of(s, j), j, ENGINE_FINISH_ERROR);
         else
             sampler_see_prompt(&q->sampler, q->tokens, q->n_prompt);
@@ -145,7 +145,7 @@ static void leave_out_one(struct scheduler *s, struct engine_job *j, uint64_t no
     if (atomic_load(&j->is_cancelled)) {
         lane_end(lane_of(s, j), j, ENGINE_FINISH_CANCELLED);
     } else if (deadline && now_ms >= deadline) {
-        diag_set(&j->end.error, ERR_TIMEOUT, "the request's time was up while it waited");
+        diag_set(job_diag(j), ERR_TIMEOUT, "the request's time was up while it waited");
         lane_end(lane_of(s, j), j, ENGINE_FINISH_ERROR);
     }
 }
