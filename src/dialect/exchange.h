@@ -142,7 +142,7 @@ struct exchange_request {
     bool base64; // EMBEDDING: encoding_format
     str user;
 
-    str ignored[EXCHANGE_IGNORED_MAX]; // names of members nobody understood
+    str *ignored; // names of members nobody understood, EXCHANGE_IGNORED_MAX at most
     size_t ignored_len;
 };
 void exchange_request_init(struct exchange_request *r, enum exchange_kind kind);

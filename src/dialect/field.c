@@ -173,7 +173,9 @@ static void ignore(struct reader *r, str name)
         return;
     if (r->path[0])
         name = arena_printf(r->arena, "%s%.*s", r->path, (int)min_size(name.len, 64), name.ptr);
-    if (name.ptr)
+    if (!q->ignored)
+        q->ignored = arena_zalloc(r->arena, EXCHANGE_IGNORED_MAX, sizeof *q->ignored);
+    if (name.ptr && q->ignored)
         q->ignored[q->ignored_len++] = name;
 }
 

@@ -175,7 +175,7 @@ enum err engine_submit(struct engine_model *m, const struct engine_request *r,
         return diag_set(d, ERR_BUSY, "%u requests are waiting already: try again in %u ms",
                         s->options.queue_max, retry_ms);
     }
-    struct engine_job *j = job_new(m, r, engine_model_record_bytes(m, r), s->door);
+    struct engine_job *j = job_new(m, r, s->door);
     j->seq.submitted_us = clock_mono_us();
     enum err err = prepare(j, d);
     if (err != ERR_OK) {

@@ -28,8 +28,8 @@ void event_ring_init(struct event_ring *r, size_t size_min)
     while (r->size < size_min)
         r->size *= 2;
     r->mem = mem_aligned(64, r->size);
-    atomic_init(&r->head, 0);
-    atomic_init(&r->tail, 0);
+    atomic_store_explicit(&r->head, 0, memory_order_relaxed);
+    atomic_store_explicit(&r->tail, 0, memory_order_relaxed);
 }
 
 void event_ring_done(struct event_ring *r)

@@ -15,7 +15,7 @@ struct event_ring {
     _Alignas(64) _Atomic size_t tail; // written so far
 };
 
-// Rounded up to a power of two.
+// Rounded up to a power of two. The consumer of a zeroed ring may peek before it is made.
 void event_ring_init(struct event_ring *r, size_t size_min);
 void event_ring_done(struct event_ring *r);
 

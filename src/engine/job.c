@@ -93,11 +93,8 @@ static void init_sampler(struct engine_job *j)
 }
 
 struct engine_job *job_new(struct engine_model *m, const struct engine_request *r,
-                           size_t record_bytes_max, struct door *door)
+                           struct door *door)
 {
-    // So many records wait for a slow consumer before its sequence rests. A scored prompt brings
-    // one for every row of a step.
-    enum { RECORDS = 8, RECORDS_PROMPT = 64, BYTES_MIN = 512 };
     struct engine_job *j = mem_aligned(_Alignof(struct engine_job), sizeof *j);
     memset(j, 0, sizeof *j);
     atomic_init(&j->refs, 2);
@@ -107,8 +104,6 @@ struct engine_job *job_new(struct engine_model *m, const struct engine_request *
     atomic_init(&j->is_ended, false);
     j->door = door_share(door);
     j->model = m;
-    size_t records = r->prompt_logprobs ? RECORDS_PROMPT : RECORDS;
-    event_ring_init(&j->events, max_size(records * record_bytes_max, BYTES_MIN));
     copy_request(j, r);
     copy_prompt(j, r);
     init_sampler(j);
@@ -134,6 +129,15 @@ static void job_free(struct engine_job *j)
     arena_done(&j->arena);
     door_drop(j->door);
     mem_free(j);
+}
+
+void job_open_events(struct engine_job *j, size_t record_bytes_max)
+{
+    // So many records wait for a slow consumer before its sequence rests. A scored prompt brings
+    // one for every row of a step.
+    enum { RECORDS = 7, RECORDS_PROMPT = 64, BYTES_MIN = 512 };
+    size_t records = j->request.prompt_logprobs ? RECORDS_PROMPT : RECORDS;
+    event_ring_init(&j->events, max_size(records * record_bytes_max, BYTES_MIN));
 }
 
 struct diag *job_diag(struct engine_job *j)

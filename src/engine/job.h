@@ -88,11 +88,13 @@ struct engine_job {
     struct job_end end;
 };
 
-// Copies the request; the prompt's tokens when it has them, else its text. Two references. Event
-// space for records of `record_bytes_max`.
+// Copies the request; the prompt's tokens when it has them, else its text. Two references.
 struct engine_job *job_new(struct engine_model *m, const struct engine_request *r,
-                           size_t record_bytes_max, struct door *door);
+                           struct door *door);
 void job_drop(struct engine_job *j);
+// Space for events, in records of up to `record_bytes_max`: when it leaves the queue, so that what
+// waits holds little. Once, before the first event.
+void job_open_events(struct engine_job *j, size_t record_bytes_max);
 // Where the reason of a failure goes; made on first use.
 struct diag *job_diag(struct engine_job *j);
 

@@ -128,6 +128,7 @@ static void tell_started(struct lane *l, struct engine_job *j)
     scheduler_give_up_place(s);
     if (lane_may_reuse(l, j))
         s->counters.prefix_query_tokens += q->n_prompt;
+    job_open_events(j, engine_model_record_bytes(j->model, &j->request));
     job_tell(j, &(struct engine_event){.type = ENGINE_STARTED,
                                        .prompt_tokens = q->n_prompt,
                                        .cached_tokens = q->n_cached,

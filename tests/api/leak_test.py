@@ -55,7 +55,15 @@ class Leaks(harness.ServerCase):
         self.seed = random.randrange(1 << 32)
         self.chance = random.Random(self.seed)
         self.assertEqual(self.get("/health").status, 200)
-        self.idle_descriptors = self.server.descriptors()
+        self.idle_descriptors = self.settled_descriptors()
+
+    def settled_descriptors(self):
+        """Without that of the last connection, which the server may see end a little later."""
+        seen = [self.server.descriptors()]
+        while len(seen) < 5 or seen[-1] != seen[-5]:
+            time.sleep(0.05)
+            seen.append(self.server.descriptors())
+        return seen[-1]
 
     def go_through(self, raw):
         with self.server.connect() as connection:

@@ -142,7 +142,7 @@ static void test_a_quiet_tenant_does_not_wait_for_a_loud_one(void **state)
     open_with(o);
     struct client_job *loud[10];
     for (size_t i = 0; i < 10; i++) {
-        struct engine_request r = client_request(ids + 20 * i, 20, 10);
+        struct engine_request r = client_request(ids + 20 * i, 20, 5);
         r.tenant = STR("loud");
         loud[i] = client_start(model, r);
     }
