@@ -27,10 +27,14 @@ static const struct api_error_row rows[API_ERROR_COUNT] = {
     [API_IMAGES_UNSUPPORTED] = {"images_unsupported", INVALID, 400, false},
     [API_OPERATION_UNSUPPORTED] = {"operation_unsupported", INVALID, 400, false},
     [API_CONTEXT_LENGTH] = {"context_length_exceeded", INVALID, 400, false},
+    [API_CONTENT_POLICY] = {"content_policy_violation", INVALID, 400, false},
+    [API_PARAMS_DROPPED] = {"params_dropped", INVALID, 400, false},
     [API_ANSWER_TOO_LARGE] = {"answer_too_large", INVALID, 400, false},
     [API_BAD_REQUEST] = {"bad_request", INVALID, 400, false},
     [API_MISSING_KEY] = {"missing_api_key", INVALID, 401, false},
     [API_INVALID_KEY] = {"invalid_api_key", INVALID, 401, false},
+    [API_EXPIRED_KEY] = {"expired_api_key", INVALID, 401, false},
+    [API_MODEL_NOT_ALLOWED] = {"model_not_allowed", "permission_error", 403, false},
     [API_FOREIGN_HOST] = {"foreign_host", "permission_error", 403, false},
     [API_FOREIGN_ORIGIN] = {"foreign_origin", "permission_error", 403, false},
     [API_MODEL_NOT_FOUND] = {"model_not_found", INVALID, 404, false},
@@ -45,15 +49,45 @@ static const struct api_error_row rows[API_ERROR_COUNT] = {
     [API_TOO_MANY_CONNECTIONS] = {"too_many_connections", "rate_limit_error", 429, true},
     [API_NOT_IMPLEMENTED] = {"not_implemented", INVALID, 501, false},
     [API_HTTP_VERSION] = {"http_version_unsupported", INVALID, 505, false},
+    [API_RATE_LIMITED] = {"rate_limit_exceeded", "rate_limit_error", 429, true},
+    [API_QUOTA_EXCEEDED] = {"insufficient_quota", "rate_limit_error", 429, false},
+    [API_BUDGET_EXCEEDED] = {"budget_exceeded", "rate_limit_error", 429, false},
     [API_QUEUE_FULL] = {"queue_full", "rate_limit_error", 429, true},
     [API_OVERLOADED] = {"overloaded", "server_error", 503, true},
+    [API_NO_TARGET] = {"no_healthy_target", "server_error", 503, true},
     [API_MODEL_LOADING] = {"model_loading", "server_error", 503, true},
     [API_SHUTTING_DOWN] = {"shutting_down", "server_error", 503, true},
     [API_TIMEOUT] = {"timeout", "server_error", 504, false},
     [API_CANCELLED] = {"cancelled", "server_error", 499, false},
+    [API_UPSTREAM_UNREACHABLE] = {"upstream_unreachable", "server_error", 502, true},
+    [API_UPSTREAM_DENIED] = {"upstream_denied", "server_error", 502, false},
+    [API_UPSTREAM_FAILED] = {"upstream_failed", "server_error", 502, true},
+    [API_UPSTREAM_CUT] = {"upstream_cut", "server_error", 502, true},
+    [API_UPSTREAM_MALFORMED] = {"upstream_malformed", "server_error", 502, true},
+    [API_UPSTREAM_TIMEOUT] = {"upstream_timeout", "server_error", 504, true},
     [API_ENGINE_ERROR] = {"engine_error", "server_error", 500, false},
     [API_INTERNAL_ERROR] = {"internal_error", "server_error", 500, false},
 };
+
+const char *failure_name(enum failure f)
+{
+    static const char *const names[FAILURE_COUNT] = {
+        [FAILURE_NONE] = "none",
+        [FAILURE_CLIENT] = "client",
+        [FAILURE_RATE_LIMITED] = "rate_limited",
+        [FAILURE_TRANSIENT] = "transient",
+        [FAILURE_CONNECT_TIMEOUT] = "connect_timeout",
+        [FAILURE_FIRST_TIMEOUT] = "first_token_timeout",
+        [FAILURE_IDLE_TIMEOUT] = "idle_timeout",
+        [FAILURE_TOTAL_TIMEOUT] = "total_timeout",
+        [FAILURE_HARD_DOWN] = "hard_down",
+        [FAILURE_CONTEXT] = "context_too_long",
+        [FAILURE_CONTENT_POLICY] = "content_policy",
+        [FAILURE_TRUNCATED] = "truncated",
+        [FAILURE_MALFORMED] = "malformed",
+    };
+    return names[f];
+}
 
 const struct api_error_row *api_error_row(enum api_error_code code)
 {

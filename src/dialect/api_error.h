@@ -29,11 +29,15 @@ enum api_error_code {
     API_IMAGES_UNSUPPORTED,
     API_OPERATION_UNSUPPORTED,
     API_CONTEXT_LENGTH,
+    API_CONTENT_POLICY,
+    API_PARAMS_DROPPED,
     API_ANSWER_TOO_LARGE,
     API_BAD_REQUEST,
     // who and where
     API_MISSING_KEY,
     API_INVALID_KEY,
+    API_EXPIRED_KEY,
+    API_MODEL_NOT_ALLOWED,
     API_FOREIGN_HOST,
     API_FOREIGN_ORIGIN,
     API_MODEL_NOT_FOUND,
@@ -50,19 +54,50 @@ enum api_error_code {
     API_NOT_IMPLEMENTED,
     API_HTTP_VERSION,
     // not now
+    API_RATE_LIMITED,
+    API_QUOTA_EXCEEDED,
+    API_BUDGET_EXCEEDED,
     API_QUEUE_FULL,
     API_OVERLOADED,
+    API_NO_TARGET,
     API_MODEL_LOADING,
     API_SHUTTING_DOWN,
     API_TIMEOUT,
     API_CANCELLED,
+    // the provider
+    API_UPSTREAM_UNREACHABLE,
+    API_UPSTREAM_DENIED,
+    API_UPSTREAM_FAILED,
+    API_UPSTREAM_CUT,
+    API_UPSTREAM_MALFORMED,
+    API_UPSTREAM_TIMEOUT,
     API_ENGINE_ERROR,
     API_INTERNAL_ERROR,
     API_ERROR_COUNT
 };
 
+// Why an attempt failed: what the routing does next depends on it, and on it alone.
+enum failure {
+    FAILURE_NONE,         // or not of a provider
+    FAILURE_CLIENT,       // the request is wrong: the same everywhere, no penalty
+    FAILURE_RATE_LIMITED, // retry_after_ms is a floor
+    FAILURE_TRANSIENT,    // 5xx, a reset, no connection
+    FAILURE_CONNECT_TIMEOUT,
+    FAILURE_FIRST_TIMEOUT, // nothing came within the time for the first token
+    FAILURE_IDLE_TIMEOUT,  // the stream fell silent
+    FAILURE_TOTAL_TIMEOUT,
+    FAILURE_HARD_DOWN, // 401, 403, no quota: this target stays useless for long
+    FAILURE_CONTEXT,   // too long for this model
+    FAILURE_CONTENT_POLICY,
+    FAILURE_TRUNCATED, // it ended without a proven end
+    FAILURE_MALFORMED, // not what its protocol says
+    FAILURE_COUNT
+};
+const char *failure_name(enum failure f); // "rate_limited": for logs, metrics, `weir explain`
+
 struct api_error {
     enum api_error_code code;
+    enum failure failure;
     uint32_t retry_after_ms; // 0 = no word about it
     char param[96];          // "messages[1].content"; empty = none
     char message[640];       // one or two sentences with the remedy

@@ -42,6 +42,7 @@ void exchange_answer_init(struct exchange_answer *a, size_t choices, size_t byte
     a->choices = mem_array(choices, sizeof *a->choices);
     for (size_t i = 0; i < choices; i++) {
         buf_init(&a->choices[i].text, bytes_max);
+        buf_init(&a->choices[i].thinking, bytes_max);
         buf_init(&a->choices[i].tokens, bytes_max);
     }
 }
@@ -54,6 +55,7 @@ void exchange_answer_done(struct exchange_answer *a)
             buf_done(&c->calls[k].arguments);
         mem_free(c->calls);
         buf_done(&c->text);
+        buf_done(&c->thinking);
         buf_done(&c->tokens);
     }
     mem_free(a->choices);
@@ -107,6 +109,23 @@ static enum err add_text(struct exchange_answer *a, struct exchange_choice *c,
     return ERR_OK;
 }
 
+static enum err add_thinking(struct exchange_answer *a, struct exchange_choice *c,
+                             const struct exchange_event *e)
+{
+    ERR_TRY(charge(a, e->text.len));
+    if (e->signature.len)
+        ERR_TRY(copy_str(a, e->signature, &c->signature));
+    return buf_append_str(&c->thinking, e->text);
+}
+
+static enum err add_finish(struct exchange_answer *a, struct exchange_choice *c,
+                           const struct exchange_event *e)
+{
+    c->finish = e->finish;
+    c->finished = true;
+    return e->stop_matched.len ? copy_str(a, e->stop_matched, &c->stop_matched) : ERR_OK;
+}
+
 static enum err add_call(struct exchange_answer *a, struct exchange_choice *c,
                          const struct exchange_event *e)
 {
@@ -152,6 +171,8 @@ enum err exchange_answer_add(struct exchange_answer *a, const struct exchange_ev
     switch (e->type) {
     case EXCHANGE_EVENT_TEXT:
         return add_text(a, c, e);
+    case EXCHANGE_EVENT_THINKING:
+        return add_thinking(a, c, e);
     case EXCHANGE_EVENT_CALL:
         return add_call(a, c, e);
     case EXCHANGE_EVENT_ARGUMENTS:
@@ -159,15 +180,36 @@ enum err exchange_answer_add(struct exchange_answer *a, const struct exchange_ev
     case EXCHANGE_EVENT_EMBEDDING:
         return add_embedding(a, c, e);
     case EXCHANGE_EVENT_FINISH:
-        c->finish = e->finish;
-        c->finished = true;
-        return ERR_OK;
+        return add_finish(a, c, e);
     case EXCHANGE_EVENT_END:
         a->usage = e->usage;
         return ERR_OK;
     case EXCHANGE_EVENT_BEGIN:
     case EXCHANGE_EVENT_ERROR:
+    case EXCHANGE_EVENT_RAW:
         return ERR_OK;
     }
     return ERR_OK;
+}
+
+bool exchange_data_url(str url, str *ret_media_type, str *ret_base64)
+{
+    size_t comma = str_find_char(url, ',');
+    if (!str_starts(url, STR("data:")) || comma == SIZE_MAX)
+        return false;
+    str head = str_sub(url, 5, comma - 5);
+    if (!str_ends(head, STR(";base64")))
+        return false;
+    *ret_media_type = str_sub(head, 0, str_find_char(head, ';'));
+    *ret_base64 = str_sub(url, comma + 1, url.len);
+    return true;
+}
+
+void exchange_lose(struct exchange_losses *l, str name)
+{
+    for (size_t i = 0; i < l->len; i++)
+        if (str_eq(l->names[i], name))
+            return;
+    if (l->len < EXCHANGE_LOSSES_MAX)
+        l->names[l->len++] = name;
 }

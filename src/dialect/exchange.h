@@ -19,6 +19,7 @@
 #define EXCHANGE_TOOLS_MAX        128
 #define EXCHANGE_MESSAGES_MAX     16384
 #define EXCHANGE_IGNORED_MAX      16
+#define EXCHANGE_LOSSES_MAX       32
 
 enum exchange_kind { EXCHANGE_CHAT, EXCHANGE_COMPLETION, EXCHANGE_EMBEDDING };
 
@@ -37,12 +38,14 @@ enum exchange_part_type {
     EXCHANGE_PART_REFUSAL,
     EXCHANGE_PART_IMAGE,
     EXCHANGE_PART_AUDIO,
-    EXCHANGE_PART_FILE
+    EXCHANGE_PART_FILE,
+    EXCHANGE_PART_THINKING // ASSISTANT: earlier reasoning, sent back as it came
 };
 
 struct exchange_part {
     enum exchange_part_type type;
-    str text;        // TEXT, REFUSAL
+    str text;        // TEXT, REFUSAL, THINKING
+    str signature;   // THINKING: the provider's seal; text is empty and this set when redacted
     str url;         // IMAGE: "https://…" or "data:…"; never fetched by weir
     yyjson_val *raw; // the part as it came, for what only a provider understands
 };
@@ -56,6 +59,7 @@ struct exchange_message {
     enum exchange_role role;
     str name;         // may be absent
     str tool_call_id; // TOOL: which call this is the result of
+    bool is_error;    // TOOL: the call failed
     struct exchange_part *parts;
     size_t parts_len;
     struct exchange_tool_call *calls; // ASSISTANT
@@ -102,13 +106,22 @@ enum {
     EXCHANGE_HAS_SEED = 1u << 7,
     EXCHANGE_HAS_TOKENS_MAX = 1u << 8,
     EXCHANGE_HAS_DIMENSIONS = 1u << 9,
-    EXCHANGE_HAS_ADD_SPECIAL = 1u << 10
+    EXCHANGE_HAS_ADD_SPECIAL = 1u << 10,
+    EXCHANGE_HAS_PARALLEL = 1u << 11
 };
+
+struct dialect;
 
 struct exchange_request {
     enum exchange_kind kind;
     uint32_t given;
     str model; // as the client named it; empty = the default
+
+    // What it was read from. A provider of the same dialect gets the body as it came, but for the
+    // members that change. NULL and absent for requests that weir made up itself.
+    const struct dialect *spoken;
+    yyjson_val *root;
+    str body;
 
     struct exchange_message *messages; // CHAT
     size_t messages_len;
@@ -141,6 +154,8 @@ struct exchange_request {
     int64_t top_logprobs;
     bool base64; // EMBEDDING: encoding_format
     str user;
+    str reasoning_effort; // "none", "minimal", "low", "medium", "high", "xhigh"; empty: not said
+    int64_t thinking_tokens_max; // a budget for reasoning in tokens; 0: not said
 
     str *ignored; // names of members nobody understood, EXCHANGE_IGNORED_MAX at most
     size_t ignored_len;
@@ -148,6 +163,16 @@ struct exchange_request {
 void exchange_request_init(struct exchange_request *r, enum exchange_kind kind);
 // How many choices an answer to it has.
 size_t exchange_choices(const struct exchange_request *r);
+// "data:image/png;base64,AAAA" in its parts. False: it is no such URL (then it may be an address).
+bool exchange_data_url(str url, str *ret_media_type, str *ret_base64);
+
+// --- What a translation could not carry to the provider, by the client's name of the member
+// ("seed", "messages[2].content[0]"). Told in x-weir-dropped-params and in the record.
+struct exchange_losses {
+    str names[EXCHANGE_LOSSES_MAX];
+    size_t len;
+};
+void exchange_lose(struct exchange_losses *l, str name); // once each; the name must last
 
 // --- The answer: a sequence of events, from any provider.
 enum exchange_finish {
@@ -173,25 +198,34 @@ struct exchange_token {
 };
 
 struct exchange_usage {
-    uint64_t prompt_tokens, cached_tokens, completion_tokens;
+    // Prompt tokens include those read from and written to a provider's cache; completion tokens
+    // include those of reasoning.
+    uint64_t prompt_tokens, cached_tokens, cache_write_tokens, completion_tokens, reasoning_tokens;
+    bool estimated; // counted by weir, because the provider did not say
 };
 
 enum exchange_event_type {
     EXCHANGE_EVENT_BEGIN,     // it runs: `usage.prompt_tokens` and `seed` are known
     EXCHANGE_EVENT_TEXT,      // text and the tokens it is made of (both may be empty)
+    EXCHANGE_EVENT_THINKING,  // a piece of the model's reasoning: text, or its signature at the end
     EXCHANGE_EVENT_CALL,      // a tool call opens: call_index, call (name, id)
     EXCHANGE_EVENT_ARGUMENTS, // … and gets a piece of its arguments: call_index, text
     EXCHANGE_EVENT_EMBEDDING,
-    EXCHANGE_EVENT_FINISH, // one choice is complete
+    EXCHANGE_EVENT_FINISH, // one choice is complete: finish, stop_matched
     EXCHANGE_EVENT_END,    // all are: `usage` is final
-    EXCHANGE_EVENT_ERROR
+    EXCHANGE_EVENT_ERROR,
+    EXCHANGE_EVENT_RAW // says nothing, but `raw` goes to a client of the same dialect
 };
 
 // Slices are valid until the next event is asked for.
 struct exchange_event {
     enum exchange_event_type type;
     uint32_t choice;
+    // Spliced streams: the frame as the client shall get it, on the last event of each frame. Then
+    // nothing else of this stream is written out, and events without it write nothing.
+    str raw;
     str text;
+    str signature; // THINKING
     const struct exchange_token *tokens;
     size_t tokens_len;
     uint32_t call_index;
@@ -199,6 +233,7 @@ struct exchange_event {
     const float *embedding;
     size_t embedding_len;
     enum exchange_finish finish;
+    str stop_matched; // FINISH: the stop string that ended it, where the provider tells
     struct exchange_usage usage;
     uint64_t seed;
     const struct api_error *error;
@@ -217,7 +252,9 @@ struct exchange_call_text {
 };
 
 struct exchange_choice {
-    struct buf text;
+    struct buf text, thinking;
+    str signature; // of `thinking`
+    str stop_matched;
     struct buf tokens; // of struct exchange_token, slices in the answer's arena
     struct exchange_call_text *calls;
     size_t calls_len, calls_cap;

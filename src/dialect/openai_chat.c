@@ -133,7 +133,8 @@ static const struct field fields[] = {
     {"top_logprobs", FIELD_INT, OPENAI_AT(top_logprobs), 0, 0, EXCHANGE_TOP_LOGPROBS_MAX, NULL, NULL},
     {"tools", FIELD_CUSTOM, 0, 0, 0, 0, read_tools, NULL},
     {"tool_choice", FIELD_CUSTOM, 0, 0, 0, 0, read_tool_choice, NULL},
-    {"parallel_tool_calls", FIELD_BOOL, OPENAI_AT(parallel_tool_calls), 0, 0, 0, NULL, NULL},
+    {"parallel_tool_calls", FIELD_BOOL, OPENAI_AT(parallel_tool_calls), EXCHANGE_HAS_PARALLEL, 0, 0, NULL, NULL},
+    {"reasoning_effort", FIELD_STRING, OPENAI_AT(reasoning_effort), 0, 0, 0, NULL, NULL},
     {"response_format", FIELD_CUSTOM, 0, 0, 0, 0, read_format, NULL},
     {"modalities", FIELD_CUSTOM, 0, 0, 0, 0, read_modalities, NULL},
     {"functions", FIELD_UNSUPPORTED, 0, 0, 0, 0, NULL, "is deprecated and not offered: use 'tools'."},
@@ -274,6 +275,8 @@ static void write_choice(struct json_writer *w, const struct exchange_request *r
         jw_kv_null(w, "content");
     else
         jw_kv_str(w, "content", buf_str(&c->text));
+    if (c->thinking.len)
+        jw_kv_str(w, "reasoning_content", buf_str(&c->thinking));
     jw_kv_null(w, "refusal");
     jw_key(w, "annotations");
     jw_array_begin(w);
@@ -384,12 +387,15 @@ static void event_call(struct json_writer *w, const struct exchange_event *e)
 static void event_delta(struct dialect_stream *s, const struct exchange_event *e, struct buf *out)
 {
     struct json_writer w;
-    if (e->type == EXCHANGE_EVENT_TEXT && !e->text.len && !e->tokens_len)
+    bool said = e->type == EXCHANGE_EVENT_TEXT || e->type == EXCHANGE_EVENT_THINKING;
+    if (said && !e->text.len && !e->tokens_len)
         return;
     chunk_begin(s, &w, out);
     delta_begin(&w, e->choice);
     if (e->type == EXCHANGE_EVENT_TEXT)
         jw_kv_str(&w, "content", e->text);
+    else if (e->type == EXCHANGE_EVENT_THINKING)
+        jw_kv_str(&w, "reasoning_content", e->text);
     else if (e->type != EXCHANGE_EVENT_FINISH)
         event_call(&w, e);
     delta_end(&w, s->request, e);
@@ -420,6 +426,7 @@ static void write_event(struct dialect_stream *s, const struct exchange_event *e
         event_end(s, e, out);
         return;
     case EXCHANGE_EVENT_TEXT:
+    case EXCHANGE_EVENT_THINKING:
     case EXCHANGE_EVENT_CALL:
     case EXCHANGE_EVENT_ARGUMENTS:
     case EXCHANGE_EVENT_FINISH:
@@ -427,6 +434,7 @@ static void write_event(struct dialect_stream *s, const struct exchange_event *e
         return;
     case EXCHANGE_EVENT_EMBEDDING:
     case EXCHANGE_EVENT_ERROR:
+    case EXCHANGE_EVENT_RAW:
         return;
     }
 }

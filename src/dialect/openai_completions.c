@@ -217,6 +217,8 @@ static void write_event(struct dialect_stream *s, const struct exchange_event *e
         openai_sse_done(out);
         return;
     case EXCHANGE_EVENT_BEGIN:
+    case EXCHANGE_EVENT_THINKING:
+    case EXCHANGE_EVENT_RAW:
     case EXCHANGE_EVENT_CALL:
     case EXCHANGE_EVENT_ARGUMENTS:
     case EXCHANGE_EVENT_EMBEDDING:

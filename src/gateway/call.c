@@ -186,7 +186,7 @@ static void forget_body(struct call *c)
 {
     if (!c->body.cap)
         c->output->take_body(c->output_ctx, &c->body);
-    c->in.body = STR_NONE;
+    c->in.body = c->request.body = STR_NONE;
     buf_done(&c->body);
 }
 

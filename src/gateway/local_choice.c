@@ -45,11 +45,11 @@ static uint32_t characters(str s)
 
 // --- The prompt, echoed
 
-static void echo_text(struct local_choice *c, struct local_events *q)
+static void echo_text(struct local_choice *c, struct exchange_events *q)
 {
     if (!c->prompt->echo.len)
         return;
-    local_events_push(q, EXCHANGE_EVENT_TEXT, c->index)->text = c->prompt->echo;
+    exchange_events_push(q, EXCHANGE_EVENT_TEXT, c->index)->text = c->prompt->echo;
     if (!c->request->logprobs)
         c->characters = characters(c->prompt->echo);
 }
@@ -102,7 +102,7 @@ static void forget_shown(struct local_choice *c)
 }
 
 static void prompt_token(struct local_choice *c, const struct engine_model *m,
-                         const struct engine_event *e, bool first, struct local_events *q)
+                         const struct engine_event *e, bool first, struct exchange_events *q)
 {
     struct exchange_token t = scored(c, m, e);
     str text = covered(c, e->piece);
@@ -110,7 +110,7 @@ static void prompt_token(struct local_choice *c, const struct engine_model *m,
     c->echo_at += text.len;
     c->characters += characters(text);
     buf_append(&c->shown_tokens, &t, sizeof t);
-    struct exchange_event *out = local_events_push(q, EXCHANGE_EVENT_TEXT, c->index);
+    struct exchange_event *out = exchange_events_push(q, EXCHANGE_EVENT_TEXT, c->index);
     out->tokens = (const struct exchange_token *)(const void *)buf_ptr(&c->shown_tokens);
     out->tokens_len = 1;
 }
@@ -141,7 +141,7 @@ static void release_tokens(struct local_choice *c, bool ended, bool stopped)
     }
 }
 
-static void text_event(struct local_choice *c, str text, struct local_events *q)
+static void text_event(struct local_choice *c, str text, struct exchange_events *q)
 {
     if (c->tools.active) {
         local_tools_feed(&c->tools, text, c->index, q);
@@ -150,14 +150,14 @@ static void text_event(struct local_choice *c, str text, struct local_events *q)
     size_t tokens = c->shown_tokens.len / sizeof(struct exchange_token);
     if (!text.len && !tokens)
         return;
-    struct exchange_event *out = local_events_push(q, EXCHANGE_EVENT_TEXT, c->index);
+    struct exchange_event *out = exchange_events_push(q, EXCHANGE_EVENT_TEXT, c->index);
     out->text = text;
     out->tokens_len = tokens;
     out->tokens = (const struct exchange_token *)(const void *)buf_ptr(&c->shown_tokens);
 }
 
 static void token(struct local_choice *c, const struct engine_model *m,
-                  const struct engine_event *e, struct local_events *q)
+                  const struct engine_event *e, struct exchange_events *q)
 {
     c->shown_bytes += e->text.len;
     if (c->request->logprobs)
@@ -167,23 +167,23 @@ static void token(struct local_choice *c, const struct engine_model *m,
     text_event(c, e->text, q);
 }
 
-static void ended(struct local_choice *c, const struct engine_event *e, struct local_events *q)
+static void ended(struct local_choice *c, const struct engine_event *e, struct exchange_events *q)
 {
     struct exchange_event *out;
     if (e->finish == ENGINE_FINISH_ERROR || e->finish == ENGINE_FINISH_CANCELLED) {
         enum err code = e->finish == ENGINE_FINISH_CANCELLED ? ERR_CANCELLED : e->error.code;
-        local_refuse(local_events_fail(q, c->index), code, &e->error, NULL);
+        local_refuse(exchange_events_fail(q, c->index), code, &e->error, NULL);
         return;
     }
     c->shown_bytes += e->text.len;
     release_tokens(c, true, e->stop_matched.len && !c->request->include_stop);
     text_event(c, e->text, q);
-    out = local_events_push(q, EXCHANGE_EVENT_FINISH, c->index);
+    out = exchange_events_push(q, EXCHANGE_EVENT_FINISH, c->index);
     out->finish = e->finish == ENGINE_FINISH_LENGTH ? EXCHANGE_FINISH_LENGTH : EXCHANGE_FINISH_STOP;
 }
 
 void local_choice_feed(struct local_choice *c, const struct engine_model *m,
-                       const struct engine_event *e, struct local_events *q)
+                       const struct engine_event *e, struct exchange_events *q)
 {
     struct exchange_event *out;
     forget_shown(c);
@@ -198,7 +198,7 @@ void local_choice_feed(struct local_choice *c, const struct engine_model *m,
         token(c, m, e, q);
         return;
     case ENGINE_EMBEDDING:
-        out = local_events_push(q, EXCHANGE_EVENT_EMBEDDING, c->index);
+        out = exchange_events_push(q, EXCHANGE_EVENT_EMBEDDING, c->index);
         out->embedding = e->embedding;
         out->embedding_len = e->embedding_len;
         return;

@@ -67,7 +67,7 @@ void local_choice_init(struct local_choice *c, uint32_t index, const struct exch
 void local_choice_done(struct local_choice *c);
 // Slices in the events made are valid until the next call for this choice.
 void local_choice_feed(struct local_choice *c, const struct engine_model *m,
-                       const struct engine_event *e, struct local_events *q);
+                       const struct engine_event *e, struct exchange_events *q);
 
 // --- The engine's metrics (local_metrics.c). Lives as long as the registry: scrapes read it.
 struct metrics;

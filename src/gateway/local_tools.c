@@ -24,10 +24,10 @@ void local_tools_done(struct local_tools *t)
     arena_done(&t->arena);
 }
 
-static void show(struct local_tools *t, str text, uint32_t choice, struct local_events *q)
+static void show(struct local_tools *t, str text, uint32_t choice, struct exchange_events *q)
 {
     if (text.len)
-        local_events_push(q, EXCHANGE_EVENT_TEXT, choice)->text = arena_str(&t->arena, text);
+        exchange_events_push(q, EXCHANGE_EVENT_TEXT, choice)->text = arena_str(&t->arena, text);
 }
 
 // --- A whole call
@@ -49,22 +49,22 @@ static str arguments_text(struct local_tools *t, yyjson_val *arguments)
 }
 
 static void push_call(struct local_tools *t, yyjson_val *root, uint32_t choice,
-                      struct local_events *q)
+                      struct exchange_events *q)
 {
     char id[ID_CHARACTERS + 1];
     random_id(id, ID_CHARACTERS);
-    struct exchange_event *e = local_events_push(q, EXCHANGE_EVENT_CALL, choice);
+    struct exchange_event *e = exchange_events_push(q, EXCHANGE_EVENT_CALL, choice);
     e->call_index = t->calls;
     e->call.id = arena_printf(&t->arena, "call_%s", id);
     e->call.name = arena_str(&t->arena, json_str(json_get(root, "name")));
     yyjson_val *arguments = json_get(root, "arguments");
-    e = local_events_push(q, EXCHANGE_EVENT_ARGUMENTS, choice);
+    e = exchange_events_push(q, EXCHANGE_EVENT_ARGUMENTS, choice);
     e->call_index = t->calls++;
     e->text = arguments_text(t, arguments ? arguments : json_get(root, "parameters"));
 }
 
 // False: it is no call after all.
-static bool take_call(struct local_tools *t, str inside, uint32_t choice, struct local_events *q)
+static bool take_call(struct local_tools *t, str inside, uint32_t choice, struct exchange_events *q)
 {
     struct json_doc doc;
     if (json_parse(&doc, str_trim(inside), JSON_LIMITS_DEFAULT, NULL) != ERR_OK)
@@ -96,7 +96,7 @@ static size_t held_tail(str s)
     return s.len - without_blanks(s, s.len - tag);
 }
 
-static bool outside(struct local_tools *t, uint32_t choice, struct local_events *q)
+static bool outside(struct local_tools *t, uint32_t choice, struct exchange_events *q)
 {
     str s = buf_str(&t->pending);
     size_t at = str_find(s, OPEN);
@@ -113,7 +113,7 @@ static bool outside(struct local_tools *t, uint32_t choice, struct local_events 
     return true;
 }
 
-static bool inside(struct local_tools *t, uint32_t choice, struct local_events *q)
+static bool inside(struct local_tools *t, uint32_t choice, struct exchange_events *q)
 {
     str s = buf_str(&t->pending);
     size_t at = str_find(s, CLOSE);
@@ -129,20 +129,20 @@ static bool inside(struct local_tools *t, uint32_t choice, struct local_events *
     return true;
 }
 
-static void scan(struct local_tools *t, uint32_t choice, struct local_events *q)
+static void scan(struct local_tools *t, uint32_t choice, struct exchange_events *q)
 {
     while (t->in_call ? inside(t, choice, q) : outside(t, choice, q))
         continue;
 }
 
-void local_tools_feed(struct local_tools *t, str text, uint32_t choice, struct local_events *q)
+void local_tools_feed(struct local_tools *t, str text, uint32_t choice, struct exchange_events *q)
 {
     arena_reset(&t->arena);
     (void)buf_append_str(&t->pending, text);
     scan(t, choice, q);
 }
 
-void local_tools_end(struct local_tools *t, uint32_t choice, struct local_events *q)
+void local_tools_end(struct local_tools *t, uint32_t choice, struct exchange_events *q)
 {
     scan(t, choice, q);
     str s = buf_str(&t->pending);

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "base/arena.h"
-#include "gateway/local_events.h"
+#include "dialect/exchange_events.h"
 
 struct local_tools {
     bool active;
@@ -19,5 +19,5 @@ struct local_tools {
 void local_tools_init(struct local_tools *t, bool active, bool parallel);
 void local_tools_done(struct local_tools *t);
 // Slices in the events are valid until the next feed.
-void local_tools_feed(struct local_tools *t, str text, uint32_t choice, struct local_events *q);
-void local_tools_end(struct local_tools *t, uint32_t choice, struct local_events *q);
+void local_tools_feed(struct local_tools *t, str text, uint32_t choice, struct exchange_events *q);
+void local_tools_end(struct local_tools *t, uint32_t choice, struct exchange_events *q);

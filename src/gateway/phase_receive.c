@@ -61,5 +61,11 @@ bool phase_receive(struct call *c)
     if (!parse(c))
         return false;
     const struct dialect *d = c->kind->dialect;
-    return !d || d->read(c->doc.root, &c->arena, &c->request, &c->error);
+    if (!d)
+        return true;
+    bool ok = d->read(c->doc.root, &c->arena, &c->request, &c->error);
+    c->request.spoken = d;
+    c->request.root = c->doc.root;
+    c->request.body = c->in.body;
+    return ok;
 }

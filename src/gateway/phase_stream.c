@@ -21,6 +21,7 @@ static void note(struct call *c, const struct exchange_event *e)
         r->seed = e->seed;
         return;
     case EXCHANGE_EVENT_TEXT:
+    case EXCHANGE_EVENT_THINKING:
     case EXCHANGE_EVENT_CALL:
     case EXCHANGE_EVENT_EMBEDDING:
         account_output(c);
@@ -34,6 +35,7 @@ static void note(struct call *c, const struct exchange_event *e)
         return;
     case EXCHANGE_EVENT_ARGUMENTS:
     case EXCHANGE_EVENT_ERROR:
+    case EXCHANGE_EVENT_RAW:
         return;
     }
 }

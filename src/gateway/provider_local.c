@@ -28,7 +28,7 @@ struct local_attempt {
     size_t submitted, running; // choices [0, submitted) have been handed in
     size_t cursor;             // where the last event came from
     struct local_choice *over; // its job has ended; released when its last event was taken
-    struct local_events queue;
+    struct exchange_events queue;
     struct exchange_usage usage;
     struct attempt_report report;
     bool begun, ended;
@@ -146,7 +146,7 @@ static void note_started(struct local_attempt *a, const struct local_choice *c,
     if (a->begun)
         return;
     a->begun = true;
-    struct exchange_event *out = local_events_push(&a->queue, EXCHANGE_EVENT_BEGIN, 0);
+    struct exchange_event *out = exchange_events_push(&a->queue, EXCHANGE_EVENT_BEGIN, 0);
     out->usage.prompt_tokens = a->plan->prompt_tokens;
     out->seed = e->seed;
 }
@@ -200,7 +200,7 @@ static bool attempt_poll(struct attempt *base, struct exchange_event *ret)
     struct local_attempt *a = CONTAINER_OF(base, struct local_attempt, base);
     struct api_error error;
     for (;;) {
-        if (local_events_pop(&a->queue, ret))
+        if (exchange_events_pop(&a->queue, ret))
             return true;
         release_over(a);
         if (is_over(a) && !a->ended) {
@@ -210,7 +210,7 @@ static bool attempt_poll(struct attempt *base, struct exchange_event *ret)
             return true;
         }
         if (!submit_some(a, &error))
-            *local_events_fail(&a->queue, 0) = error;
+            *exchange_events_fail(&a->queue, 0) = error;
         else if (!feed(a))
             return false;
     }
@@ -231,7 +231,7 @@ static void attempt_stop(struct attempt *base)
         local_choice_done(&a->choices[i]);
     loop_wake_done(&a->wake);
     loop_timer_cancel(&a->retry);
-    local_events_done(&a->queue);
+    exchange_events_done(&a->queue);
     mem_free(a->choices);
     mem_free(a);
 }

@@ -100,7 +100,8 @@ static bool poll(struct attempt *base, struct exchange_event *ret)
     } else {
         a->ended = true;
         ret->type = EXCHANGE_EVENT_END;
-        ret->usage = (struct exchange_usage){7, 2, 3};
+        ret->usage =
+            (struct exchange_usage){.prompt_tokens = 7, .cached_tokens = 2, .completion_tokens = 3};
     }
     return true;
 }

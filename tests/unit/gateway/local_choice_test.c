@@ -51,7 +51,7 @@ struct fixture {
     struct local_prompt prompt;
     struct local_plan plan;
     struct local_choice choice;
-    struct local_events queue;
+    struct exchange_events queue;
 };
 
 static void fixture_init(struct fixture *f, enum exchange_kind kind, const char *echo)
@@ -69,7 +69,7 @@ static void fixture_init(struct fixture *f, enum exchange_kind kind, const char 
 static void fixture_done(struct fixture *f)
 {
     local_choice_done(&f->choice);
-    local_events_done(&f->queue);
+    exchange_events_done(&f->queue);
 }
 
 static void feed(struct fixture *f, struct engine_event e)
@@ -105,7 +105,7 @@ static void expect_text(struct fixture *f, const char *text, const char *pieces)
     struct exchange_event e;
     struct buf joined;
     buf_init(&joined, 4096);
-    assert_true(local_events_pop(&f->queue, &e));
+    assert_true(exchange_events_pop(&f->queue, &e));
     assert_int_equal(e.type, EXCHANGE_EVENT_TEXT);
     for (size_t i = 0; i < e.tokens_len; i++)
         (void)buf_printf(&joined, "%s" STR_FMT, i ? "|" : "", STR_ARG(e.tokens[i].bytes));
@@ -117,13 +117,13 @@ static void expect_text(struct fixture *f, const char *text, const char *pieces)
 static void expect_nothing(struct fixture *f)
 {
     struct exchange_event e;
-    assert_false(local_events_pop(&f->queue, &e));
+    assert_false(exchange_events_pop(&f->queue, &e));
 }
 
 static void expect_finish(struct fixture *f, enum exchange_finish finish)
 {
     struct exchange_event e;
-    assert_true(local_events_pop(&f->queue, &e));
+    assert_true(exchange_events_pop(&f->queue, &e));
     assert_int_equal(e.type, EXCHANGE_EVENT_FINISH);
     assert_int_equal(e.finish, finish);
     expect_nothing(f);
@@ -169,7 +169,7 @@ static void a_control_token_stands_for_no_text(void **state)
     expect_text(&f, "ab", "ab");
     token_with(&f, control, "<|end|>", "");
     token(&f, "c", "c");
-    assert_true(local_events_pop(&f.queue, &e));
+    assert_true(exchange_events_pop(&f.queue, &e));
     assert_int_equal(e.tokens_len, 2);
     assert_int_equal(e.tokens[0].text_offset, 2);
     assert_int_equal(e.tokens[1].text_offset, 2);
@@ -214,7 +214,7 @@ static void prompt_token(struct fixture *f, const char *piece, uint32_t offset)
     feed(f, (struct engine_event){.type = ENGINE_PROMPT_TOKEN,
                                   .piece = str_of(piece),
                                   .logprob = f->choice.prompt_tokens ? -1 : NAN});
-    assert_true(local_events_pop(&f->queue, &e));
+    assert_true(exchange_events_pop(&f->queue, &e));
     assert_int_equal(e.tokens_len, 1);
     assert_true(str_eq(e.tokens[0].bytes, str_of(piece)));
     assert_int_equal(e.tokens[0].text_offset, offset);
@@ -239,7 +239,7 @@ static void an_echo_has_offsets_in_characters(void **state)
                                    .piece = STR(" a"),
                                    .text = STR(" a"),
                                    .logprob = -1});
-    assert_true(local_events_pop(&f.queue, &e));
+    assert_true(exchange_events_pop(&f.queue, &e));
     assert_int_equal(e.tokens[0].text_offset, 9);
     fixture_done(&f);
 }
@@ -253,7 +253,7 @@ static void a_failure_is_an_error_with_its_reason(void **state)
     struct engine_event failed = {.type = ENGINE_ENDED, .finish = ENGINE_FINISH_ERROR};
     diag_set(&failed.error, ERR_TIMEOUT, "too late");
     feed(&f, failed);
-    assert_true(local_events_pop(&f.queue, &e));
+    assert_true(exchange_events_pop(&f.queue, &e));
     assert_int_equal(e.type, EXCHANGE_EVENT_ERROR);
     assert_int_equal(e.error->code, API_TIMEOUT);
     assert_string_equal(e.error->message, "too late");

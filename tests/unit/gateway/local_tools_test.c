@@ -7,10 +7,10 @@
 #include "support/unit.h"
 
 // All events as one line: text in quotes, calls as name(arguments).
-static void gather(struct local_events *q, struct buf *out)
+static void gather(struct exchange_events *q, struct buf *out)
 {
     struct exchange_event e;
-    while (local_events_pop(q, &e)) {
+    while (exchange_events_pop(q, &e)) {
         if (e.type == EXCHANGE_EVENT_TEXT)
             (void)buf_append_str(out, e.text);
         else if (e.type == EXCHANGE_EVENT_CALL)
@@ -23,7 +23,7 @@ static void gather(struct local_events *q, struct buf *out)
 static void run(const char *text, size_t cut, bool parallel, struct buf *out)
 {
     struct local_tools t;
-    struct local_events q = {0};
+    struct exchange_events q = {0};
     size_t len = strlen(text);
     buf_init(out, 1 << 20);
     local_tools_init(&t, true, parallel);
@@ -34,7 +34,7 @@ static void run(const char *text, size_t cut, bool parallel, struct buf *out)
     local_tools_end(&t, 0, &q);
     gather(&q, out);
     local_tools_done(&t);
-    local_events_done(&q);
+    exchange_events_done(&q);
 }
 
 struct example {
@@ -80,7 +80,7 @@ static void a_call_begun_in_the_prompt_is_completed(void **state)
 {
     (void)state;
     struct local_tools t;
-    struct local_events q = {0};
+    struct exchange_events q = {0};
     struct buf out;
     buf_init(&out, 1 << 20);
     local_tools_init(&t, true, true);
@@ -91,7 +91,7 @@ static void a_call_begun_in_the_prompt_is_completed(void **state)
     gather(&q, &out);
     assert_string_equal(buf_cstr(&out), "{0:add({\"a\":2})}");
     local_tools_done(&t);
-    local_events_done(&q);
+    exchange_events_done(&q);
     buf_done(&out);
 }
 

@@ -1,11 +1,11 @@
-#include "gateway/local_events.h"
+#include "dialect/exchange_events.h"
 
 #include "base/mem.h"
 
 #include "base/banned.h"
 
-struct exchange_event *local_events_push(struct local_events *q, enum exchange_event_type type,
-                                         uint32_t choice)
+struct exchange_event *exchange_events_push(struct exchange_events *q,
+                                            enum exchange_event_type type, uint32_t choice)
 {
     if (q->len == q->cap) {
         q->cap = q->cap ? q->cap * 2 : 4;
@@ -16,15 +16,15 @@ struct exchange_event *local_events_push(struct local_events *q, enum exchange_e
     return e;
 }
 
-struct api_error *local_events_fail(struct local_events *q, uint32_t choice)
+struct api_error *exchange_events_fail(struct exchange_events *q, uint32_t choice)
 {
     if (!q->error)
         q->error = mem_new(struct api_error);
-    local_events_push(q, EXCHANGE_EVENT_ERROR, choice)->error = q->error;
+    exchange_events_push(q, EXCHANGE_EVENT_ERROR, choice)->error = q->error;
     return q->error;
 }
 
-bool local_events_pop(struct local_events *q, struct exchange_event *ret)
+bool exchange_events_pop(struct exchange_events *q, struct exchange_event *ret)
 {
     if (q->next == q->len) {
         q->next = q->len = 0;
@@ -34,9 +34,9 @@ bool local_events_pop(struct local_events *q, struct exchange_event *ret)
     return true;
 }
 
-void local_events_done(struct local_events *q)
+void exchange_events_done(struct exchange_events *q)
 {
     mem_free(q->items);
     mem_free(q->error);
-    *q = (struct local_events){0};
+    *q = (struct exchange_events){0};
 }
