@@ -12,6 +12,7 @@
 #include "gateway/answer_headers.h"
 #include "gateway/auth.h"
 #include "gateway/provider.h"
+#include "gateway/record.h"
 #include "gateway/world.h"
 
 struct call;
@@ -69,16 +70,6 @@ enum call_event {
 
 // What a phase says: go on, wait for an event, or the call is answered.
 enum phase_result { PHASE_NEXT, PHASE_WAIT, PHASE_ANSWERED };
-
-struct call_record {
-    uint64_t start_us, worked_us, submitted_us, begun_us, first_us, last_us, end_us;
-    uint64_t seed;
-    struct exchange_usage usage;
-    struct attempt_report attempt;
-    int status;
-    enum exchange_finish finish;
-    bool finished, client_gone;
-};
 
 struct call {
     struct gateway *gateway;

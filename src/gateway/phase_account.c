@@ -272,12 +272,29 @@ static void write_line(const struct call *c)
     log_fields(LOG_INFO, "request", l.fields);
 }
 
+// The attempt that was still running as the call ended.
+static void close_attempt(struct call *c)
+{
+    struct call_record *r = &c->record;
+    struct attempt_record *a = r->attempt_last;
+    c->attempt->ops->report(c->attempt, &r->attempt);
+    a->end = r->client_gone            ? ATTEMPT_CANCELLED
+             : c->error.code != API_OK ? ATTEMPT_FAILED
+                                       : ATTEMPT_ANSWERED;
+    a->failure = c->error.failure;
+    a->code = c->error.code;
+    a->first_us = r->first_us;
+    a->ended_us = r->end_us;
+    a->usage = r->usage;
+    a->report = r->attempt;
+}
+
 void phase_account(struct call *c)
 {
     c->record.end_us = call_now_us(c);
     c->record.client_gone = c->gone && c->phase != CALL_ANSWERED;
     if (c->attempt)
-        c->attempt->ops->report(c->attempt, &c->record.attempt);
+        close_attempt(c);
     if (c->kind->dialect)
         count(c);
     if (!c->kind->quiet)

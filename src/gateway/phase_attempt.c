@@ -33,6 +33,21 @@ static void draw_seed(struct call *c)
         c->request.seed = (int64_t)(c->world->random_u64(c->world->ctx) >> 11);
 }
 
+// The ledger's row for what is about to begin.
+static struct attempt_record *note_attempt(struct call *c)
+{
+    struct attempt_record *a = record_attempt(&c->record, &c->arena);
+    if (!a) {
+        api_error_set(&c->error, API_JSON_LIMIT, NULL, "The request needs too much memory.");
+        return NULL;
+    }
+    a->target = c->model->name;
+    a->provider = str_of(c->model->provider->name);
+    a->model = c->model->root;
+    a->started_us = call_now_us(c);
+    return a;
+}
+
 enum phase_result phase_attempt(struct call *c)
 {
     const struct gateway_limits *limits = &c->gateway->config->limits;
@@ -42,7 +57,8 @@ enum phase_result phase_attempt(struct call *c)
         .deadline_ms = call_now_us(c) / 1000 + (uint64_t)limits->request_timeout_ms,
         .tenant = c->key ? c->key->name : STR_NONE, // one key's prompts do not warm another's cache
     };
-    if (!name_answer(c))
+    struct attempt_record *attempt;
+    if (!name_answer(c) || !(attempt = note_attempt(c)))
         return call_refuse(c);
     draw_seed(c);
     if (!c->request.stream)
@@ -50,8 +66,11 @@ enum phase_result phase_attempt(struct call *c)
                              (size_t)limits->answer_bytes_max);
     c->stream = (struct dialect_stream){.request = &c->request, .head = &c->head};
     c->attempt = c->model->provider->start(c->model, &c->request, c->plan, &o, &c->error);
-    if (!c->attempt)
+    if (!c->attempt) {
+        attempt->end = ATTEMPT_FAILED;
+        attempt->ended_us = call_now_us(c);
         return call_refuse(c);
+    }
     c->record.submitted_us = call_now_us(c);
     c->phase = CALL_STREAM;
     return PHASE_NEXT;
