@@ -205,7 +205,7 @@ struct exchange_usage {
 };
 
 enum exchange_event_type {
-    EXCHANGE_EVENT_BEGIN,     // it runs: `usage.prompt_tokens` and `seed` are known
+    EXCHANGE_EVENT_BEGIN,     // it runs: `usage.prompt_tokens` (0: not told yet) and perhaps `seed`
     EXCHANGE_EVENT_TEXT,      // text and the tokens it is made of (both may be empty)
     EXCHANGE_EVENT_THINKING,  // a piece of the model's reasoning: text, or its signature at the end
     EXCHANGE_EVENT_CALL,      // a tool call opens: call_index, call (name, id)
@@ -235,7 +235,8 @@ struct exchange_event {
     enum exchange_finish finish;
     str stop_matched; // FINISH: the stop string that ended it, where the provider tells
     struct exchange_usage usage;
-    uint64_t seed;
+    uint64_t seed; // BEGIN, when `seeded`
+    bool seeded;   // the provider draws by this seed
     const struct api_error *error;
 };
 

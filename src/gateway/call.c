@@ -51,11 +51,11 @@ static void call_free(struct call *c)
 // --- Answering
 
 // "a, b, c", with what may not stand in a header shown as '?'.
-static str ignored_fields(const struct call *c, char *out, size_t size)
+static str list_names(const str *names, size_t len, char *out, size_t size)
 {
     size_t used = 0;
-    for (size_t i = 0; i < c->request.ignored_len; i++) {
-        str name = c->request.ignored[i];
+    for (size_t i = 0; i < len; i++) {
+        str name = names[i];
         if (used + name.len + 3 > size)
             break;
         if (used) {
@@ -74,12 +74,15 @@ static void fill_headers(const struct call *c, struct answer_headers *h)
 {
     char text[512];
     h->len = h->text_len = 0;
-    str ignored = ignored_fields(c, text, sizeof text);
+    str ignored = list_names(c->request.ignored, c->request.ignored_len, text, sizeof text);
     if (ignored.len)
         answer_headers_add(h, "x-weir-ignored-fields", ignored);
+    str dropped = list_names(c->losses.names, c->losses.len, text, sizeof text);
+    if (dropped.len)
+        answer_headers_add(h, "x-weir-dropped-params", dropped);
     if (c->model)
         answer_headers_add(h, "x-weir-model", c->model->root);
-    if (c->record.begun_us && c->request.kind != EXCHANGE_EMBEDDING)
+    if (c->record.seeded && c->request.kind != EXCHANGE_EMBEDDING)
         answer_headers_printf(h, "x-weir-seed", "%llu", (unsigned long long)c->record.seed);
 }
 

@@ -36,7 +36,8 @@ struct call_output {
 // What was asked. The strings live until the call has answered or was told CALL_GONE.
 struct call_input {
     struct auth_headers auth;
-    bool open; // no key is asked for
+    bool open;   // no key is asked for
+    bool strict; // what a provider cannot be told refuses the request
     str content_type, accept, request_id, peer, body;
 };
 
@@ -93,6 +94,7 @@ struct call {
     struct arena arena;
     struct json_doc doc;
     struct exchange_request request;
+    struct exchange_losses losses; // of the provider's preparation
     struct exchange_head head;
     struct api_error error;
     const struct gateway_key *key;

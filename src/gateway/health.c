@@ -10,7 +10,7 @@ void health_live(struct gateway *g, struct http_call *hc)
 
 void health_ready(struct gateway *g, struct http_call *hc)
 {
-    bool ready = registry_len(&g->registry) && !g->draining;
+    bool ready = registry_find(&g->registry, STR_NONE) && !g->draining;
     str body = ready         ? STR("{\"status\":\"ready\"}")
                : g->draining ? STR("{\"status\":\"draining\"}")
                              : STR("{\"status\":\"loading\"}");

@@ -33,7 +33,8 @@ struct local_plan {
 };
 
 bool local_prepare(const struct model_entry *m, const struct exchange_request *r,
-                   struct arena *arena, void **ret_plan, struct api_error *ret_error);
+                   struct arena *arena, struct exchange_losses *losses, void **ret_plan,
+                   struct api_error *ret_error);
 bool local_render(const struct model_entry *m, const struct exchange_request *r,
                   bool add_generation, struct arena *arena, struct buf *out,
                   struct api_error *ret_error);

@@ -350,8 +350,18 @@ static bool plan_prompts(const struct model_entry *m, const struct exchange_requ
     return true;
 }
 
+// What an engine without a notion of it leaves out.
+static void lose(const struct exchange_request *r, struct exchange_losses *losses)
+{
+    if (r->reasoning_effort.len && !str_eq_z(r->reasoning_effort, "none"))
+        exchange_lose(losses, STR("reasoning_effort"));
+    if (r->thinking_tokens_max)
+        exchange_lose(losses, STR("thinking"));
+}
+
 bool local_prepare(const struct model_entry *m, const struct exchange_request *r,
-                   struct arena *arena, void **ret_plan, struct api_error *ret_error)
+                   struct arena *arena, struct exchange_losses *losses, void **ret_plan,
+                   struct api_error *ret_error)
 {
     const struct local_model *lm = m->provider_model;
     struct local_plan *plan = arena_zalloc(arena, 1, sizeof *plan);
@@ -364,6 +374,7 @@ bool local_prepare(const struct model_entry *m, const struct exchange_request *r
     if (!plan->prompts)
         return no_memory(ret_error);
     *ret_plan = plan;
+    lose(r, losses);
     return plan_stops(lm, r, arena, plan, ret_error) && plan_tools(r, arena, plan, ret_error) &&
            plan_prompts(m, r, arena, plan, ret_error);
 }

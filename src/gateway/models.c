@@ -11,7 +11,7 @@ static struct openai_model describe(const struct model_entry *e)
     return (struct openai_model){
         .id = e->name,
         .root = e->root,
-        .provider = str_of(e->provider->name),
+        .provider = e->provider_name,
         .created_s = e->created_s,
         .context_max = e->context_max,
     };

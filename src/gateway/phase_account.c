@@ -67,7 +67,7 @@ static struct account_model *find_model(struct account *a, const struct model_en
 {
     ASSERT(e);
     struct metrics_shard *s = a->shard;
-    str name = e->root, provider = str_of(e->provider->name);
+    str name = e->label, provider = e->provider_name;
     struct account_model *m = a->models[e->index];
     if (m)
         return m;
@@ -188,8 +188,8 @@ static void observe_times(const struct call *c, struct account_model *m)
 static void count(const struct call *c)
 {
     struct account *a = &c->gateway->account;
-    str name = c->model ? c->model->root : STR("none");
-    str provider = c->model ? str_of(c->model->provider->name) : STR("none");
+    str name = c->model ? c->model->label : STR("none");
+    str provider = c->model ? c->model->provider_name : STR("none");
     metrics_add(metrics_series(a->shard, METRIC_REQUESTS,
                                METRICS_VALUES(name, provider, str_of(outcome(c)))),
                 1);
@@ -230,7 +230,7 @@ static void put_work(const struct call *c, struct line *l)
 {
     const struct call_record *r = &c->record;
     put(l, LOG_S("model", c->model->root));
-    put(l, LOG_Z("provider", c->model->provider->name));
+    put(l, LOG_S("provider", c->model->provider_name));
     if (!c->attempt)
         return;
     put(l, LOG_B("stream", c->request.stream));
@@ -240,7 +240,8 @@ static void put_work(const struct call *c, struct line *l)
     put(l, LOG_I("completion_tokens", r->usage.completion_tokens));
     if (r->finished)
         put(l, LOG_Z("finish", exchange_finish_name(r->finish)));
-    put(l, LOG_I("seed", r->seed));
+    if (r->seeded)
+        put(l, LOG_I("seed", r->seed));
     put(l, LOG_F("queue_ms", ms(r->attempt.queue_us)));
     put(l, LOG_F("prefill_ms", ms(r->attempt.prefill_us)));
     put(l, LOG_F("decode_ms", ms(r->attempt.decode_us)));

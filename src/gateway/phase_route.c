@@ -1,4 +1,6 @@
 // Which model, of which provider? Then the provider's own preparation. Any thread.
+#include <stdio.h>
+
 #include "gateway/call.h"
 #include "gateway/gateway_internal.h"
 
@@ -13,7 +15,7 @@ bool phase_route(struct call *c)
     c->model = registry_find(r, c->request.model);
     if (c->model)
         return true;
-    if (!registry_len(r)) {
+    if (!registry_find(r, STR_NONE)) {
         api_error_set(&c->error, API_MODEL_LOADING, NULL,
                       "The model is still loading. Try again in a moment.");
         c->error.retry_after_ms = 1000;
@@ -25,9 +27,25 @@ bool phase_route(struct call *c)
                          (int)min_size(c->request.model.len, 128), c->request.model.ptr, names);
 }
 
+// Strict: nothing may be lost on the way to the provider.
+static bool refuse_losses(struct call *c)
+{
+    char first[96];
+    snprintf(first, sizeof first, "%.*s", (int)min_size(c->losses.names[0].len, 95),
+             c->losses.names[0].ptr);
+    return api_error_set(&c->error, API_PARAMS_DROPPED, first,
+                         "'%s' cannot be carried to the provider '" STR_FMT "', and 'strict' is "
+                         "asked for. The header x-weir-dropped-params names all such members.",
+                         first, STR_ARG(c->model->provider_name));
+}
+
 bool phase_prepare(struct call *c)
 {
     if (c->kind->work)
         return c->kind->work(c);
-    return c->model->provider->prepare(c->model, &c->request, &c->arena, &c->plan, &c->error);
+    c->losses.len = 0;
+    if (!c->model->provider->prepare(c->model, &c->request, &c->arena, &c->losses, &c->plan,
+                                     &c->error))
+        return false;
+    return !c->losses.len || !(c->in.strict || c->model->strict) || refuse_losses(c);
 }

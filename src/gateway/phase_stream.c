@@ -19,6 +19,7 @@ static void note(struct call *c, const struct exchange_event *e)
         if (!r->begun_us)
             r->begun_us = call_now_us(c);
         r->seed = e->seed;
+        r->seeded = e->seeded;
         return;
     case EXCHANGE_EVENT_TEXT:
     case EXCHANGE_EVENT_THINKING:
@@ -57,6 +58,8 @@ enum phase_result phase_write(struct call *c)
 
 static enum phase_result answer_whole(struct call *c, const struct exchange_event *e)
 {
+    if (c->attempt->raw)
+        return e->raw.len ? call_respond_json(c, e->raw) : PHASE_NEXT;
     if (exchange_answer_add(&c->answer, e) != ERR_OK) {
         api_error_set(&c->error, API_ANSWER_TOO_LARGE, NULL,
                       "The answer is larger than %lld bytes. Ask for fewer choices, prompts, "
@@ -90,7 +93,10 @@ static enum phase_result stream_event(struct call *c, const struct exchange_even
     const struct dialect *d = c->kind->dialect;
     if (!c->begun)
         call_begin_stream(c, d->stream_type);
-    d->event(&c->stream, e, &c->out);
+    if (c->attempt->raw)
+        (void)buf_append_str(&c->out, e->raw);
+    else
+        d->event(&c->stream, e, &c->out);
     if (e->type != EXCHANGE_EVENT_END)
         return PHASE_NEXT;
     stream_flush(c);

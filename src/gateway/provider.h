@@ -12,6 +12,9 @@ struct model_entry;
 // An attempt: one try of one request. Embedded first in the provider's own struct.
 struct attempt {
     const struct provider_ops *ops;
+    // Its events carry `raw`: what the client gets, in the client's own dialect. Then nothing else
+    // of them is written out. Settled before the first event.
+    bool raw;
 };
 
 struct attempt_options {
@@ -23,14 +26,21 @@ struct attempt_options {
 
 // What an attempt says of itself for the record, at its end.
 struct attempt_report {
-    uint64_t queue_us, prefill_us, decode_us; // longest of its choices
+    uint64_t queue_us, prefill_us, decode_us; // the engine's: longest of its choices
+    // Of a provider over the network.
+    uint64_t connect_us, first_byte_us; // from the start; 0: no new connection, no answer
+    bool reused;                        // a kept connection
+    int status;                         // 0: none came
+    char request_id[96];                // as the provider calls the request; may be empty
 };
 
 struct provider_ops {
     const char *name; // "local"
-    // Any thread; no side effects. The plan lives in the arena.
+    // Any thread; no side effects. The plan lives in the arena. What this provider cannot be told
+    // is added to `losses`.
     bool (*prepare)(const struct model_entry *m, const struct exchange_request *r,
-                    struct arena *arena, void **ret_plan, struct api_error *ret_error);
+                    struct arena *arena, struct exchange_losses *losses, void **ret_plan,
+                    struct api_error *ret_error);
     // Loop thread. NULL: refused, *ret_error says why.
     struct attempt *(*start)(const struct model_entry *m, const struct exchange_request *r,
                              void *plan, const struct attempt_options *o,

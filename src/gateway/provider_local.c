@@ -149,6 +149,7 @@ static void note_started(struct local_attempt *a, const struct local_choice *c,
     struct exchange_event *out = exchange_events_push(&a->queue, EXCHANGE_EVENT_BEGIN, 0);
     out->usage.prompt_tokens = a->plan->prompt_tokens;
     out->seed = e->seed;
+    out->seeded = true;
 }
 
 static void note_ended(struct local_attempt *a, struct local_choice *c,

@@ -60,7 +60,8 @@ struct attempt_record {
 
 struct call_record {
     uint64_t start_us, worked_us, submitted_us, begun_us, first_us, last_us, end_us;
-    uint64_t seed;
+    uint64_t seed; // when `seeded`
+    bool seeded;
     struct exchange_usage usage;   // of the answer
     struct attempt_report attempt; // of the attempt that answered
     int status;

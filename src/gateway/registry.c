@@ -24,18 +24,30 @@ enum err registry_add(struct registry *r, const struct model_entry *e, bool alia
     if (!alias)
         r->models++;
     r->entries[len] = *e;
-    r->entries[len].index = r->models - 1;
+    struct model_entry *added = &r->entries[len];
+    added->index = r->models - 1;
+    if (!added->provider_name.len)
+        added->provider_name = str_of(e->provider->name);
+    if (!added->label.len)
+        added->label = e->root;
     atomic_store_explicit(&r->len, len + 1, memory_order_release);
     return ERR_OK;
+}
+
+static const struct model_entry *find_default(const struct registry *r)
+{
+    size_t len = registry_len(r);
+    for (size_t i = 0; i < len; i++)
+        if (!r->entries[i].remote)
+            return &r->entries[i];
+    return NULL;
 }
 
 const struct model_entry *registry_find(const struct registry *r, str name)
 {
     const struct model_entry *e = name.len ? find_exact(r, name) : NULL;
     bool wants_default = !name.len || str_eq(name, STR("default"));
-    if (!e && wants_default && registry_len(r))
-        return &r->entries[0];
-    return e;
+    return e || !wants_default ? e : find_default(r);
 }
 
 void registry_names(const struct registry *r, char *out, size_t size)

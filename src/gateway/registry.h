@@ -17,6 +17,10 @@ struct model_entry {
     int64_t created_s;
     const struct provider_ops *provider;
     void *provider_model; // the provider's own
+    str provider_name;    // as configured; empty: the kind's
+    str label;            // in metrics, where names that clients make up are one; empty: root
+    bool remote;          // elsewhere: never the default while this machine has a model
+    bool strict;          // what the provider cannot be told refuses the request
     uint32_t index;       // of the model itself: aliases share it (for metrics)
 };
 
@@ -30,7 +34,7 @@ struct registry {
 // taken.
 enum err registry_add(struct registry *r, const struct model_entry *e, bool alias,
                       struct diag *d) MUST_USE;
-// NULL when there is none. An empty name and "default" are the first model.
+// NULL when there is none. An empty name and "default" are the first model of this machine.
 const struct model_entry *registry_find(const struct registry *r, str name);
 static inline size_t registry_len(const struct registry *r)
 {

@@ -20,7 +20,7 @@ static void add_cors(struct gateway *g, struct http_call *hc, struct http_header
     http_headers_add(out, STR("Access-Control-Allow-Origin"), allowed);
     http_headers_add(out, STR("Access-Control-Expose-Headers"),
                      STR("x-request-id, x-weir-model, x-weir-seed, x-weir-ignored-fields, "
-                         "retry-after, retry-after-ms, x-should-retry"));
+                         "x-weir-dropped-params, retry-after, retry-after-ms, x-should-retry"));
     http_headers_add(out, STR("Vary"), STR("Origin"));
 }
 
@@ -120,6 +120,7 @@ static void begin_call(struct gateway *g, struct http_call *hc, const struct rou
     struct call_input in = {
         .auth = auth_headers(hc),
         .open = r->open || (r->call->without_body && g->config->metrics_public),
+        .strict = str_eq_nocase(http_call_header(hc, "x-weir-strict"), STR("true")),
         .content_type = http_call_header(hc, "content-type"),
         .accept = http_call_header(hc, "accept"),
         .request_id = http_call_request_id(hc),

@@ -15,7 +15,8 @@ struct scripted_attempt {
 };
 
 static bool prepare(const struct model_entry *m, const struct exchange_request *r UNUSED,
-                    struct arena *arena UNUSED, void **ret_plan, struct api_error *ret_error)
+                    struct arena *arena UNUSED, struct exchange_losses *losses UNUSED,
+                    void **ret_plan, struct api_error *ret_error)
 {
     struct scripted *s = m->provider_model;
     s->prepared++;
@@ -95,6 +96,7 @@ static bool poll(struct attempt *base, struct exchange_event *ret)
         a->begun = true;
         ret->type = EXCHANGE_EVENT_BEGIN;
         ret->seed = (uint64_t)a->request->seed;
+        ret->seeded = true;
     } else if (a->choice < exchange_choices(a->request)) {
         choice_event(a, ret);
     } else {
