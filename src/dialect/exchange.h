@@ -39,12 +39,13 @@ enum exchange_part_type {
     EXCHANGE_PART_IMAGE,
     EXCHANGE_PART_AUDIO,
     EXCHANGE_PART_FILE,
-    EXCHANGE_PART_THINKING // ASSISTANT: earlier reasoning, sent back as it came
+    EXCHANGE_PART_THINKING, // ASSISTANT: earlier reasoning, sent back as it came
+    EXCHANGE_PART_OTHER     // only providers of the same dialect know it: `raw`
 };
 
 struct exchange_part {
     enum exchange_part_type type;
-    str text;        // TEXT, REFUSAL, THINKING
+    str text;        // TEXT, REFUSAL, THINKING; FILE that is plain text
     str signature;   // THINKING: the provider's seal; text is empty and this set when redacted
     str url;         // IMAGE: "https://…" or "data:…"; never fetched by weir
     yyjson_val *raw; // the part as it came, for what only a provider understands
@@ -70,6 +71,7 @@ struct exchange_tool {
     str name, description;
     yyjson_val *parameters; // JSON schema, or NULL
     bool strict;
+    bool builtin; // a provider's own tool (its web search, …): no function of the client's
 };
 
 enum exchange_tool_choice {
@@ -130,12 +132,14 @@ struct exchange_request {
 
     struct exchange_tool *tools;
     size_t tools_len;
-    yyjson_val *tools_raw; // the array as it came
+    yyjson_val *tools_raw; // the array as it came, where it is in OpenAI's chat shape
     enum exchange_tool_choice tool_choice;
     str tool_name;
     bool parallel_tool_calls; // default true
     enum exchange_format format;
-    yyjson_val *schema; // FORMAT_SCHEMA
+    yyjson_val *schema; // FORMAT_SCHEMA: the JSON schema itself
+    str schema_name;    // may be empty
+    bool schema_strict;
 
     double temperature, top_p, min_p;
     double presence_penalty, frequency_penalty, repetition_penalty;
@@ -240,10 +244,16 @@ struct exchange_event {
     const struct api_error *error;
 };
 
-// What names an answer: constant through a stream.
+// How long an answer took: known when its END is written.
+struct exchange_times {
+    uint64_t total_us, queue_us, prefill_us, decode_us;
+};
+
+// What names an answer: constant through a stream, but for the times.
 struct exchange_head {
     str id, model, fingerprint;
     int64_t created_s;
+    struct exchange_times times;
 };
 
 // --- The whole answer: the events folded up. Owner: the call. Bounded by bytes_max in all.

@@ -108,10 +108,16 @@ static bool read_format(struct reader *r, yyjson_val *v)
     if (!yyjson_equals_str(type, "json_schema"))
         return field_refuse(r, API_INVALID_VALUE, "response_format.type",
                             "must be 'text', 'json_object' or 'json_schema'.");
+    yyjson_val *named = json_get(v, "json_schema");
+    if (!yyjson_is_obj(named))
+        return field_refuse(r, API_MISSING_PARAMETER, "response_format.json_schema",
+                            "is required.");
     q->format = EXCHANGE_FORMAT_SCHEMA;
-    q->schema = json_get(v, "json_schema");
-    return yyjson_is_obj(q->schema) ||
-           field_refuse(r, API_MISSING_PARAMETER, "response_format.json_schema", "is required.");
+    q->schema = json_get(named, "schema");
+    q->schema_name = json_str(json_get(named, "name"));
+    q->schema_strict = yyjson_is_true(json_get(named, "strict"));
+    return !q->schema || yyjson_is_obj(q->schema) ||
+           field_wrong_type(r, "response_format.json_schema.schema", "an object", q->schema);
 }
 
 static bool read_modalities(struct reader *r, yyjson_val *v)

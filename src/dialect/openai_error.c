@@ -2,7 +2,7 @@
 
 #include "base/banned.h"
 
-void openai_error(const struct api_error *e, struct buf *out)
+void openai_error(const struct api_error *e, str request_id UNUSED, struct buf *out)
 {
     const struct api_error_row *row = api_error_row(e->code);
     struct json_writer w;
@@ -21,9 +21,9 @@ void openai_error(const struct api_error *e, struct buf *out)
     jw_object_end(&w);
 }
 
-void openai_stream_error(const struct api_error *e, struct buf *out)
+void openai_stream_error(const struct api_error *e, str request_id, struct buf *out)
 {
     openai_sse_begin(out);
-    openai_error(e, out);
+    openai_error(e, request_id, out);
     openai_sse_end(out);
 }

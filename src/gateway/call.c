@@ -41,6 +41,8 @@ static void call_free(struct call *c)
         c->attempt->ops->stop(c->attempt);
     list_remove(c->gateway, c);
     exchange_answer_done(&c->answer);
+    if (c->stream.request && c->kind->dialect->done)
+        c->kind->dialect->done(&c->stream);
     json_done(&c->doc);
     buf_done(&c->out);
     buf_done(&c->body);
@@ -70,6 +72,11 @@ static str list_names(const str *names, size_t len, char *out, size_t size)
     return str_slice(out, used);
 }
 
+static const struct dialect *dialect(const struct call *c)
+{
+    return c->kind->dialect ? c->kind->dialect : &dialect_openai_chat;
+}
+
 static void fill_headers(const struct call *c, struct answer_headers *h)
 {
     char text[512];
@@ -80,6 +87,8 @@ static void fill_headers(const struct call *c, struct answer_headers *h)
     str dropped = list_names(c->losses.names, c->losses.len, text, sizeof text);
     if (dropped.len)
         answer_headers_add(h, "x-weir-dropped-params", dropped);
+    if (dialect(c)->request_id_header)
+        answer_headers_add(h, dialect(c)->request_id_header, c->request_id);
     if (c->model)
         answer_headers_add(h, "x-weir-model", c->model->root);
     if (c->record.seeded && c->request.kind != EXCHANGE_EMBEDDING)
@@ -118,7 +127,7 @@ void call_begin_stream(struct call *c, const char *content_type)
 // takes such an answer for whole.
 static enum phase_result refuse_stream(struct call *c)
 {
-    c->kind->dialect->stream_error(&c->error, &c->out);
+    dialect(c)->stream_error(&c->error, c->request_id, &c->out);
     c->phase = CALL_ANSWERED;
     (void)c->output->write(c->output_ctx, buf_str(&c->out));
     if (!c->gone)
@@ -134,9 +143,8 @@ enum phase_result call_refuse(struct call *c)
     fill_headers(c, &h);
     answer_headers_error(&h, &c->error);
     buf_clear(&c->out);
-    const struct dialect *d = c->kind->dialect ? c->kind->dialect : &dialect_openai_chat;
-    d->error(&c->error, &c->out);
-    return respond(c, api_error_row(c->error.code)->status, &h, buf_str(&c->out));
+    dialect(c)->error(&c->error, c->request_id, &c->out);
+    return respond(c, dialect_status(dialect(c), &c->error), &h, buf_str(&c->out));
 }
 
 // --- Phases
@@ -205,9 +213,9 @@ static enum phase_result phase_read(struct call *c, enum call_event event)
         ok = heavy(c);
     c->record.worked_us = call_now_us(c);
     forget_body(c);
-    if (c->model && c->kind->dialect)
+    if (c->model && !c->kind->work)
         account_routed(c);
-    if (ok && !c->kind->dialect)
+    if (ok && c->kind->work)
         return call_respond_json(c, buf_str(&c->out));
     return accept(c, ok, CALL_ATTEMPT);
 }

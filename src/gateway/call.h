@@ -41,11 +41,11 @@ struct call_input {
     str content_type, accept, request_id, peer, body;
 };
 
-// A route that is a call: its dialect, or work of its own that makes a JSON answer.
+// A route that is a call: of a model, or work of its own that makes a JSON answer.
 struct call_kind {
-    const char *endpoint; // label of metrics and log: "chat"
-    const struct dialect *dialect;
-    // Without a dialect: read c->doc, write c->out (any thread). False: c->error says why.
+    const char *endpoint;          // label of metrics and log: "chat"
+    const struct dialect *dialect; // reads the body, where it is set, and words the errors
+    // No attempt: read c->request or c->doc, write c->out (any thread). False: c->error says why.
     bool (*work)(struct call *c);
     bool without_body; // a GET: there is nothing to read, and no model to find
     bool elsewhere;    // `work` is always long

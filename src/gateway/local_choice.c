@@ -167,6 +167,22 @@ static void token(struct local_choice *c, const struct engine_model *m,
     text_event(c, e->text, q);
 }
 
+static enum exchange_finish finish_of(const struct local_choice *c, const struct engine_event *e)
+{
+    if (e->finish == ENGINE_FINISH_LENGTH)
+        return EXCHANGE_FINISH_LENGTH;
+    return c->tools.calls ? EXCHANGE_FINISH_TOOL_CALLS : EXCHANGE_FINISH_STOP;
+}
+
+// The chat template's own stops are nobody's business.
+static bool asked_to_stop_at(const struct exchange_request *r, str matched)
+{
+    for (size_t i = 0; matched.len && i < r->stops_len; i++)
+        if (str_eq(r->stops[i], matched))
+            return true;
+    return false;
+}
+
 static void ended(struct local_choice *c, const struct engine_event *e, struct exchange_events *q)
 {
     struct exchange_event *out;
@@ -178,8 +194,12 @@ static void ended(struct local_choice *c, const struct engine_event *e, struct e
     c->shown_bytes += e->text.len;
     release_tokens(c, true, e->stop_matched.len && !c->request->include_stop);
     text_event(c, e->text, q);
+    if (c->tools.active)
+        local_tools_end(&c->tools, c->index, q);
     out = exchange_events_push(q, EXCHANGE_EVENT_FINISH, c->index);
-    out->finish = e->finish == ENGINE_FINISH_LENGTH ? EXCHANGE_FINISH_LENGTH : EXCHANGE_FINISH_STOP;
+    out->finish = finish_of(c, e);
+    if (asked_to_stop_at(c->request, e->stop_matched))
+        out->stop_matched = e->stop_matched;
 }
 
 void local_choice_feed(struct local_choice *c, const struct engine_model *m,

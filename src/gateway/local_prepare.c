@@ -59,6 +59,13 @@ static bool check_request(const struct local_model *lm, const struct exchange_re
                              "The model '" STR_FMT "' does not support tools: its chat template "
                              "has no place for them. Leave 'tools' out, or choose another model.",
                              STR_ARG(lm->info->name));
+    for (size_t i = 0; i < r->tools_len; i++)
+        if (r->tools[i].builtin)
+            return api_error_set(e, API_TOOLS_UNSUPPORTED, "tools",
+                                 "The tool '" STR_FMT
+                                 "' is another provider's own; the local model "
+                                 "can call functions of yours only.",
+                                 STR_ARG(r->tools[i].name));
     if ((r->given & EXCHANGE_HAS_DIMENSIONS) && r->dimensions != lm->info->n_embd)
         return api_error_set(e, API_UNSUPPORTED_PARAMETER, "dimensions",
                              "'dimensions' must be %u for the model '" STR_FMT "', or be left out.",
@@ -69,8 +76,20 @@ static bool check_request(const struct local_model *lm, const struct exchange_re
 static bool check_part(const struct exchange_part *p, size_t message, struct api_error *e)
 {
     char param[48];
-    if (p->type == EXCHANGE_PART_TEXT || p->type == EXCHANGE_PART_REFUSAL)
+    switch (p->type) {
+    case EXCHANGE_PART_TEXT:
+    case EXCHANGE_PART_REFUSAL:
+    case EXCHANGE_PART_THINKING:
         return true;
+    case EXCHANGE_PART_FILE:
+        if (p->text.ptr)
+            return true;
+        break;
+    case EXCHANGE_PART_IMAGE:
+    case EXCHANGE_PART_AUDIO:
+    case EXCHANGE_PART_OTHER:
+        break;
+    }
     snprintf(param, sizeof param, "messages[%zu].content", message);
     return api_error_set(
         e, p->type == EXCHANGE_PART_IMAGE ? API_IMAGES_UNSUPPORTED : API_OPERATION_UNSUPPORTED,
@@ -79,6 +98,12 @@ static bool check_part(const struct exchange_part *p, size_t message, struct api
 
 // --- Chat
 
+// Templates have no place for the reasoning of earlier turns.
+static str said(const struct exchange_part *p)
+{
+    return p->type == EXCHANGE_PART_THINKING ? STR("") : p->text;
+}
+
 static bool join_parts(const struct exchange_message *m, size_t index, struct arena *arena,
                        str *ret, struct api_error *e)
 {
@@ -86,10 +111,10 @@ static bool join_parts(const struct exchange_message *m, size_t index, struct ar
     for (size_t i = 0; i < m->parts_len; i++) {
         if (!check_part(&m->parts[i], index, e))
             return false;
-        len += m->parts[i].text.len;
+        len += said(&m->parts[i]).len;
     }
     if (m->parts_len == 1) {
-        *ret = m->parts[0].text;
+        *ret = said(&m->parts[0]);
         return true;
     }
     char *text = arena_alloc(arena, len + 1);
@@ -97,8 +122,10 @@ static bool join_parts(const struct exchange_message *m, size_t index, struct ar
         return no_memory(e);
     *ret = str_slice(text, len);
     for (size_t i = 0; i < m->parts_len; i++) {
-        memcpy(text, m->parts[i].text.ptr, m->parts[i].text.len);
-        text += m->parts[i].text.len;
+        str s = said(&m->parts[i]);
+        if (s.len)
+            memcpy(text, s.ptr, s.len);
+        text += s.len;
     }
     return true;
 }
@@ -138,6 +165,28 @@ static bool calls_json(const struct exchange_message *m, struct arena *arena, st
     return ok;
 }
 
+// OpenAI's array of tools, as the templates read it.
+static void write_tools(struct json_writer *w, const struct exchange_request *r)
+{
+    jw_array_begin(w);
+    for (size_t i = 0; i < r->tools_len; i++) {
+        jw_object_begin(w);
+        jw_kv_z(w, "type", "function");
+        jw_key(w, "function");
+        jw_object_begin(w);
+        jw_kv_str(w, "name", r->tools[i].name);
+        if (r->tools[i].description.len)
+            jw_kv_str(w, "description", r->tools[i].description);
+        if (r->tools[i].parameters) {
+            jw_key(w, "parameters");
+            jw_value(w, r->tools[i].parameters);
+        }
+        jw_object_end(w);
+        jw_object_end(w);
+    }
+    jw_array_end(w);
+}
+
 static bool tools_json(const struct exchange_request *r, struct arena *arena, str *ret,
                        struct api_error *e)
 {
@@ -148,7 +197,10 @@ static bool tools_json(const struct exchange_request *r, struct arena *arena, st
         return true;
     buf_init(&out, PROMPT_TEXT_BYTES_MAX);
     jw_init(&w, &out);
-    jw_value(&w, r->tools_raw);
+    if (r->tools_raw)
+        jw_value(&w, r->tools_raw);
+    else
+        write_tools(&w, r);
     bool ok = arena_copy(arena, &out, ret, e);
     buf_done(&out);
     return ok;
@@ -357,6 +409,10 @@ static void lose(const struct exchange_request *r, struct exchange_losses *losse
         exchange_lose(losses, STR("reasoning_effort"));
     if (r->thinking_tokens_max)
         exchange_lose(losses, STR("thinking"));
+    for (size_t i = 0; i < r->messages_len; i++)
+        for (size_t k = 0; k < r->messages[i].parts_len; k++)
+            if (r->messages[i].parts[k].type == EXCHANGE_PART_THINKING)
+                exchange_lose(losses, STR("messages[].thinking"));
 }
 
 bool local_prepare(const struct model_entry *m, const struct exchange_request *r,

@@ -296,7 +296,7 @@ void phase_account(struct call *c)
     c->record.client_gone = c->gone && c->phase != CALL_ANSWERED;
     if (c->attempt)
         close_attempt(c);
-    if (c->kind->dialect)
+    if (!c->kind->work)
         count(c);
     if (!c->kind->quiet)
         write_line(c);

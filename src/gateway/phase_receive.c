@@ -54,13 +54,13 @@ static bool is_json_type(str type)
 
 bool phase_receive(struct call *c)
 {
-    if (!is_json_type(c->in.content_type))
+    const struct dialect *d = c->kind->dialect;
+    if (!(d && d->any_content_type) && !is_json_type(c->in.content_type))
         return api_error_set(&c->error, API_UNSUPPORTED_MEDIA_TYPE, NULL,
                              "The Content-Type must be application/json, but it is '" STR_FMT "'.",
                              STR_ARG(c->in.content_type));
     if (!parse(c))
         return false;
-    const struct dialect *d = c->kind->dialect;
     if (!d)
         return true;
     bool ok = d->read(c->doc.root, &c->arena, &c->request, &c->error);

@@ -11,6 +11,19 @@
 // What a stream keeps of its buffer from one batch of events to the next.
 #define OUT_KEPT_BYTES 1024
 
+// Some dialects tell the client how long it took.
+static void note_times(struct call *c)
+{
+    struct attempt_report report = {0};
+    c->attempt->ops->report(c->attempt, &report);
+    c->head.times = (struct exchange_times){
+        .total_us = call_now_us(c) - c->record.start_us,
+        .queue_us = report.queue_us,
+        .prefill_us = report.prefill_us,
+        .decode_us = report.decode_us,
+    };
+}
+
 static void note(struct call *c, const struct exchange_event *e)
 {
     struct call_record *r = &c->record;
@@ -33,6 +46,7 @@ static void note(struct call *c, const struct exchange_event *e)
         return;
     case EXCHANGE_EVENT_END:
         r->usage = e->usage;
+        note_times(c);
         return;
     case EXCHANGE_EVENT_ARGUMENTS:
     case EXCHANGE_EVENT_ERROR:
@@ -88,6 +102,15 @@ static enum phase_result stream_flush(struct call *c)
     return PHASE_WAIT;
 }
 
+// Some wire formats repeat at the end what was said, or put in order what came interleaved.
+static enum phase_result refuse_held(struct call *c)
+{
+    buf_clear(&c->out);
+    api_error_set(&c->error, API_ANSWER_TOO_LARGE, NULL,
+                  "The answer is larger than a stream of this kind may be. Ask for less.");
+    return call_refuse(c);
+}
+
 static enum phase_result stream_event(struct call *c, const struct exchange_event *e)
 {
     const struct dialect *d = c->kind->dialect;
@@ -97,6 +120,8 @@ static enum phase_result stream_event(struct call *c, const struct exchange_even
         (void)buf_append_str(&c->out, e->raw);
     else
         d->event(&c->stream, e, &c->out);
+    if (c->stream.failed || c->out.failed)
+        return refuse_held(c);
     if (e->type != EXCHANGE_EVENT_END)
         return PHASE_NEXT;
     stream_flush(c);

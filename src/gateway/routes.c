@@ -74,3 +74,8 @@ const struct route *route_find(str method, str path, str *ret_item, const char *
     }
     return NULL;
 }
+
+const struct dialect *route_dialect(str path UNUSED)
+{
+    return &dialect_openai_chat;
+}

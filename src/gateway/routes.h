@@ -19,3 +19,5 @@ extern const struct route routes[]; // ended by an empty path
 // The route of a path and method. NULL: none; *ret_allow then lists the methods that the path has,
 // empty when it is unknown. `item` is what "*" stands for.
 const struct route *route_find(str method, str path, str *ret_item, const char **ret_allow);
+// In whose words a path refuses, whether there is such a route or not.
+const struct dialect *route_dialect(str path);

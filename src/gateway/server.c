@@ -50,8 +50,11 @@ void server_refuse(struct gateway *g, struct http_call *hc, const struct api_err
         h = *more;
     answer_headers_error(&h, e);
     buf_init(&out, ERROR_BYTES_MAX);
-    dialect_openai_chat.error(e, &out);
-    server_answer(g, hc, api_error_row(e->code)->status, "application/json", &h, buf_str(&out));
+    const struct dialect *d = route_dialect(http_call_path(hc));
+    if (d->request_id_header)
+        answer_headers_add(&h, d->request_id_header, http_call_request_id(hc));
+    d->error(e, http_call_request_id(hc), &out);
+    server_answer(g, hc, dialect_status(d, e), "application/json", &h, buf_str(&out));
     buf_done(&out);
 }
 
@@ -237,12 +240,11 @@ static void on_drained(void *ctx UNUSED, struct http_call *hc)
         call_step(c, CALL_DRAINED);
 }
 
-static void on_refusal(void *ctx UNUSED, int status, const char *reason, const char *text,
-                       struct buf *out)
+static void on_refusal(void *ctx UNUSED, const struct http_refusal *r, struct buf *out)
 {
     struct api_error e;
-    api_error_set(&e, api_error_find(reason, status), NULL, "%s", text);
-    dialect_openai_chat.error(&e, out);
+    api_error_set(&e, api_error_find(r->reason, r->status), NULL, "%s", r->text);
+    route_dialect(r->path)->error(&e, r->request_id, out);
 }
 
 static void on_finished(void *ctx, const struct http_call *hc, int status, uint64_t body_bytes,

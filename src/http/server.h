@@ -30,6 +30,14 @@ struct http_limits {
 };
 extern const struct http_limits http_limits_default;
 
+// What the server itself refused.
+struct http_refusal {
+    int status;
+    const char *reason, *text; // a stable word ("header_too_large"), a sentence
+    str request_id;
+    str path; // empty: it did not come to that
+};
+
 struct http_handler {
     // The head and the whole body (Content-Length or chunked, within limits) are here.
     void (*request)(void *ctx, struct http_call *call);
@@ -40,9 +48,8 @@ struct http_handler {
     // May be NULL.
     void (*drained)(void *ctx, struct http_call *call);
     // The server itself refused a request (400, 408, 413, 414, 429, 431, 501, 503, 505): write the
-    // body for `status` (an error object of the API) into `out`. `reason` is a stable word
-    // ("header_too_large"), `text` a sentence.
-    void (*refusal)(void *ctx, int status, const char *reason, const char *text, struct buf *out);
+    // body for its status (an error object of the API) into `out`.
+    void (*refusal)(void *ctx, const struct http_refusal *r, struct buf *out);
     // After every answered request: for the access record. `call` is NULL for one that the server
     // refused before there was a call. May be NULL.
     void (*finished)(void *ctx, const struct http_call *call, int status, uint64_t body_bytes,

@@ -111,9 +111,9 @@ static void refuse(struct http_conn *c, const struct h1_error *e)
     struct http_server *s = c->server;
     struct http_call *call = c->call;
     c->call = NULL;
+    write_refusal(s, c->stream, e, call ? call->path : STR_NONE);
     if (call)
         call_give(call);
-    write_refusal(s, c->stream, e);
     c->phase = CONN_CLOSING;
 }
 
@@ -488,7 +488,7 @@ void conn_new(struct http_server *s, int fd, const struct sock_address *peer)
     if (!crowded(c, &e))
         return;
     if (may_explain(s)) {
-        write_refusal(s, c->stream, &e);
+        write_refusal(s, c->stream, &e, STR_NONE);
         leave_politely(c);
     } else {
         conn_free(c);

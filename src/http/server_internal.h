@@ -107,4 +107,5 @@ enum err call_check(struct http_call *call, struct h1_error *ret) MUST_USE;
 bool call_expects_continue(const struct http_call *call);
 
 // server_write.c
-void write_refusal(struct http_server *s, struct stream *to, const struct h1_error *e);
+// `path` is empty where it is not known.
+void write_refusal(struct http_server *s, struct stream *to, const struct h1_error *e, str path);

@@ -275,7 +275,7 @@ void http_call_abort(struct http_call *c)
 
 // --- Refusals by the server itself
 
-void write_refusal(struct http_server *s, struct stream *to, const struct h1_error *e)
+void write_refusal(struct http_server *s, struct stream *to, const struct h1_error *e, str path)
 {
     struct buf body;
     struct head_text t = {
@@ -284,7 +284,8 @@ void write_refusal(struct http_server *s, struct stream *to, const struct h1_err
     snprintf(id, sizeof id, "req_%016llx", (unsigned long long)random_next(&s->ids));
     t.request_id = str_of(id);
     buf_init(&body, REFUSAL_BODY_MAX);
-    s->h->refusal(s->ctx, e->status, e->reason, e->text, &body);
+    struct http_refusal r = {e->status, e->reason, e->text, t.request_id, path};
+    s->h->refusal(s->ctx, &r, &body);
     t.length = body.len;
     char *room = stream_reserve(to, head_room(&t) + body.len);
     if (room) {

@@ -204,12 +204,12 @@ static void on_drained(void *ctx, struct http_call *c)
         produce(w);
 }
 
-static void on_refusal(void *ctx, int status, const char *reason, const char *text, struct buf *out)
+static void on_refusal(void *ctx, const struct http_refusal *r, struct buf *out)
 {
     (void)ctx;
     counts.refused++;
-    buf_printf(out, "{\"error\":{\"message\":\"%s\",\"code\":\"%s\",\"status\":%d}}", text, reason,
-               status);
+    buf_printf(out, "{\"error\":{\"message\":\"%s\",\"code\":\"%s\",\"status\":%d}}", r->text,
+               r->reason, r->status);
 }
 
 static void on_finished(void *ctx, const struct http_call *c, int status, uint64_t body_bytes,
