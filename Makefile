@@ -35,6 +35,7 @@ install: weir ## install under PREFIX (default /usr/local)
 
 test: setup-test weir ## build and run every test; what cannot run is skipped by name (ONLY=name)
 	@cmake --build --preset release
+	@scripts/neon build
 	@scripts/run-tests build/release "$(ONLY)"
 
 test-oracle: setup-test setup-oracle weir ## compare with PyTorch and transformers (large downloads; not part of test)

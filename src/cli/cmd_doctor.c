@@ -95,7 +95,7 @@ static void check_descriptors(struct doctor *doc)
         return;
     snprintf(detail, sizeof detail, "%llu open files allowed (at most %llu)",
              (unsigned long long)r.rlim_cur, (unsigned long long)r.rlim_max);
-    bool low = r.rlim_cur < 4096;
+    bool low = r.rlim_max < 4096; // weir serve takes all that it may
     doctor_say(
         doc, low ? DOCTOR_NOTE : DOCTOR_OK, "descriptors", detail,
         low ? "each client takes one: raise it with 'ulimit -n 65536' or LimitNOFILE= in the unit"

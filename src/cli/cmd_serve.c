@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -343,6 +344,17 @@ static void close_all(struct serve *s, int status)
     metrics_free(s->metrics);
 }
 
+// A shell gives 1024 and lets a program that knows what it does take more: weir never uses
+// select().
+static void take_all_descriptors(void)
+{
+    struct rlimit r;
+    if (getrlimit(RLIMIT_NOFILE, &r) != 0 || r.rlim_cur == r.rlim_max)
+        return;
+    r.rlim_cur = r.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &r); // where a system refuses, what it gave has to do
+}
+
 static int run(struct command_call *call)
 {
     struct serve s = {.call = call, .o = call->options, .main_thread = pthread_self()};
@@ -356,6 +368,7 @@ static int run(struct command_call *call)
     enum err e = configure(&s, &d);
     if (e != ERR_OK)
         return command_fail(call, configuration_exit_status(e), &d);
+    take_all_descriptors();
     int status = EXIT_STATUS_OK;
     if (open_all(&s, &d) == ERR_OK)
         wait_for_signals(&s, &signals);

@@ -4,6 +4,7 @@
 
 import json
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -116,6 +117,13 @@ class Start(unittest.TestCase):
         server = self.start()
         threads = {Path(f, "comm").read_text().strip() for f in Path(f"/proc/{server.pid}/task").iterdir()}
         self.assertLessEqual({"loop", "watchdog"}, threads)
+
+    def test_it_takes_all_the_descriptors_that_it_may(self):
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 200), hard))
+        with harness.Server() as server:
+            self.assertEqual(resource.prlimit(server.pid, resource.RLIMIT_NOFILE), (hard, hard))
 
     def test_the_example_that_is_printed_works_as_it_is(self):
         for listen in ("127.0.0.1:0", f"unix:{self.folder}/weir.sock"):

@@ -2,6 +2,9 @@
 
     openai_schema.check("CreateChatCompletionResponse", answer)   # raises AssertionError with the path and the rule
 
+Where that document (or the Python package jsonschema) is not here, nothing is held against it, the test file says so in its
+closing lines, and what its tests ask for themselves is asked all the same.
+
 Known quirk of the document: it forbids `finish_reason: null` in a streamed legacy completion, and null among
 `token_logprobs` and `top_logprobs`, which OpenAI's server itself sends; see `completion_chunk` and `completion`.
 """
@@ -20,9 +23,14 @@ except ImportError:  # the virtual environment of scripts/setup has it
 
 @functools.lru_cache(maxsize=1)
 def document():
-    if jsonschema is None:
-        raise unittest.SkipTest("the Python package jsonschema is missing (scripts/setup test)")
-    return _nullable(json.loads(harness.data("data", "openai-openapi", "openapi.json").read_text()))
+    """OpenAI's document, or None, with the reason left for the closing lines."""
+    try:
+        if jsonschema is None:
+            raise unittest.SkipTest("the Python package jsonschema is missing (scripts/setup test)")
+        return _nullable(json.loads(harness.data("data", "openai-openapi", "openapi.json").read_text()))
+    except unittest.SkipTest as reason:
+        harness.left_out(f"answers are not held against OpenAI's document: {reason}")
+        return None
 
 
 def _nullable(node):
@@ -45,6 +53,8 @@ def _validator(name):
 
 
 def check(name, value):
+    if document() is None:
+        return
     errors = sorted(_validator(name).iter_errors(value), key=lambda e: list(e.absolute_path))
     if errors:
         first = errors[0]

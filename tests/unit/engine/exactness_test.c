@@ -9,12 +9,13 @@
 #include "engine/kernel/kernel.h"
 #include "support/engine_client.h"
 #include "support/random_model.h"
+#include "support/request_mix.h"
 #include "support/unit.h"
 
-enum { REQUESTS = 32, PROMPT = 70, ANSWER = 12 };
+enum { REQUESTS = REQUEST_MIX_COUNT };
 
 static struct buf image;
-static int32_t prompts[REQUESTS][PROMPT];
+static int32_t prompts[REQUESTS][REQUEST_MIX_PROMPT_MAX];
 static struct client_job *reference[REQUESTS];
 
 static void make_model(const char *arch, enum tensor_type type)
@@ -37,24 +38,9 @@ static struct engine *open_engine(const struct engine_options *o, struct engine_
     return e;
 }
 
-// Every kind of request: sampled and greedy, scored prompts, embeddings; half of the prompts share
-// a beginning.
 static struct engine_request request(const struct engine_model *m, uint32_t i)
 {
-    uint32_t n_vocab = engine_model_info(m)->n_vocab;
-    size_t n = 20 + i * 13 % (PROMPT - 20);
-    for (size_t k = 0; k < n; k++)
-        prompts[i][k] = (int32_t)((k < 40 && i % 2 ? k * 7 : (k + 1) * (i + 3) * 11) % n_vocab);
-    struct engine_request r = client_request(prompts[i], n, ANSWER);
-    r.temperature = i % 3 ? 0.9f : 0;
-    r.top_p = i % 4 ? 1 : 0.9f;
-    r.seed = i;
-    r.ignore_eos = true;
-    r.logprobs = true;
-    r.top_logprobs = 20;
-    r.prompt_logprobs = i % 5 == 0;
-    r.embedding = i % 11 == 7;
-    return r;
+    return request_mix(i, engine_model_info(m)->n_vocab, prompts[i]);
 }
 
 static void run_all(const char *what, const struct engine_options *o, uint32_t together)

@@ -353,27 +353,6 @@ static int done(void **state)
     return 0;
 }
 
-static void test_all_instruction_sets_agree(void **state)
-{
-    (void)state;
-    static uint32_t w[VOCAB], w0[VOCAB];
-    for (size_t n = 1; n <= VOCAB; n += 111) {
-        make_logits(n, 25);
-        float max = kernel->max(logits, n);
-        double sum = kernel->exp_sum(logits, n, max);
-        uint64_t total = kernel->exp_weights(logits, n, max, 0.7f, w0);
-        const struct kernel *k;
-        for (size_t i = 0; (k = kernel_at(i)); i++) {
-            float other_max = k->max(logits, n);
-            double other_sum = k->exp_sum(logits, n, max);
-            assert_memory_equal(&max, &other_max, sizeof max);
-            assert_memory_equal(&sum, &other_sum, sizeof sum);
-            assert_int_equal(total, k->exp_weights(logits, n, max, 0.7f, w));
-            assert_memory_equal(w, w0, n * sizeof *w);
-        }
-    }
-}
-
 int main(void)
 {
     kernel = scratch.kernel = kernel_find(NULL);
@@ -388,7 +367,6 @@ int main(void)
         cmocka_unit_test(test_weights_are_close_and_sum_up),
         cmocka_unit_test(test_log_sum_and_log),
         cmocka_unit_test(test_top_logprobs),
-        cmocka_unit_test(test_all_instruction_sets_agree),
     };
     return cmocka_run_group_tests(tests, NULL, done);
 }

@@ -1,20 +1,17 @@
 // The promise of the engine: a row's logits are the same bits alone and in a batch, in one piece
 // and in chunks, on any number of threads and any instruction set, for every weight type and
-// architecture. The digests in tests/data hold all machines to the same bits.
+// architecture. (digest_test.c holds all machines to the same bits.)
 // REQ: ENG-2 ENG-4 ENG-5 ENG-6
 #include <stdio.h>
 #include <string.h>
 
-#include "base/fs.h"
 #include "base/mem.h"
 #include "engine/kernel/kernel.h"
 #include "support/made_model.h"
-#include "support/shared_data.h"
 #include "support/unit.h"
 
-#define LENGTH      37 // positions looked at
-#define SEQUENCES   32
-#define DIGEST_FILE "tests/data/engine_digests.txt"
+#define LENGTH    37 // positions looked at
+#define SEQUENCES 32
 
 static const char *const ARCHES[] = {"gpt2", "llama", "qwen2", "qwen3"};
 static const enum tensor_type TYPES[] = {TENSOR_F32,  TENSOR_F16,  TENSOR_BF16,
@@ -140,62 +137,9 @@ static void logits_are_the_same_bits_however_computed(void **state)
         }
 }
 
-// --- Digests
-
-// One line a model: architecture, type, and a hash of the bits of all logits.
-static void digest_line(const struct made_file *f, const char *arch, enum tensor_type type,
-                        const char *isa, struct buf *out)
-{
-    struct made_model m;
-    made_model_init(&m, f, isa, 1, 1, NULL);
-    float *logits = in_chunks(&m, 0, LENGTH);
-    uint64_t hash =
-        str_hash_stable(str_slice((const char *)logits, LENGTH * m.n_vocab * sizeof *logits));
-    assert_int_equal(
-        buf_printf(out, "%s %s %016llx\n", arch, tensor_type_name(type), (unsigned long long)hash),
-        ERR_OK);
-    mem_free(logits);
-    made_model_done(&m);
-}
-
-static void digests(const char *isa, struct buf *out)
-{
-    for (size_t a = 0; a < ARRAY_LEN(ARCHES); a++)
-        for (size_t t = 0; t < ARRAY_LEN(TYPES); t++) {
-            struct made_file f;
-            made_file_init(&f, ARCHES[a], TYPES[t], true);
-            digest_line(&f, ARCHES[a], TYPES[t], isa, out);
-            made_file_done(&f);
-        }
-}
-
-// Only a new version of the numerics may change the file; the lines to put there are printed.
-static void logits_have_the_recorded_digests(void **state)
-{
-    (void)state;
-    char path[512];
-    struct buf want;
-    struct diag d = {0};
-    snprintf(path, sizeof path, "%s/%s", shared_data_source_dir(), DIGEST_FILE);
-    assert_int_equal(fs_read(path, 64u << 10, &want, &d), ERR_OK);
-    for (size_t k = 0; kernel_at(k); k++) {
-        struct buf got;
-        buf_init(&got, 64u << 10);
-        digests(kernel_at(k)->name, &got);
-        bool same = str_eq(buf_str(&got), buf_str(&want));
-        if (!same)
-            fprintf(stderr, "%s computes other bits than %s holds:\n" STR_FMT, kernel_at(k)->name,
-                    DIGEST_FILE, STR_ARG(buf_str(&got)));
-        assert_true(same);
-        buf_done(&got);
-    }
-    buf_done(&want);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(logits_have_the_recorded_digests),
         cmocka_unit_test(logits_are_the_same_bits_however_computed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
