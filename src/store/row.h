@@ -1,0 +1,33 @@
+// A row of a table and a struct: one list of columns serves inserting, reading and printing, so
+// that none of them can forget one.
+#pragma once
+
+#include "store/db.h"
+
+enum row_type {
+    ROW_STR,  // str
+    ROW_INT,  // int64_t
+    ROW_BOOL, // bool
+    ROW_MONEY // int64_t; below 0: not known (NULL in the table)
+};
+
+struct row_column {
+    const char *name; // NULL ends the list
+    enum row_type type;
+    size_t offset;
+};
+
+// Bind all fields at `from` and those after it.
+void row_bind(sqlite3_stmt *s, int from, const struct row_column *columns, const void *row);
+// The statement's columns from `from` on are those of the list. ERR_LIMIT: the arena is full.
+enum err row_read(sqlite3_stmt *s, int from, const struct row_column *columns, void *row,
+                  struct arena *a) MUST_USE;
+// "INSERT INTO table(c0, c1, extra…) VALUES(?,?…)" where `first` names the columns that come before
+// the list's ("run, seq"); "SELECT a, b FROM table " for reading.
+str row_insert_sql(struct arena *a, const char *table, const char *first, size_t first_len,
+                   const struct row_column *columns) MUST_USE;
+str row_select_sql(struct arena *a, const char *table, const struct row_column *columns,
+                   const char *rest) MUST_USE;
+// Bytes of the row's texts together, and a copy of the row whose texts lie at `room`.
+size_t row_text_bytes(const struct row_column *columns, const void *row);
+char *row_move_texts(const struct row_column *columns, void *row, char *room); // what is left

@@ -1,0 +1,436 @@
+// REQ: OBS-1 LIMIT-1 LIMIT-3
+// The store: what it took is on disk when it says so, whatever ends the process.
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "store/schema.h"
+#include "store/spend.h"
+#include "store/store.h"
+
+#define KILLS 25
+
+struct place {
+    char folder[64], path[96];
+};
+
+static int set_up(void **state)
+{
+    struct place *p = calloc(1, sizeof *p);
+    snprintf(p->folder, sizeof p->folder, "/tmp/weir-store-test-XXXXXX");
+    assert_non_null(mkdtemp(p->folder));
+    snprintf(p->path, sizeof p->path, "%s/deep/weir.db", p->folder);
+    *state = p;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    static const char *const names[] = {"deep/weir.db", "deep/weir.db-wal", "deep/weir.db-shm",
+                                        "deep"};
+    struct place *p = *state;
+    char path[160];
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        snprintf(path, sizeof path, "%s/%s", p->folder, names[i]);
+        remove(path);
+    }
+    assert_int_equal(rmdir(p->folder), 0);
+    free(p);
+    return 0;
+}
+
+static struct store *open_store(const struct place *p)
+{
+    struct store_options o = {.path = p->path, .records_max = 1000000};
+    struct store *s;
+    struct diag d = {0};
+    if (store_open(&o, &s, &d) != ERR_OK)
+        fail_msg("%s", d.text);
+    return s;
+}
+
+static struct db open_file(const struct place *p)
+{
+    struct db b;
+    struct diag d = {0};
+    if (db_open(p->path, DB_EXISTING, &b, &d) != ERR_OK)
+        fail_msg("%s", d.text);
+    return b;
+}
+
+static int64_t number(const struct place *p, const char *sql)
+{
+    struct db b = open_file(p);
+    int64_t n;
+    assert_int_equal(db_number(&b, sql, &n, NULL), ERR_OK);
+    db_close(&b);
+    return n;
+}
+
+static struct store_request sample(uint64_t n, char id[32], struct store_attempt attempts[2])
+{
+    snprintf(id, 32, "req-%llu", (unsigned long long)n);
+    attempts[0] = (struct store_attempt){.target = STR("far"),
+                                         .provider = STR("openai"),
+                                         .result = STR("failed"),
+                                         .failure = STR("transient"),
+                                         .upstream_status = 500,
+                                         .cost_nano_usd = -1};
+    attempts[1] = (struct store_attempt){.target = STR("near"),
+                                         .provider = STR("local"),
+                                         .result = STR("answered"),
+                                         .reason = STR("fallback"),
+                                         .completion_tokens = (int64_t)n,
+                                         .cost_nano_usd = 40};
+    return (struct store_request){.id = str_of(id),
+                                  .endpoint = STR("chat"),
+                                  .status = 200,
+                                  .key = STR("team"),
+                                  .key_id = STR("k1"),
+                                  .started_ms = 1795000000000, // 2026-11-18
+                                  .completion_tokens = (int64_t)n,
+                                  .cost_nano_usd = 40,
+                                  .spend_nano_usd = 40,
+                                  .attempts = attempts,
+                                  .attempts_len = 2};
+}
+
+static bool put(struct store *s, uint64_t n)
+{
+    char id[32];
+    struct store_attempt attempts[2];
+    struct store_request r = sample(n, id, attempts);
+    return store_put(s, &r);
+}
+
+static void a_record_comes_back_as_it_was(void **state)
+{
+    struct store *s = open_store(*state);
+    struct arena a;
+    struct store_request r;
+    arena_init(&a, 1u << 20);
+    assert_true(put(s, 7));
+    assert_true(store_flush(s, 10000));
+    assert_int_equal(store_durable(s), 1);
+    struct db b = open_file(*state);
+    assert_int_equal(store_request_find(&b, STR("req-7"), &a, &r, NULL), ERR_OK);
+    assert_true(str_eq(r.endpoint, STR("chat")));
+    assert_true(str_eq(r.key, STR("team")));
+    assert_null(r.finish.ptr);
+    assert_int_equal(r.completion_tokens, 7);
+    assert_int_equal(r.attempts_len, 2);
+    assert_true(str_eq(r.attempts[0].failure, STR("transient")));
+    assert_int_equal(r.attempts[0].cost_nano_usd, -1);
+    assert_int_equal(r.attempts[0].upstream_status, 500);
+    assert_true(str_eq(r.attempts[1].target, STR("near")));
+    assert_int_equal(r.attempts[1].cost_nano_usd, 40);
+    assert_int_equal(store_request_find(&b, STR("req-8"), &a, &r, NULL), ERR_NOT_FOUND);
+    db_close(&b);
+    arena_done(&a);
+    store_close(s);
+}
+
+static void closing_writes_what_waits(void **state)
+{
+    struct store *s = open_store(*state);
+    for (uint64_t n = 1; n <= 2000; n++)
+        assert_true(put(s, n));
+    store_close(s);
+    assert_int_equal(number(*state, "SELECT count(*) FROM request"), 2000);
+    assert_int_equal(number(*state, "SELECT count(*) FROM attempt"), 4000);
+    assert_int_equal(number(*state, "SELECT max(seq) FROM request"), 2000);
+}
+
+static void money_grows_with_the_records(void **state)
+{
+    struct store *s = open_store(*state);
+    for (uint64_t n = 1; n <= 10; n++)
+        assert_true(put(s, n));
+    store_close(s);
+    assert_int_equal(
+        number(*state, "SELECT nano_usd FROM spend WHERE key='k1' AND period='day 2026-11-18'"),
+        400);
+    assert_int_equal(
+        number(*state, "SELECT nano_usd FROM spend WHERE key='k1' AND period='month 2026-11'"),
+        400);
+    assert_int_equal(number(*state, "SELECT nano_usd FROM spend WHERE period='total'"), 400);
+}
+
+static void a_full_queue_drops_and_counts_and_leaves_a_gap(void **state)
+{
+    struct store *s = open_store(*state);
+    struct store_stats stats;
+    uint64_t taken = 0, refused = 0;
+    struct db b = open_file(*state);
+    assert_int_equal(db_begin(&b, NULL), ERR_OK); // the store's thread cannot write meanwhile
+    for (uint64_t n = 1; n <= STORE_QUEUE_MAX + 1000; n++)
+        if (put(s, n))
+            taken++;
+        else
+            refused++;
+    db_rollback(&b);
+    db_close(&b);
+    assert_true(refused > 0);
+    assert_true(store_flush(s, 30000));
+    assert_true(put(s, 99999));
+    assert_true(store_flush(s, 30000));
+    store_stats(s, &stats);
+    assert_int_equal(stats.dropped, refused);
+    assert_int_equal(stats.written, taken + 1);
+    store_close(s);
+    assert_int_equal(number(*state, "SELECT count(*) FROM request"), taken + 1);
+    assert_int_equal(number(*state, "SELECT max(seq) FROM request"), taken + 1 + refused);
+    s = open_store(*state);
+    store_stats(s, &stats);
+    assert_int_equal(stats.missing, refused);
+    store_close(s);
+    s = open_store(*state); // told once
+    store_stats(s, &stats);
+    assert_int_equal(stats.missing, 0);
+    store_close(s);
+}
+
+static void the_oldest_records_go_at_the_bound(void **state)
+{
+    struct place *p = *state;
+    struct store_options o = {.path = p->path, .records_max = 1000};
+    struct store *s;
+    assert_int_equal(store_open(&o, &s, NULL), ERR_OK);
+    for (uint64_t n = 1; n <= 3000; n++)
+        assert_true(put(s, n));
+    assert_true(store_flush(s, 30000));
+    store_close(s);
+    int64_t kept = number(p, "SELECT count(*) FROM request");
+    assert_in_range(kept, 900, 1256);
+    assert_int_equal(number(p, "SELECT max(seq) FROM request"), 3000);
+    assert_int_equal(number(p, "SELECT count(*) FROM attempt"), 2 * kept);
+}
+
+// --- kill -9
+
+// Puts records without end, never so fast that one is dropped, and tells which are said to be on
+// disk.
+static void write_until_killed(const struct place *p, int tell)
+{
+    struct store *s = open_store(p);
+    uint64_t told = 0;
+    for (uint64_t n = 1;; n++) {
+        if (!put(s, n))
+            _exit(1);
+        uint64_t durable;
+        while ((durable = store_durable(s)) + STORE_QUEUE_MAX / 2 < n)
+            usleep(500);
+        if (durable == told)
+            continue;
+        told = durable;
+        if (write(tell, &durable, sizeof durable) != sizeof durable)
+            _exit(1);
+    }
+}
+
+static uint64_t run_and_kill(const struct place *p, uint64_t delay_ms)
+{
+    int pipe_ends[2];
+    assert_int_equal(pipe(pipe_ends), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        close(pipe_ends[0]);
+        write_until_killed(p, pipe_ends[1]);
+        _exit(1);
+    }
+    close(pipe_ends[1]);
+    uint64_t durable = 0, told;
+    bool first = read(pipe_ends[0], &durable, sizeof durable) == sizeof durable;
+    usleep((useconds_t)delay_ms * 1000);
+    kill(child, SIGKILL);
+    while (read(pipe_ends[0], &told, sizeof told) == sizeof told)
+        durable = told;
+    close(pipe_ends[0]);
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(first && WIFSIGNALED(status));
+    return durable;
+}
+
+static void kill_9_loses_nothing_that_was_acknowledged(void **state)
+{
+    struct random random;
+    uint64_t seen = 0;
+    random_seed(&random, 9);
+    for (int i = 1; i <= KILLS; i++) {
+        char sql[160];
+        uint64_t durable = run_and_kill(*state, random_below(&random, 60));
+        snprintf(sql, sizeof sql, "SELECT count(*) FROM request WHERE run=%d AND seq<=%llu", i,
+                 (unsigned long long)durable);
+        assert_int_equal(number(*state, sql), durable);
+        seen += durable;
+    }
+    assert_true(seen > 0);
+    assert_int_equal(
+        number(*state, "SELECT 1 FROM pragma_integrity_check WHERE integrity_check='ok'"), 1);
+    // What each run had seen and not written is told at the next start.
+    int64_t missing = number(*state, "SELECT sum(seen - written) FROM run WHERE counted = 0");
+    struct store *s = open_store(*state);
+    struct store_stats stats;
+    store_stats(s, &stats);
+    assert_int_equal(stats.missing, missing);
+    store_close(s);
+}
+
+// --- Keys
+
+struct watcher {
+    _Atomic int told;
+    size_t len;
+    int64_t revoked_ms, spent;
+};
+
+static void on_keys(void *ctx, const struct store_key *keys, const int64_t *spent, size_t len)
+{
+    struct watcher *w = ctx;
+    w->len = len;
+    w->revoked_ms = len ? keys[0].revoked_ms : 0;
+    w->spent = len ? spent[0] : 0;
+    w->told++;
+}
+
+static bool told(struct watcher *w, int times)
+{
+    for (int i = 0; i < 200 && w->told < times; i++)
+        usleep(10000);
+    return w->told >= times;
+}
+
+static struct store_key sample_key(void)
+{
+    return (struct store_key){.id = STR("k1"),
+                              .name = STR("team"),
+                              .created_ms = 5,
+                              .models = STR("gpt-*,weir-tiny"),
+                              .digest = STR("00ff"),
+                              .budget_period = STR("total"),
+                              .budget_nano_usd = 1000};
+}
+
+static void keys_of_another_process_are_seen_within_a_second(void **state)
+{
+    struct place *p = *state;
+    struct watcher w = {0};
+    struct store_options o = {.path = p->path, .records_max = 1000, .keys = on_keys, .ctx = &w};
+    struct store *s;
+    assert_int_equal(store_open(&o, &s, NULL), ERR_OK);
+    assert_int_equal(w.told, 1); // inside store_open
+    assert_int_equal(w.len, 0);
+    struct db b = open_file(p);
+    struct store_key k = sample_key();
+    uint64_t begun = clock_mono_ms();
+    assert_int_equal(store_key_insert(&b, &k, NULL), ERR_OK);
+    assert_true(told(&w, 2));
+    assert_int_equal(w.len, 1);
+    assert_true(clock_mono_ms() - begun < 1000);
+    assert_true(put(s, 1));
+    assert_true(store_flush(s, 10000));
+    assert_int_equal(store_key_revoke(&b, STR("team"), 77, NULL), ERR_OK);
+    assert_true(told(&w, 3));
+    assert_int_equal(w.revoked_ms, 77);
+    assert_int_equal(w.spent, 40);
+    db_close(&b);
+    store_close(s);
+}
+
+static void a_name_is_taken_until_its_key_is_revoked(void **state)
+{
+    struct store *s = open_store(*state);
+    struct db b = open_file(*state);
+    struct diag d = {0};
+    struct store_key k = sample_key(), *list;
+    struct arena a;
+    size_t len;
+    arena_init(&a, 1u << 20);
+    assert_int_equal(store_key_insert(&b, &k, &d), ERR_OK);
+    k.id = STR("k2");
+    k.digest = STR("01");
+    assert_int_equal(store_key_insert(&b, &k, &d), ERR_INVALID);
+    assert_non_null(strstr(d.text, "team"));
+    assert_int_equal(store_key_revoke(&b, STR("nobody"), 1, &d), ERR_NOT_FOUND);
+    assert_int_equal(store_key_revoke(&b, STR("k1"), 9, &d), ERR_OK);
+    assert_int_equal(store_key_revoke(&b, STR("k1"), 9, &d), ERR_NOT_FOUND);
+    assert_int_equal(store_key_insert(&b, &k, &d), ERR_OK);
+    assert_int_equal(store_key_list(&b, &a, &list, &len, &d), ERR_OK);
+    assert_int_equal(len, 2);
+    assert_int_equal(list[0].revoked_ms, 9);
+    assert_true(str_eq(list[1].id, STR("k2")));
+    assert_true(str_eq(list[1].models, STR("gpt-*,weir-tiny")));
+    assert_int_equal(list[1].budget_nano_usd, 1000);
+    arena_done(&a);
+    db_close(&b);
+    store_close(s);
+}
+
+// --- The file
+
+static void nobody_else_can_read_the_file(void **state)
+{
+    struct place *p = *state;
+    struct stat st;
+    store_close(open_store(p));
+    assert_int_equal(stat(p->path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+}
+
+static void a_file_of_a_newer_weir_is_refused(void **state)
+{
+    struct place *p = *state;
+    struct store_options o = {.path = p->path, .records_max = 1000};
+    struct store *s;
+    struct diag d = {0};
+    store_close(open_store(p));
+    struct db b = open_file(p);
+    assert_int_equal(db_exec(&b, "PRAGMA user_version=99", NULL), ERR_OK);
+    db_close(&b);
+    assert_int_equal(store_open(&o, &s, &d), ERR_UNSUPPORTED);
+    assert_non_null(strstr(d.text, "newer"));
+}
+
+static void a_file_that_is_no_database_is_refused(void **state)
+{
+    struct place *p = *state;
+    struct store_options o = {.path = p->path, .records_max = 1000};
+    struct store *s;
+    store_close(open_store(p));
+    FILE *f = fopen(p->path, "w");
+    assert_non_null(f);
+    for (int i = 0; i < 200; i++)
+        fputs("this is a letter to a friend, and no database\n", f);
+    fclose(f);
+    assert_int_equal(store_open(&o, &s, NULL), ERR_PARSE);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(a_record_comes_back_as_it_was),
+        T(closing_writes_what_waits),
+        T(money_grows_with_the_records),
+        T(a_full_queue_drops_and_counts_and_leaves_a_gap),
+        T(the_oldest_records_go_at_the_bound),
+        T(kill_9_loses_nothing_that_was_acknowledged),
+        T(keys_of_another_process_are_seen_within_a_second),
+        T(a_name_is_taken_until_its_key_is_revoked),
+        T(nobody_else_can_read_the_file),
+        T(a_file_of_a_newer_weir_is_refused),
+        T(a_file_that_is_no_database_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
