@@ -81,12 +81,50 @@ const char *failure_name(enum failure f)
         [FAILURE_IDLE_TIMEOUT] = "idle_timeout",
         [FAILURE_TOTAL_TIMEOUT] = "total_timeout",
         [FAILURE_HARD_DOWN] = "hard_down",
+        [FAILURE_UNSUITED] = "unsuited",
         [FAILURE_CONTEXT] = "context_too_long",
         [FAILURE_CONTENT_POLICY] = "content_policy",
         [FAILURE_TRUNCATED] = "truncated",
         [FAILURE_MALFORMED] = "malformed",
     };
     return names[f];
+}
+
+enum failure failure_of(enum api_error_code code)
+{
+    switch (code) {
+    case API_CONTEXT_LENGTH:
+        return FAILURE_CONTEXT;
+    case API_CONTENT_POLICY:
+        return FAILURE_CONTENT_POLICY;
+    case API_TOOLS_UNSUPPORTED:
+    case API_IMAGES_UNSUPPORTED:
+    case API_OPERATION_UNSUPPORTED:
+    case API_PARAMS_DROPPED:
+        return FAILURE_UNSUITED;
+    case API_QUEUE_FULL:
+    case API_OVERLOADED:
+    case API_RATE_LIMITED:
+        return FAILURE_RATE_LIMITED;
+    case API_TIMEOUT:
+        return FAILURE_TOTAL_TIMEOUT;
+    case API_ENGINE_ERROR:
+    case API_UPSTREAM_UNREACHABLE:
+    case API_UPSTREAM_FAILED:
+    case API_MODEL_LOADING:
+        return FAILURE_TRANSIENT;
+    case API_UPSTREAM_TIMEOUT:
+        return FAILURE_IDLE_TIMEOUT;
+    case API_UPSTREAM_DENIED:
+    case API_QUOTA_EXCEEDED:
+        return FAILURE_HARD_DOWN;
+    case API_UPSTREAM_CUT:
+        return FAILURE_TRUNCATED;
+    case API_UPSTREAM_MALFORMED:
+        return FAILURE_MALFORMED;
+    default:
+        return FAILURE_CLIENT;
+    }
 }
 
 const struct api_error_row *api_error_row(enum api_error_code code)

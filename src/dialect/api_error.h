@@ -87,12 +87,15 @@ enum failure {
     FAILURE_IDLE_TIMEOUT,  // the stream fell silent
     FAILURE_TOTAL_TIMEOUT,
     FAILURE_HARD_DOWN, // 401, 403, no quota: this target stays useless for long
+    FAILURE_UNSUITED,  // not what this target can do: another may
     FAILURE_CONTEXT,   // too long for this model
     FAILURE_CONTENT_POLICY,
     FAILURE_TRUNCATED, // it ended without a proven end
     FAILURE_MALFORMED, // not what its protocol says
     FAILURE_COUNT
 };
+// The class of an error that was given none, by its code.
+enum failure failure_of(enum api_error_code code);
 const char *failure_name(enum failure f); // "rate_limited": for logs, metrics, `weir explain`
 
 struct api_error {

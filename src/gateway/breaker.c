@@ -97,8 +97,8 @@ static void trip(struct breaker *b, const struct breaker_options *o, uint64_t no
 // Says a result something about the target, and is it bad?
 static bool counts(enum failure f)
 {
-    return f != FAILURE_CLIENT && f != FAILURE_CONTEXT && f != FAILURE_CONTENT_POLICY &&
-           f != FAILURE_RATE_LIMITED;
+    return f != FAILURE_CLIENT && f != FAILURE_UNSUITED && f != FAILURE_CONTEXT &&
+           f != FAILURE_CONTENT_POLICY && f != FAILURE_RATE_LIMITED;
 }
 
 bool breaker_leave(struct breaker *b, const struct breaker_options *o, enum failure f,

@@ -1,5 +1,7 @@
 #include "gateway/config.h"
 
+#include "gateway/balance.h"
+#include "gateway/model_route.h"
 #include "net/sock.h"
 
 #include "base/banned.h"
@@ -46,6 +48,178 @@ static const struct option model_table[] = {
      .min = 0,
      .max = 1 << 24,
      .help = "Tokens of context; 0 is the model's own."},
+    {0},
+};
+
+// Rows of a struct gateway_policy inside `type`.
+#define POLICY_ROWS(holder)                                                                        \
+    {.name = "attempts_max",                                                                       \
+     .type = OPTION_INT,                                                                           \
+     .offset = AT(holder, policy.attempts_max),                                                    \
+     .value = "3",                                                                                 \
+     .min = 1,                                                                                     \
+     .max = 20,                                                                                    \
+     .help = "Attempts at one request in all: retries, fallbacks and hedges share them."},         \
+        {.name = "attempts_time",                                                                  \
+         .type = OPTION_DURATION,                                                                  \
+         .offset = AT(holder, policy.attempts_time_ms),                                            \
+         .value = "60s",                                                                           \
+         .min = 1,                                                                                 \
+         .max = 86400e3,                                                                           \
+         .help = "No new attempt begins that long after the first one."},                          \
+        {.name = "backoff",                                                                        \
+         .type = OPTION_DURATION,                                                                  \
+         .offset = AT(holder, policy.backoff_ms),                                                  \
+         .value = "250ms",                                                                         \
+         .max = 3600e3,                                                                            \
+         .help = "Before a retry: anywhere between nothing and this, doubled each time. A "        \
+                 "Retry-After is a floor."},                                                       \
+        {.name = "backoff_max",                                                                    \
+         .type = OPTION_DURATION,                                                                  \
+         .offset = AT(holder, policy.backoff_max_ms),                                              \
+         .value = "8s",                                                                            \
+         .max = 3600e3,                                                                            \
+         .help = "What the doubling ends at."},                                                    \
+        {.name = "first_token_timeout",                                                            \
+         .type = OPTION_DURATION,                                                                  \
+         .offset = AT(holder, policy.first_token_timeout_ms),                                      \
+         .value = "0s",                                                                            \
+         .max = 86400e3,                                                                           \
+         .help = "An attempt that has said nothing after that has failed. 0s: no such bound."},    \
+        {.name = "idle_timeout",                                                                   \
+         .type = OPTION_DURATION,                                                                  \
+         .offset = AT(holder, policy.idle_timeout_ms),                                             \
+         .value = "0s",                                                                            \
+         .max = 86400e3,                                                                           \
+         .help = "A stream that falls silent for that long has failed. 0s: no such bound."},       \
+        {.name = "hedge_quantile",                                                                 \
+         .type = OPTION_FLOAT,                                                                     \
+         .offset = AT(holder, policy.hedge_quantile),                                              \
+         .value = "0",                                                                             \
+         .max = 0.999,                                                                             \
+         .help = "Ask a second target as well once the first one has been silent for longer than " \
+                 "this share of its last answers (0.95); the slower one is cancelled. 0: never."}, \
+        {.name = "rescue",                                                                         \
+         .type = OPTION_BOOL,                                                                      \
+         .offset = AT(holder, policy.rescue),                                                      \
+         .value = "true",                                                                          \
+         .help =                                                                                   \
+             "Go on with a stream that broke off on a target that can continue it. Without: it "   \
+             "ends with a clear error."}
+
+static const struct option target_table[] = {
+    {.name = "name",
+     .type = OPTION_STRING,
+     .offset = AT(gateway_target, name),
+     .help = "A model: one of this machine, or PROVIDER/MODEL."},
+    {.name = "weight",
+     .type = OPTION_FLOAT,
+     .offset = AT(gateway_target, weight),
+     .value = "1",
+     .max = 1e6,
+     .help = "Its share, for the strategies that know shares; 0 is asked only when no other can "
+             "be."},
+    {0},
+};
+
+static const struct option route_table[] = {
+    {.name = "name",
+     .type = OPTION_STRING,
+     .offset = AT(gateway_route, name),
+     .help = "The name that clients ask for."},
+    {.name = "strategy",
+     .type = OPTION_CHOICE,
+     .offset = AT(gateway_route, strategy),
+     .value = "priority",
+     .choices = balance_strategy_names,
+     .help = "Which target is asked first: in their order, by weight, the least busy, the quickest "
+             "lately, the cheapest, the same for the same beginning of a prompt, or the same for "
+             "the same user."},
+    {.name = "targets",
+     .type = OPTION_TABLES,
+     .offset = AT(gateway_route, targets),
+     .table = target_table,
+     .table_size = sizeof(struct gateway_target),
+     .help = "The models that may answer."},
+    {.name = "fallback_on",
+     .type = OPTION_STRINGS,
+     .offset = AT(gateway_route, fallback_on),
+     .value = "error,timeout,rate_limit,context,content_policy",
+     .help = "After which failures the next target is asked: error, timeout, rate_limit, context "
+             "(too long for the model), content_policy."},
+    POLICY_ROWS(gateway_route),
+    {0},
+};
+
+static const struct option breaker_table[] = {
+    {.name = "window",
+     .type = OPTION_DURATION,
+     .offset = AT(breaker_options, window_ms),
+     .value = "30s",
+     .min = 100,
+     .max = 3600e3,
+     .help = "Results older than that are forgotten."},
+    {.name = "results_min",
+     .type = OPTION_INT,
+     .offset = AT(breaker_options, results_min),
+     .value = "5",
+     .min = 1,
+     .max = 1e6,
+     .help = "Fewer results than that never open it."},
+    {.name = "failures_rate",
+     .type = OPTION_FLOAT,
+     .offset = AT(breaker_options, failures_rate),
+     .value = "0.5",
+     .min = 0.01,
+     .max = 1,
+     .help = "The share of failures that opens it."},
+    {.name = "open",
+     .type = OPTION_DURATION,
+     .offset = AT(breaker_options, open_ms),
+     .value = "15s",
+     .min = 1,
+     .max = 86400e3,
+     .help = "How long nothing is sent there before one request tries again; doubled each time "
+             "that it fails."},
+    {.name = "open_max",
+     .type = OPTION_DURATION,
+     .offset = AT(breaker_options, open_max_ms),
+     .value = "2m",
+     .min = 1,
+     .max = 86400e3,
+     .help = "What the doubling ends at."},
+    {.name = "hard_down",
+     .type = OPTION_DURATION,
+     .offset = AT(breaker_options, hard_down_ms),
+     .value = "10m",
+     .min = 1,
+     .max = 86400e3,
+     .help = "How long a target is left alone that refuses our key or has no quota left."},
+    {.name = "rate_limited",
+     .type = OPTION_DURATION,
+     .offset = AT(breaker_options, rate_limited_ms),
+     .value = "1s",
+     .min = 1,
+     .max = 3600e3,
+     .help = "How long after a 429 that does not say."},
+    {0},
+};
+
+static const struct option routing_table[] = {
+    POLICY_ROWS(gateway_routing),
+    {.name = "retry_share",
+     .type = OPTION_FLOAT,
+     .offset = AT(gateway_routing, retry_share),
+     .value = "0.2",
+     .max = 10,
+     .help = "Second attempts may be this share of the requests over time, so that a failing "
+             "provider meets no storm."},
+    {.name = "breaker",
+     .type = OPTION_TABLE,
+     .offset = AT(gateway_routing, breaker),
+     .table = breaker_table,
+     .table_size = sizeof(struct breaker_options),
+     .help = "When a target is left alone because it fails."},
     {0},
 };
 
@@ -271,6 +445,19 @@ const struct option gateway_config_table[] = {
      .table = model_table,
      .table_size = sizeof(struct gateway_model),
      .help = "Models to serve; the first is also called \"default\". None: the bundled model."},
+    {.name = "routes",
+     .type = OPTION_TABLES,
+     .offset = AT(gateway_config, routes),
+     .table = route_table,
+     .table_size = sizeof(struct gateway_route),
+     .help = "Names that lead to several models: which one answers, and what happens when it "
+             "fails."},
+    {.name = "routing",
+     .type = OPTION_TABLE,
+     .offset = AT(gateway_config, routing),
+     .table = routing_table,
+     .table_size = sizeof(struct gateway_routing),
+     .help = "Retries and breakers; the policy here is that of models that are named themselves."},
     {.name = "limits",
      .type = OPTION_TABLE,
      .offset = AT(gateway_config, limits),
@@ -321,6 +508,7 @@ enum err gateway_config_check(const struct gateway_config *c, struct diag *d)
         if (gateway_config_keys(c)[i].secret.len < 8)
             return diag_set(d, ERR_INVALID, "keys." STR_FMT ": a key needs 8 characters or more",
                             STR_ARG(gateway_config_keys(c)[i].name));
+    ERR_TRY(model_routes_check(c, d));
     struct sock_address a;
     enum err e = listen_address(c->listen, &a, d);
     if (e != ERR_OK) {

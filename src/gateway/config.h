@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/option.h"
+#include "gateway/breaker.h"
 
 struct gateway_key {
     str name;   // for logs
@@ -16,6 +17,33 @@ struct gateway_model {
     struct option_strings aliases;
     str chat_family;
     int64_t context_max;
+};
+
+// How often, how long and after what an answer is tried for.
+struct gateway_policy {
+    int64_t attempts_max, attempts_time_ms, backoff_ms, backoff_max_ms;
+    int64_t first_token_timeout_ms, idle_timeout_ms;
+    double hedge_quantile;
+    bool rescue;
+};
+
+struct gateway_target {
+    str name; // of a model
+    double weight;
+};
+
+struct gateway_route {
+    str name;
+    int64_t strategy;            // enum balance_strategy
+    struct option_items targets; // struct gateway_target
+    struct option_strings fallback_on;
+    struct gateway_policy policy;
+};
+
+struct gateway_routing {
+    double retry_share;
+    struct gateway_policy policy; // of models that are named themselves
+    struct breaker_options breaker;
 };
 
 struct gateway_limits {
@@ -45,6 +73,8 @@ struct gateway_config {
     bool listen_without_keys, half_close_cancels, metrics_public;
     struct option_items keys;   // struct gateway_key
     struct option_items models; // struct gateway_model
+    struct option_items routes; // struct gateway_route
+    struct gateway_routing routing;
     struct gateway_limits limits;
     struct gateway_cors cors;
     struct gateway_engine engine;

@@ -75,7 +75,7 @@ struct retry_decision retry_decide(const struct retry_policy *p, const struct re
         return give_up("attempts are used up");
     if (spent >= (uint64_t)p->time_max_ms)
         return give_up("the time is used up");
-    if (s->others && (p->fallback_on & BIT(f)))
+    if (s->others && (f == FAILURE_UNSUITED || (p->fallback_on & BIT(f))))
         return (struct retry_decision){RETRY_OTHER, 0, failure_name(f)};
     if (!passes_by_itself(f))
         return give_up("no other target may be tried");

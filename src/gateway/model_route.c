@@ -1,0 +1,95 @@
+#include "gateway/model_route.h"
+
+#include "base/mem.h"
+
+#include "base/banned.h"
+
+static const struct gateway_route *config_routes(const struct gateway_config *c)
+{
+    return c->routes.items;
+}
+
+static enum err check_targets(const struct gateway_config *c, const struct gateway_route *r,
+                              struct diag *d)
+{
+    const struct gateway_target *targets = r->targets.items;
+    if (!r->targets.len)
+        return diag_set(d, ERR_INVALID, "routes." STR_FMT ": has no targets", STR_ARG(r->name));
+    if (r->targets.len > BALANCE_TARGETS_MAX)
+        return diag_set(d, ERR_INVALID, "routes." STR_FMT ": has more than %d targets",
+                        STR_ARG(r->name), BALANCE_TARGETS_MAX);
+    for (size_t i = 0; i < r->targets.len; i++)
+        for (size_t k = 0; k < c->routes.len; k++)
+            if (str_eq(targets[i].name, config_routes(c)[k].name))
+                return diag_set(d, ERR_INVALID,
+                                "routes." STR_FMT ": its target '" STR_FMT
+                                "' is a route itself; name the models that it leads to",
+                                STR_ARG(r->name), STR_ARG(targets[i].name));
+    return ERR_OK;
+}
+
+enum err model_routes_check(const struct gateway_config *c, struct diag *d)
+{
+    for (size_t i = 0; i < c->routes.len; i++) {
+        const struct gateway_route *r = &config_routes(c)[i];
+        failure_set set;
+        str bad;
+        ERR_TRY(check_targets(c, r, d));
+        if (!failure_set_of(r->fallback_on.items, r->fallback_on.len, &set, &bad))
+            return diag_set(d, ERR_INVALID,
+                            "routes." STR_FMT ": fallback_on: '" STR_FMT
+                            "' is not one of error, timeout, rate_limit, context, content_policy",
+                            STR_ARG(r->name), STR_ARG(bad));
+    }
+    return ERR_OK;
+}
+
+static struct model_route policy_of(const struct gateway_policy *p)
+{
+    return (struct model_route){
+        .retry = {.attempts_max = p->attempts_max,
+                  .time_max_ms = p->attempts_time_ms,
+                  .backoff_ms = p->backoff_ms,
+                  .backoff_max_ms = p->backoff_max_ms},
+        .first_token_timeout_ms = p->first_token_timeout_ms,
+        .idle_timeout_ms = p->idle_timeout_ms,
+        .hedge_quantile = p->hedge_quantile,
+        .rescue = p->rescue,
+    };
+}
+
+static struct model_route route_of(const struct gateway_route *g)
+{
+    struct model_route r = policy_of(&g->policy);
+    str bad;
+    r.name = g->name;
+    r.strategy = (enum balance_strategy)g->strategy;
+    r.targets = g->targets.items;
+    r.targets_len = g->targets.len;
+    bool known =
+        failure_set_of(g->fallback_on.items, g->fallback_on.len, &r.retry.fallback_on, &bad);
+    ASSERT(known); // model_routes_check
+    return r;
+}
+
+void model_routes_init(struct model_routes *r, const struct gateway_config *c)
+{
+    *r = (struct model_routes){.len = c->routes.len, .alone = policy_of(&c->routing.policy)};
+    r->items = mem_array(r->len ? r->len : 1, sizeof *r->items);
+    for (size_t i = 0; i < r->len; i++)
+        r->items[i] = route_of(&config_routes(c)[i]);
+}
+
+void model_routes_done(struct model_routes *r)
+{
+    mem_free(r->items);
+    *r = (struct model_routes){0};
+}
+
+const struct model_route *model_routes_find(const struct model_routes *r, str name)
+{
+    for (size_t i = 0; i < r->len; i++)
+        if (str_eq(r->items[i].name, name))
+            return &r->items[i];
+    return NULL;
+}

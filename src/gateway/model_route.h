@@ -1,0 +1,33 @@
+// What a model's name leads to: the targets that may answer it, how one is chosen, and what happens
+// when it fails. Routes come from the configuration; a model that is named itself is a route of one
+// target. Immutable once made: any thread.
+#pragma once
+
+#include "gateway/balance.h"
+#include "gateway/config.h"
+#include "gateway/retry.h"
+
+struct model_route {
+    str name; // empty: the model that was named, alone
+    enum balance_strategy strategy;
+    const struct gateway_target *targets;
+    size_t targets_len; // 0: the model that was named, alone
+    struct retry_policy retry;
+    int64_t first_token_timeout_ms, idle_timeout_ms; // 0: none
+    double hedge_quantile;                           // 0: never
+    bool rescue;
+};
+
+struct model_routes {
+    struct model_route *items;
+    size_t len;
+    struct model_route alone; // of models that are named themselves
+};
+
+// Checks what single rows cannot: names of failures, that each route has targets and none is a
+// route itself.
+enum err model_routes_check(const struct gateway_config *c, struct diag *d) MUST_USE;
+// The configuration outlives it and was checked.
+void model_routes_init(struct model_routes *r, const struct gateway_config *c);
+void model_routes_done(struct model_routes *r);
+const struct model_route *model_routes_find(const struct model_routes *r, str name); // or NULL
