@@ -31,8 +31,9 @@ struct dialect {
     void (*stream_error)(const struct api_error *e, str request_id, struct buf *out);
     int (*status)(const struct api_error *e); // NULL: the vocabulary's
     const char *stream_type;                  // content type of a stream
-    const char *request_id_header;            // that its clients read, beside x-request-id
-    bool any_content_type;                    // its clients do not say that they send JSON
+    const char *ping; // what keeps a silent stream alive and says nothing; NULL: nothing can
+    const char *request_id_header; // that its clients read, beside x-request-id
+    bool any_content_type;         // its clients do not say that they send JSON
 };
 // The status that goes with d->error.
 int dialect_status(const struct dialect *d, const struct api_error *e);

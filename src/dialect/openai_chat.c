@@ -455,4 +455,5 @@ const struct dialect dialect_openai_chat = {
     .error = openai_error,
     .stream_error = openai_stream_error,
     .stream_type = "text/event-stream; charset=utf-8",
+    .ping = ": ping\n\n",
 };

@@ -237,4 +237,5 @@ const struct dialect dialect_openai_completions = {
     .error = openai_error,
     .stream_error = openai_stream_error,
     .stream_type = "text/event-stream; charset=utf-8",
+    .ping = ": ping\n\n",
 };

@@ -3,6 +3,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/mem.h"
+
 #include "base/banned.h"
 
 // After so long half of a peak is forgotten.
@@ -53,6 +55,26 @@ uint64_t target_first_quantile_ms(const struct target_state *t, double q)
 double target_expected_ms(const struct target_state *t, uint64_t now_ms)
 {
     return (decayed(t, now_ms) + 1) * (t->running + 1);
+}
+
+struct target_state *targets_at(struct targets *t, size_t index)
+{
+    if (index >= t->len) {
+        t->items = mem_resize(t->items, index + 1, sizeof *t->items);
+        memset(t->items + t->len, 0, (index + 1 - t->len) * sizeof *t->items);
+        t->len = index + 1;
+    }
+    if (!t->items[index])
+        t->items[index] = mem_new(struct target_state);
+    return t->items[index];
+}
+
+void targets_done(struct targets *t)
+{
+    for (size_t i = 0; i < t->len; i++)
+        mem_free(t->items[i]);
+    mem_free(t->items);
+    *t = (struct targets){0};
 }
 
 // --- Choosing

@@ -23,6 +23,14 @@ uint64_t target_first_quantile_ms(const struct target_state *t, double q);
 // Expected time to the first output of one more request: the average, times what runs already.
 double target_expected_ms(const struct target_state *t, uint64_t now_ms);
 
+// The states by the index of their model (registry.h), made when first asked for.
+struct targets {
+    struct target_state **items;
+    size_t len;
+};
+struct target_state *targets_at(struct targets *t, size_t index);
+void targets_done(struct targets *t);
+
 enum balance_strategy {
     BALANCE_PRIORITY, // in their order
     BALANCE_WEIGHTED,

@@ -37,8 +37,8 @@ static void list_remove(struct gateway *g, struct call *c)
 
 static void call_free(struct call *c)
 {
-    if (c->attempt)
-        c->attempt->ops->stop(c->attempt);
+    ASSERT(!c->attempt);
+    c->world->timer_cancel(c->world->ctx, &c->timer);
     list_remove(c->gateway, c);
     exchange_answer_done(&c->answer);
     if (c->stream.request && c->kind->dialect->done)
@@ -162,7 +162,7 @@ static bool heavy(struct call *c)
 {
     if (c->kind->without_body)
         return c->kind->work(c);
-    return phase_receive(c) && phase_route(c) && phase_prepare(c);
+    return phase_receive(c) && phase_route(c) && (!c->kind->work || c->kind->work(c));
 }
 
 static void work_run(void *ctx)
@@ -212,12 +212,92 @@ static enum phase_result phase_read(struct call *c, enum call_event event)
     if (event != CALL_WORKED)
         ok = heavy(c);
     c->record.worked_us = call_now_us(c);
-    forget_body(c);
-    if (c->model && !c->kind->work)
-        account_routed(c);
     if (ok && c->kind->work)
         return call_respond_json(c, buf_str(&c->out));
-    return accept(c, ok, CALL_ATTEMPT);
+    return accept(c, ok, CALL_TARGET);
+}
+
+// May another attempt need the body as it came?
+static bool body_is_needed(const struct call *c)
+{
+    return c->model->remote || c->route->targets_len > 1;
+}
+
+static enum phase_result prepare(struct call *c, enum call_event event)
+{
+    bool ok = c->worked;
+    if (event != CALL_WORKED && c->in.body.len > INLINE_BODY_BYTES)
+        return call_offload(c, phase_prepare);
+    if (event != CALL_WORKED)
+        ok = phase_prepare(c);
+    if (!body_is_needed(c))
+        forget_body(c);
+    if (!ok)
+        return phase_failed(c);
+    c->phase = CALL_ATTEMPT;
+    return PHASE_NEXT;
+}
+
+// --- Moments
+
+static uint64_t nearest(const struct call_due *d)
+{
+    const uint64_t all[] = {d->backoff, d->first_token, d->idle, d->total, d->ping};
+    uint64_t least = 0;
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        if (all[i] && (!least || all[i] < least))
+            least = all[i];
+    return least;
+}
+
+void call_arm(struct call *c)
+{
+    uint64_t due = nearest(&c->due), now = call_now_us(c) / 1000;
+    if (!due || (c->timer.due_ms && c->timer.due_ms <= due))
+        return; // an earlier one looks again
+    c->timer.due_ms = due;
+    c->world->timer_set(c->world->ctx, &c->timer, due > now ? due - now : 0);
+}
+
+static void on_timer(void *ctx)
+{
+    struct call *c = ctx;
+    c->timer.due_ms = 0;
+    call_step(c, CALL_TIMER);
+}
+
+static bool is_due(uint64_t *due, uint64_t now_ms)
+{
+    if (!*due || now_ms < *due)
+        return false;
+    *due = 0;
+    return true;
+}
+
+static enum phase_result time_out(struct call *c, enum failure f, const char *what)
+{
+    api_error_set(&c->error, f == FAILURE_TOTAL_TIMEOUT ? API_TIMEOUT : API_UPSTREAM_TIMEOUT, NULL,
+                  "The model %s in time.", what);
+    c->error.failure = f;
+    return c->phase == CALL_STREAM && f != FAILURE_TOTAL_TIMEOUT ? phase_failed(c) : call_refuse(c);
+}
+
+// What has come due. PHASE_NEXT: nothing that changes the phase.
+static enum phase_result look_at_moments(struct call *c)
+{
+    struct call_due *d = &c->due;
+    uint64_t now = call_now_us(c) / 1000;
+    if (is_due(&d->total, now))
+        return time_out(c, FAILURE_TOTAL_TIMEOUT, "did not answer");
+    if (is_due(&d->first_token, now) && c->phase == CALL_STREAM && !c->routing.spoke)
+        return time_out(c, FAILURE_FIRST_TIMEOUT, "did not begin to answer");
+    if (is_due(&d->idle, now) && c->phase == CALL_STREAM && !c->blocked)
+        return time_out(c, FAILURE_IDLE_TIMEOUT, "did not go on");
+    if (is_due(&d->ping, now))
+        call_ping(c);
+    if (is_due(&d->backoff, now) && c->phase == CALL_BACKOFF)
+        c->phase = CALL_TARGET;
+    return PHASE_NEXT;
 }
 
 static enum phase_result run_phase(struct call *c, enum call_event event)
@@ -227,6 +307,12 @@ static enum phase_result run_phase(struct call *c, enum call_event event)
         return phase_auth(c);
     case CALL_READ:
         return phase_read(c, event);
+    case CALL_TARGET:
+        return phase_target(c);
+    case CALL_PREPARE:
+        return prepare(c, event);
+    case CALL_BACKOFF:
+        return PHASE_WAIT;
     case CALL_ATTEMPT:
         return phase_attempt(c);
     case CALL_STREAM:
@@ -247,10 +333,14 @@ void call_step(struct call *c, enum call_event event)
         c->blocked = false;
     if (c->stepping || c->offloaded)
         return; // whoever runs it now sees the flags
-    enum phase_result result = PHASE_NEXT;
     c->stepping = true;
-    while (result == PHASE_NEXT && !c->gone)
+    enum phase_result result = c->gone ? PHASE_WAIT : look_at_moments(c);
+    while (result == PHASE_NEXT && !c->gone) {
         result = run_phase(c, event);
+        event = CALL_PROVIDER; // seen
+    }
+    if (result == PHASE_WAIT && !c->gone && !c->offloaded)
+        call_arm(c);
     c->stepping = false;
     if (result != PHASE_ANSWERED && !c->gone)
         return;
@@ -268,6 +358,8 @@ struct call *call_new(struct gateway *g, const struct call_kind *kind, const str
     c->in = *in;
     c->output = output;
     c->output_ctx = output_ctx;
+    c->timer.fire = on_timer;
+    c->timer.ctx = c;
     c->record.start_us = call_now_us(c);
     arena_init(&c->arena, (size_t)g->config->limits.call_bytes_max);
     buf_init(&c->out, OUT_BYTES_OWN + (size_t)g->config->limits.answer_bytes_max * 4);

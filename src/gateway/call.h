@@ -11,6 +11,7 @@
 #include "dialect/dialect.h"
 #include "gateway/answer_headers.h"
 #include "gateway/auth.h"
+#include "gateway/model_route.h"
 #include "gateway/provider.h"
 #include "gateway/record.h"
 #include "gateway/world.h"
@@ -54,9 +55,12 @@ struct call_kind {
 
 enum call_phase {
     CALL_AUTH,    // who is it?
-    CALL_READ,    // what does it say, which model is meant, what are its tokens? (maybe elsewhere)
+    CALL_READ,    // what does it say, and where may it go? (maybe elsewhere)
+    CALL_TARGET,  // which target is asked now?
+    CALL_PREPARE, // what it is asked: its tokens, its body (maybe elsewhere)
     CALL_ATTEMPT, // start it at its provider
     CALL_STREAM,  // hand on what comes
+    CALL_BACKOFF, // wait before the next attempt
     CALL_WRITE,   // one whole answer, when it is long (elsewhere)
     CALL_ANSWERED
 };
@@ -64,6 +68,7 @@ enum call_phase {
 enum call_event {
     CALL_BEGIN,
     CALL_WORKED,   // long work came back
+    CALL_TIMER,    // a moment that was waited for
     CALL_PROVIDER, // the provider has events
     CALL_DRAINED,  // the client reads again
     CALL_GONE      // the client has gone
@@ -71,6 +76,25 @@ enum call_event {
 
 // What a phase says: go on, wait for an event, or the call is answered.
 enum phase_result { PHASE_NEXT, PHASE_WAIT, PHASE_ANSWERED };
+
+// How far the routing has come.
+struct call_routing {
+    uint32_t tried; // targets of the route, as bits, since the last wait
+    int at;         // index of the one that is asked
+    struct target_state *target;
+    enum attempt_reason reason; // of the next attempt
+    uint64_t began_ms;          // the first attempt
+    uint64_t waited_us;         // before the next attempt
+    uint32_t context_max;       // models with no more than that are too small
+    uint64_t key;               // of affinity, when known
+    bool spoke;                 // this attempt has said something
+    bool shown;                 // the client has seen a part of an answer
+};
+
+// Moments of this call, in ms of its world; 0: none.
+struct call_due {
+    uint64_t backoff, first_token, idle, total, ping;
+};
 
 struct call {
     struct gateway *gateway;
@@ -82,10 +106,14 @@ struct call {
     struct call *next, *prev; // the gateway's list
 
     enum call_phase phase;
-    bool stepping;             // call_step is on the stack
-    bool offloaded, worked;    // long work is elsewhere; how it ended
-    bool gone, begun, blocked; // the client: has gone, got the head, does not read
-    bool counted;              // in the gauge of running requests
+    const struct model_route *route;
+    struct call_routing routing;
+    struct world_timer timer; // for the nearest of `due`
+    struct call_due due;
+    bool stepping;                     // call_step is on the stack
+    bool offloaded, worked;            // long work is elsewhere; how it ended
+    bool gone, begun, blocked;         // the client: has gone, got the head, does not read
+    const struct model_entry *counted; // whose gauge of running requests it is in
     struct offload offload;
     bool (*work)(struct call *c);
     struct buf body;      // taken over when it goes to another thread
@@ -120,6 +148,10 @@ enum phase_result call_respond_json(struct call *c, str body);
 // Begin a streamed answer.
 void call_begin_stream(struct call *c, const char *content_type);
 uint64_t call_now_us(const struct call *c);
+// After a change of `due`.
+void call_arm(struct call *c);
+// The client has heard nothing for a while: a sign of life.
+void call_ping(struct call *c);
 // Run work(c) on another thread; the step goes on with CALL_WORKED, c->worked what it returned.
 // PHASE_WAIT, or the refusal when there is no room.
 enum phase_result call_offload(struct call *c, bool (*work)(struct call *c));
@@ -127,8 +159,13 @@ enum phase_result call_offload(struct call *c, bool (*work)(struct call *c));
 enum phase_result phase_auth(struct call *c);
 bool phase_receive(struct call *c); // any thread; false: c->error says why
 bool phase_route(struct call *c);   // any thread
+enum phase_result phase_target(struct call *c);
 bool phase_prepare(struct call *c); // any thread
 enum phase_result phase_attempt(struct call *c);
+// The attempt is over: closed in the ledger, in its target's breaker, and stopped.
+void attempt_close(struct call *c, enum attempt_end end);
+// The attempt, or its preparation, has failed with c->error: another, a wait, or the refusal.
+enum phase_result phase_failed(struct call *c);
 enum phase_result phase_stream(struct call *c);
 enum phase_result phase_write(struct call *c); // the folded answer, and respond
 void phase_account(struct call *c);

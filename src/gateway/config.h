@@ -69,7 +69,7 @@ struct gateway_log {
 
 struct gateway_config {
     str listen;
-    int64_t drain_delay_ms, drain_timeout_ms;
+    int64_t drain_delay_ms, drain_timeout_ms, stream_ping_ms;
     bool listen_without_keys, half_close_cancels, metrics_public;
     struct option_items keys;   // struct gateway_key
     struct option_items models; // struct gateway_model

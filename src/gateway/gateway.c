@@ -41,6 +41,19 @@ static bool world_offload(void *ctx, struct offload *o)
     return worker_submit(g->worker, o) == ERR_OK;
 }
 
+static void world_timer_set(void *ctx, struct world_timer *t, uint64_t delay_ms)
+{
+    const struct gateway *g = ctx;
+    if (!loop_timer_armed(&t->loop))
+        loop_timer_init(&t->loop, t->fire, t->ctx);
+    loop_timer_set(g->loop, &t->loop, delay_ms);
+}
+
+static void world_timer_cancel(void *ctx UNUSED, struct world_timer *t)
+{
+    loop_timer_cancel(&t->loop);
+}
+
 static struct world real_world(struct gateway *g)
 {
     return (struct world){
@@ -49,6 +62,8 @@ static struct world real_world(struct gateway *g)
         .wall_ms = world_wall_ms,
         .random_id = world_random_id,
         .random_u64 = world_random_u64,
+        .timer_set = world_timer_set,
+        .timer_cancel = world_timer_cancel,
         .offload = world_offload,
     };
 }
@@ -66,6 +81,7 @@ enum err gateway_new(struct loop *l, const struct gateway_config *config, struct
     // No web page reaches a unix socket, and proxies send it any Host.
     g->guards_host = !config->keys.len && gateway_address_is_loopback(config->listen) &&
                      !str_starts(config->listen, STR("unix:"));
+    model_routes_init(&g->routes, config);
     auth_init(&g->auth, config);
     account_init(&g->account, metrics);
     g->local = provider_local_new(l);
@@ -141,6 +157,8 @@ void gateway_free(struct gateway *g)
     worker_free(g->worker);
     ASSERT(!g->calls_len);
     provider_local_free(g->local);
+    targets_done(&g->targets);
+    model_routes_done(&g->routes);
     account_done(&g->account);
     auth_done(&g->auth);
     mem_free(g);

@@ -5,6 +5,7 @@
 #include "gateway/auth.h"
 #include "gateway/call.h"
 #include "gateway/gateway.h"
+#include "gateway/model_route.h"
 #include "gateway/registry.h"
 #include "gateway/worker.h"
 #include "http/server.h"
@@ -17,6 +18,9 @@ struct gateway {
     struct http_server *http;
     struct auth auth;
     struct registry registry;
+    struct model_routes routes;
+    struct targets targets;
+    struct retry_purse purse;
     struct provider_local *local;
     struct account account;
     struct call *calls;

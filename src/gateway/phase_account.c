@@ -91,7 +91,7 @@ static struct account_model *find_model(struct account *a, const struct model_en
 void account_routed(struct call *c)
 {
     metrics_add(find_model(&c->gateway->account, c->model)->inflight, 1);
-    c->counted = true;
+    c->counted = c->model;
 }
 
 void account_output(struct call *c)
@@ -195,13 +195,13 @@ static void count(const struct call *c)
                 1);
     if (!c->counted)
         return;
+    metrics_add(find_model(a, c->counted)->inflight, -1);
     struct account_model *m = find_model(a, c->model);
-    metrics_add(m->inflight, -1);
     if (c->begun && c->record.client_gone)
         metrics_add(a->abort_client, 1);
     if (c->begun && c->error.code != API_OK)
         metrics_add(a->abort_upstream, 1);
-    if (!c->attempt)
+    if (!c->record.submitted_us)
         return;
     metrics_add(metrics_series(a->shard, METRIC_VLLM_REQUEST_SUCCESS,
                                METRICS_VALUES(name, ENGINE_INDEX, str_of(vllm_finish(c)))),
@@ -231,7 +231,7 @@ static void put_work(const struct call *c, struct line *l)
     const struct call_record *r = &c->record;
     put(l, LOG_S("model", c->model->root));
     put(l, LOG_S("provider", c->model->provider_name));
-    if (!c->attempt)
+    if (!c->record.submitted_us)
         return;
     put(l, LOG_B("stream", c->request.stream));
     put(l, LOG_I("choices", exchange_choices(&c->request)));
@@ -273,29 +273,13 @@ static void write_line(const struct call *c)
     log_fields(LOG_INFO, "request", l.fields);
 }
 
-// The attempt that was still running as the call ended.
-static void close_attempt(struct call *c)
-{
-    struct call_record *r = &c->record;
-    struct attempt_record *a = r->attempt_last;
-    c->attempt->ops->report(c->attempt, &r->attempt);
-    a->end = r->client_gone            ? ATTEMPT_CANCELLED
-             : c->error.code != API_OK ? ATTEMPT_FAILED
-                                       : ATTEMPT_ANSWERED;
-    a->failure = c->error.failure;
-    a->code = c->error.code;
-    a->first_us = r->first_us;
-    a->ended_us = r->end_us;
-    a->usage = r->usage;
-    a->report = r->attempt;
-}
-
 void phase_account(struct call *c)
 {
     c->record.end_us = call_now_us(c);
     c->record.client_gone = c->gone && c->phase != CALL_ANSWERED;
-    if (c->attempt)
-        close_attempt(c);
+    attempt_close(c, c->record.client_gone     ? ATTEMPT_CANCELLED
+                     : c->error.code != API_OK ? ATTEMPT_FAILED
+                                               : ATTEMPT_ANSWERED);
     if (!c->kind->work)
         count(c);
     if (!c->kind->quiet)

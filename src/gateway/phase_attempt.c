@@ -29,23 +29,22 @@ static bool name_answer(struct call *c)
 // can read it as a number.
 static void draw_seed(struct call *c)
 {
-    if (!(c->request.given & EXCHANGE_HAS_SEED))
+    if (!(c->request.given & EXCHANGE_HAS_SEED) && !c->request.seed)
         c->request.seed = (int64_t)(c->world->random_u64(c->world->ctx) >> 11);
 }
 
-// The ledger's row for what is about to begin.
-static struct attempt_record *note_attempt(struct call *c)
+static void set_moments(struct call *c)
 {
-    struct attempt_record *a = record_attempt(&c->record, &c->arena);
-    if (!a) {
-        api_error_set(&c->error, API_JSON_LIMIT, NULL, "The request needs too much memory.");
-        return NULL;
-    }
-    a->target = c->model->name;
-    a->provider = str_of(c->model->provider->name);
-    a->model = c->model->root;
-    a->started_us = call_now_us(c);
-    return a;
+    const struct model_route *r = c->route;
+    uint64_t now = call_now_us(c) / 1000;
+    if (r->first_token_timeout_ms)
+        c->due.first_token = now + (uint64_t)r->first_token_timeout_ms;
+    if (c->model->remote && !c->due.total)
+        c->due.total =
+            c->record.start_us / 1000 + (uint64_t)c->gateway->config->limits.request_timeout_ms;
+    if (c->request.stream && c->kind->dialect->ping && !c->due.ping)
+        c->due.ping = now + (uint64_t)c->gateway->config->stream_ping_ms;
+    call_arm(c);
 }
 
 enum phase_result phase_attempt(struct call *c)
@@ -54,11 +53,10 @@ enum phase_result phase_attempt(struct call *c)
     struct attempt_options o = {
         .notify = on_notify,
         .ctx = c,
-        .deadline_ms = call_now_us(c) / 1000 + (uint64_t)limits->request_timeout_ms,
+        .deadline_ms = c->record.start_us / 1000 + (uint64_t)limits->request_timeout_ms,
         .tenant = c->key ? c->key->name : STR_NONE, // one key's prompts do not warm another's cache
     };
-    struct attempt_record *attempt;
-    if (!name_answer(c) || !(attempt = note_attempt(c)))
+    if (!c->head.id.ptr && !name_answer(c))
         return call_refuse(c);
     draw_seed(c);
     if (!c->request.stream)
@@ -66,12 +64,10 @@ enum phase_result phase_attempt(struct call *c)
                              (size_t)limits->answer_bytes_max);
     c->stream = (struct dialect_stream){.request = &c->request, .head = &c->head};
     c->attempt = c->model->provider->start(c->model, &c->request, c->plan, &o, &c->error);
-    if (!c->attempt) {
-        attempt->end = ATTEMPT_FAILED;
-        attempt->ended_us = call_now_us(c);
-        return call_refuse(c);
-    }
+    if (!c->attempt)
+        return phase_failed(c);
     c->record.submitted_us = call_now_us(c);
+    set_moments(c);
     c->phase = CALL_STREAM;
     return PHASE_NEXT;
 }

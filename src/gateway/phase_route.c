@@ -1,4 +1,5 @@
-// Which model, of which provider? Then the provider's own preparation. Any thread.
+// Where may it go? Then, for the target that was chosen, the provider's own preparation. Any
+// thread.
 #include <stdio.h>
 
 #include "gateway/call.h"
@@ -6,13 +7,27 @@
 
 #include "base/banned.h"
 
+// The first of a route's targets that there is: for what is asked of a model without an attempt.
+static const struct model_entry *first_target(const struct registry *r,
+                                              const struct model_route *route)
+{
+    const struct model_entry *m = NULL;
+    for (size_t i = 0; i < route->targets_len && !m; i++)
+        m = registry_find(r, route->targets[i].name);
+    return m;
+}
+
 bool phase_route(struct call *c)
 {
     const struct registry *r = &c->gateway->registry;
+    const struct model_routes *routes = &c->gateway->routes;
     char names[320];
     if (!c->kind->dialect)
         c->request.model = json_str(json_get(c->doc.root, "model"));
-    c->model = registry_find(r, c->request.model);
+    c->route = model_routes_find(routes, c->request.model);
+    c->model = c->route ? first_target(r, c->route) : registry_find(r, c->request.model);
+    if (!c->route)
+        c->route = &routes->alone;
     if (c->model)
         return true;
     if (!registry_find(r, STR_NONE)) {
@@ -41,8 +56,6 @@ static bool refuse_losses(struct call *c)
 
 bool phase_prepare(struct call *c)
 {
-    if (c->kind->work)
-        return c->kind->work(c);
     c->losses.len = 0;
     if (!c->model->provider->prepare(c->model, &c->request, &c->arena, &c->losses, &c->plan,
                                      &c->error))

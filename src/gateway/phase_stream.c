@@ -90,10 +90,15 @@ static enum phase_result answer_whole(struct call *c, const struct exchange_even
     return PHASE_NEXT;
 }
 
+// What an attempt has written is shown once it has said something: until then another may take its
+// place.
 static enum phase_result stream_flush(struct call *c)
 {
-    if (!c->out.len)
+    if (!c->out.len || !c->routing.spoke)
         return PHASE_WAIT;
+    if (!c->begun)
+        call_begin_stream(c, c->kind->dialect->stream_type);
+    c->routing.shown = true;
     enum err e = c->output->write(c->output_ctx, buf_str(&c->out));
     buf_clear(&c->out);
     if (c->out.cap > OUT_KEPT_BYTES)
@@ -111,15 +116,23 @@ static enum phase_result refuse_held(struct call *c)
     return call_refuse(c);
 }
 
+void call_ping(struct call *c)
+{
+    if (c->phase == CALL_ANSWERED || !c->request.stream)
+        return;
+    if (!c->begun)
+        call_begin_stream(c, c->kind->dialect->stream_type);
+    if (!c->blocked)
+        c->blocked = c->output->write(c->output_ctx, str_of(c->kind->dialect->ping)) == ERR_AGAIN;
+    c->due.ping = call_now_us(c) / 1000 + (uint64_t)c->gateway->config->stream_ping_ms;
+}
+
 static enum phase_result stream_event(struct call *c, const struct exchange_event *e)
 {
-    const struct dialect *d = c->kind->dialect;
-    if (!c->begun)
-        call_begin_stream(c, d->stream_type);
     if (c->attempt->raw)
         (void)buf_append_str(&c->out, e->raw);
     else
-        d->event(&c->stream, e, &c->out);
+        c->kind->dialect->event(&c->stream, e, &c->out);
     if (c->stream.failed || c->out.failed)
         return refuse_held(c);
     if (e->type != EXCHANGE_EVENT_END)
@@ -132,23 +145,57 @@ static enum phase_result stream_event(struct call *c, const struct exchange_even
     return PHASE_ANSWERED;
 }
 
+static bool speaks(const struct exchange_event *e)
+{
+    return e->text.len || e->tokens_len || e->type == EXCHANGE_EVENT_CALL ||
+           e->type == EXCHANGE_EVENT_EMBEDDING || e->type == EXCHANGE_EVENT_FINISH ||
+           e->type == EXCHANGE_EVENT_END;
+}
+
+// The attempt has said something for the first time.
+static void note_first(struct call *c)
+{
+    struct attempt_record *a = c->record.attempt_last;
+    c->routing.spoke = true;
+    c->due.first_token = 0;
+    a->first_us = call_now_us(c);
+    target_first_output(c->routing.target, (a->first_us - a->started_us) / 1000,
+                        a->first_us / 1000);
+}
+
 static enum phase_result handle(struct call *c, const struct exchange_event *e)
 {
     note(c, e);
     if (e->type == EXCHANGE_EVENT_ERROR) {
         c->error = *e->error;
-        return call_refuse(c);
+        return phase_failed(c);
     }
+    if (!c->routing.spoke && speaks(e))
+        note_first(c);
     return c->request.stream ? stream_event(c, e) : answer_whole(c, e);
+}
+
+// Something came: the time of silence begins anew.
+static void note_life(struct call *c)
+{
+    uint64_t now = call_now_us(c) / 1000;
+    if (c->route->idle_timeout_ms && c->routing.spoke)
+        c->due.idle = now + (uint64_t)c->route->idle_timeout_ms;
+    if (c->due.ping && c->begun)
+        c->due.ping = now + (uint64_t)c->gateway->config->stream_ping_ms;
 }
 
 enum phase_result phase_stream(struct call *c)
 {
     struct exchange_event e;
+    bool came = false;
     while (!c->blocked && !c->gone && c->attempt->ops->poll(c->attempt, &e)) {
         enum phase_result result = handle(c, &e);
         if (result != PHASE_NEXT || c->phase != CALL_STREAM)
             return result;
+        came = true;
     }
+    if (came)
+        note_life(c);
     return c->gone ? PHASE_WAIT : stream_flush(c);
 }

@@ -9,12 +9,6 @@ const char *attempt_reason_name(enum attempt_reason r)
     return names[r];
 }
 
-const char *attempt_breaker_name(enum attempt_breaker b)
-{
-    static const char *const names[ATTEMPT_BREAKER_COUNT] = {"closed", "open", "half_open"};
-    return names[b];
-}
-
 const char *attempt_end_name(enum attempt_end e)
 {
     static const char *const names[ATTEMPT_END_COUNT] = {"running", "answered", "failed",

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "base/arena.h"
+#include "gateway/breaker.h"
 #include "gateway/provider.h"
 
 // Why this attempt was made, and on this target.
@@ -18,15 +19,6 @@ enum attempt_reason {
     ATTEMPT_REASON_COUNT
 };
 const char *attempt_reason_name(enum attempt_reason r); // "first"
-
-// The target's breaker as the attempt began.
-enum attempt_breaker {
-    ATTEMPT_BREAKER_CLOSED,
-    ATTEMPT_BREAKER_OPEN,
-    ATTEMPT_BREAKER_HALF_OPEN,
-    ATTEMPT_BREAKER_COUNT
-};
-const char *attempt_breaker_name(enum attempt_breaker b); // "half_open"
 
 enum attempt_end {
     ATTEMPT_RUNNING,
@@ -44,7 +36,7 @@ struct attempt_record {
     str provider;                // the kind: "local", "openai"
     str model;                   // as the provider calls it
     enum attempt_reason reason;
-    enum attempt_breaker breaker;
+    enum breaker_state breaker; // of the target, as it began
     enum attempt_end end;
     enum failure failure;
     enum api_error_code code; // FAILED: what a client would have been told

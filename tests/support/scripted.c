@@ -233,6 +233,45 @@ static uint64_t random_u64(void *ctx UNUSED)
     return 42ull << 11;
 }
 
+static void timer_cancel(void *ctx, struct world_timer *t)
+{
+    struct scripted *s = ctx;
+    for (size_t i = 0; i < ARRAY_LEN(s->timers); i++)
+        if (s->timers[i] == t)
+            s->timers[i] = NULL;
+}
+
+static void timer_set(void *ctx, struct world_timer *t, uint64_t delay_ms)
+{
+    struct scripted *s = ctx;
+    size_t i = 0;
+    timer_cancel(ctx, t);
+    while (s->timers[i])
+        i++;
+    ASSERT(i < ARRAY_LEN(s->timers));
+    s->timers[i] = t;
+    t->loop.due_ms = s->now_us / 1000 + delay_ms;
+}
+
+void scripted_wait(struct scripted *s, uint64_t ms)
+{
+    uint64_t end_us = s->now_us + ms * 1000;
+    for (;;) {
+        struct world_timer *next = NULL;
+        for (size_t i = 0; i < ARRAY_LEN(s->timers); i++)
+            if (s->timers[i] && (!next || s->timers[i]->loop.due_ms < next->loop.due_ms))
+                next = s->timers[i];
+        if (!next || next->loop.due_ms * 1000 > end_us)
+            break;
+        if (s->now_us < next->loop.due_ms * 1000)
+            s->now_us = next->loop.due_ms * 1000;
+        timer_cancel(s, next);
+        next->fire(next->ctx);
+    }
+    if (s->now_us < end_us)
+        s->now_us = end_us;
+}
+
 static bool offload(void *ctx, struct offload *o)
 {
     struct scripted *s = ctx;
@@ -250,6 +289,8 @@ struct world scripted_world(struct scripted *s)
         .wall_ms = wall_ms,
         .random_id = random_name,
         .random_u64 = random_u64,
+        .timer_set = timer_set,
+        .timer_cancel = timer_cancel,
         .offload = offload,
     };
 }

@@ -18,6 +18,7 @@ struct scripted {
     struct scripted_attempt *attempt; // the last one started, while it runs
     // the world
     uint64_t now_us;
+    struct world_timer *timers[8];
     struct offload *offloaded; // waits for scripted_work
     bool offload_full;
 };
@@ -27,5 +28,7 @@ void scripted_entry(struct scripted *s, const char *name, struct model_entry *re
 struct world scripted_world(struct scripted *s);
 // Let n more events be taken, and notify.
 void scripted_release(struct scripted *s, size_t n);
+// Let time pass, firing what comes due.
+void scripted_wait(struct scripted *s, uint64_t ms);
 // Run what was given away, and complete it.
 void scripted_work(struct scripted *s);

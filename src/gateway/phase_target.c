@@ -1,0 +1,245 @@
+// Which target is asked now? By the route's strategy, among those that may be asked.
+#include "base/log.h"
+#include "gateway/call.h"
+#include "gateway/gateway_internal.h"
+
+#include "base/banned.h"
+
+// So much of a prompt's beginning decides about its affinity.
+#define PREFIX_BYTES 2048
+
+static uint64_t now_ms(const struct call *c)
+{
+    return call_now_us(c) / 1000;
+}
+
+static uint64_t random_bits(const struct call *c)
+{
+    return c->world->random_u64(c->world->ctx);
+}
+
+// --- Affinity
+
+static uint64_t hash_on(uint64_t h, str s) // FNV-1a
+{
+    for (size_t i = 0; i < s.len; i++)
+        h = (h ^ (unsigned char)s.ptr[i]) * 0x100000001b3u;
+    return h;
+}
+
+static uint64_t prefix_hash(const struct exchange_request *r)
+{
+    uint64_t h = 0xcbf29ce484222325u;
+    size_t left = PREFIX_BYTES;
+    for (size_t i = 0; i < r->messages_len && left; i++)
+        for (size_t k = 0; k < r->messages[i].parts_len && left; k++) {
+            str text = str_sub(r->messages[i].parts[k].text, 0, left);
+            h = hash_on(h, text);
+            left -= text.len;
+        }
+    for (size_t i = 0; i < r->prompts_len && left; i++) {
+        str text = str_sub(r->prompts[i].text, 0, left);
+        h = hash_on(h, text);
+        left -= text.len;
+    }
+    return left == PREFIX_BYTES ? 0 : h | 1;
+}
+
+static uint64_t affinity(const struct call *c)
+{
+    uint64_t tenant = str_hash_stable(c->key ? c->key->name : STR(""));
+    uint64_t h = 0;
+    if (c->route->strategy == BALANCE_PREFIX)
+        h = prefix_hash(&c->request);
+    else if (c->route->strategy == BALANCE_STICKY && c->request.user.len)
+        h = str_hash_stable(c->request.user) | 1;
+    else if (c->route->strategy == BALANCE_STICKY && c->key)
+        h = 1;
+    return h ? h ^ tenant : 0;
+}
+
+// --- The targets as they are now
+
+struct view {
+    const struct model_entry *models[BALANCE_TARGETS_MAX];
+    struct balance_target targets[BALANCE_TARGETS_MAX];
+    size_t len;
+};
+
+static void add(struct call *c, struct view *v, str name, double weight,
+                const struct model_entry *m)
+{
+    size_t i = v->len++;
+    v->models[i] = m;
+    v->targets[i] = (struct balance_target){
+        .state = m ? targets_at(&c->gateway->targets, m->index) : NULL,
+        .weight = weight,
+        .name_hash = str_hash_stable(name),
+        .excluded = !m || (c->routing.tried & (1u << i)) ||
+                    (m->context_max && m->context_max <= c->routing.context_max),
+    };
+}
+
+static void look(struct call *c, struct view *v)
+{
+    const struct model_route *r = c->route;
+    v->len = 0;
+    if (!r->targets_len)
+        add(c, v, c->request.model, 1, c->model);
+    for (size_t i = 0; i < r->targets_len; i++)
+        add(c, v, r->targets[i].name, r->targets[i].weight,
+            registry_find(&c->gateway->registry, r->targets[i].name));
+}
+
+static bool target_is_left(struct call *c)
+{
+    struct view v;
+    look(c, &v);
+    return balance_pick(BALANCE_PRIORITY, v.targets, v.len, 0, now_ms(c), 0) >= 0;
+}
+
+// --- Choosing
+
+static enum phase_result none_left(struct call *c, const struct view *v)
+{
+    uint64_t wait = balance_wait_ms(v->targets, v->len, now_ms(c));
+    if (c->error.code != API_OK)
+        return call_refuse(c); // how the last attempt failed says more
+    api_error_set(&c->error, API_NO_TARGET, NULL,
+                  "No model behind '%.*s' can be asked now: each has failed or is rate limited.",
+                  (int)min_size(c->request.model.len, 128), c->request.model.ptr);
+    c->error.retry_after_ms = wait == UINT64_MAX ? 1000 : (uint32_t)min_size(wait, UINT32_MAX);
+    return call_refuse(c);
+}
+
+static bool begin_record(struct call *c, const struct target_state *t)
+{
+    struct attempt_record *a = record_attempt(&c->record, &c->arena);
+    if (!a)
+        return api_error_set(&c->error, API_JSON_LIMIT, NULL, "The request needs too much memory.");
+    a->target = c->model->name;
+    a->provider = c->model->provider_name;
+    a->model = c->model->root;
+    a->reason = c->routing.reason;
+    a->breaker = breaker_state(&t->breaker, now_ms(c));
+    a->waited_us = c->routing.waited_us;
+    a->started_us = call_now_us(c);
+    return true;
+}
+
+enum phase_result phase_target(struct call *c)
+{
+    struct view v;
+    struct call_routing *r = &c->routing;
+    look(c, &v);
+    if (!r->key)
+        r->key = affinity(c);
+    int at = balance_pick(c->route->strategy, v.targets, v.len, r->key, now_ms(c), random_bits(c));
+    if (at < 0)
+        return none_left(c, &v);
+    c->model = v.models[at];
+    r->at = at;
+    r->tried |= 1u << at;
+    r->target = v.targets[at].state;
+    r->spoke = false;
+    if (!r->began_ms) {
+        r->began_ms = now_ms(c);
+        retry_purse_request(&c->gateway->purse, c->gateway->config->routing.retry_share);
+        account_routed(c);
+    }
+    if (!begin_record(c, r->target))
+        return call_refuse(c);
+    c->error = (struct api_error){.code = API_OK};
+    r->target->running++;
+    if (c->model->remote)
+        breaker_enter(&r->target->breaker, now_ms(c));
+    r->waited_us = 0;
+    c->phase = CALL_PREPARE;
+    return PHASE_NEXT;
+}
+
+// --- After an attempt
+
+void attempt_close(struct call *c, enum attempt_end end)
+{
+    struct call_routing *r = &c->routing;
+    struct attempt_record *a = c->record.attempt_last;
+    if (!r->target)
+        return;
+    if (c->attempt) {
+        c->attempt->ops->report(c->attempt, &c->record.attempt);
+        c->attempt->ops->stop(c->attempt);
+        c->attempt = NULL;
+        a->report = c->record.attempt;
+        a->upstream_status = a->report.status;
+        a->upstream_request_id = arena_str(&c->arena, str_of(a->report.request_id));
+    }
+    a->end = end;
+    a->ended_us = call_now_us(c);
+    a->usage = c->record.usage;
+    if (end == ATTEMPT_FAILED) {
+        a->failure = c->error.failure;
+        a->code = c->error.code;
+    }
+    struct breaker *b = &r->target->breaker;
+    const struct breaker_options *o = &c->gateway->config->routing.breaker;
+    r->target->running--;
+    if (!c->model->remote || end == ATTEMPT_CANCELLED || end == ATTEMPT_LOST)
+        breaker_forget(b);
+    else if (breaker_leave(b, o, end == ATTEMPT_FAILED ? c->error.failure : FAILURE_NONE,
+                           c->error.retry_after_ms, now_ms(c), random_bits(c)))
+        log_write(LOG_WARN, "target left alone", LOG_S("target", c->model->name),
+                  LOG_Z("failure", failure_name(c->error.failure)),
+                  LOG_I("for_ms", breaker_wait_ms(b, now_ms(c))));
+    r->target = NULL;
+}
+
+// What the attempt has written and nobody has seen.
+static void discard(struct call *c)
+{
+    buf_clear(&c->out);
+    c->record.finished = false;
+    if (c->stream.request && c->kind->dialect->done)
+        c->kind->dialect->done(&c->stream);
+    c->stream = (struct dialect_stream){.request = NULL};
+    exchange_answer_done(&c->answer);
+}
+
+static enum phase_result again(struct call *c, const struct retry_decision *d)
+{
+    struct call_routing *r = &c->routing;
+    discard(c);
+    r->reason = d->verb == RETRY_OTHER ? ATTEMPT_FALLBACK : ATTEMPT_RETRY;
+    if (d->verb == RETRY_OTHER) {
+        c->phase = CALL_TARGET;
+        return PHASE_NEXT;
+    }
+    r->tried = 0;
+    r->waited_us = d->wait_ms * 1000;
+    c->due.backoff = now_ms(c) + d->wait_ms;
+    c->phase = CALL_BACKOFF;
+    call_arm(c);
+    return PHASE_WAIT;
+}
+
+enum phase_result phase_failed(struct call *c)
+{
+    struct call_routing *r = &c->routing;
+    if (c->error.failure == FAILURE_NONE)
+        c->error.failure = failure_of(c->error.code);
+    c->due.first_token = c->due.idle = 0;
+    if (c->error.failure == FAILURE_CONTEXT && c->model->context_max > r->context_max)
+        r->context_max = c->model->context_max;
+    attempt_close(c, ATTEMPT_FAILED);
+    struct retry_policy policy = c->route->retry;
+    if (!c->model->remote && !c->route->targets_len)
+        policy.attempts_max = 1; // the engine of this process has a queue of its own
+    struct retry_state s = {.attempts = c->record.attempts_len,
+                            .began_ms = r->began_ms,
+                            .others = target_is_left(c),
+                            .shown = r->shown};
+    struct retry_decision d = retry_decide(&policy, &s, &c->error, now_ms(c), random_bits(c));
+    if (d.verb == RETRY_GIVE_UP || !retry_purse_take(&c->gateway->purse))
+        return call_refuse(c);
+    return again(c, &d);
+}
