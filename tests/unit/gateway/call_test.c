@@ -308,7 +308,7 @@ static void a_large_body_is_read_elsewhere(void **state)
     assert_int_equal(b.s.prepared, 0);
     assert_non_null(b.s.offloaded);
     memset(body.mem + body.off, 'z', body.len); // the connection's memory may be gone by then
-    scripted_work(&b.s); // to read it
+    scripted_work(&b.s);                        // to read it
     assert_int_equal(b.s.prepared, 0);
     scripted_work(&b.s); // to prepare it
     assert_int_equal(b.client.status, 200);
