@@ -31,7 +31,9 @@ static struct attempt *start(const struct model_entry *m, const struct exchange_
     struct scripted *s = m->provider_model;
     if (s->fail_start) {
         api_error_set(ret_error, s->fail_start, NULL, "scripted");
-        ret_error->retry_after_ms = 1500;
+        ret_error->retry_after_ms = s->retry_after_ms ? s->retry_after_ms : 1500;
+        if (s->fail_starts && --s->fail_starts == 0)
+            s->fail_start = API_OK;
         return NULL;
     }
     struct scripted_attempt *a = mem_new(struct scripted_attempt);
@@ -90,7 +92,8 @@ static bool poll(struct attempt *base, struct exchange_event *ret)
         a->ended = true;
         ret->type = EXCHANGE_EVENT_ERROR;
         static struct api_error error;
-        api_error_set(&error, API_ENGINE_ERROR, NULL, "scripted failure");
+        api_error_set(&error, a->s->error_code ? a->s->error_code : API_ENGINE_ERROR, NULL,
+                      "scripted failure");
         ret->error = &error;
     } else if (!a->begun) {
         a->begun = true;
@@ -185,7 +188,8 @@ void scripted_entry(struct scripted *s, const char *name, struct model_entry *re
         .name = str_of(name),
         .root = str_of(name),
         .fingerprint = STR("fp_scripted"),
-        .context_max = 512,
+        .context_max = s->context_max ? s->context_max : 512,
+        .remote = s->remote,
         .created_s = 1700000000,
         .provider = &scripted_ops,
         .provider_model = s,

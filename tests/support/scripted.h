@@ -10,8 +10,13 @@ struct scripted {
     // the script
     const char *const *texts; // NULL-ended
     enum api_error_code fail_prepare, fail_start;
-    size_t error_after; // an ERROR event after so many events; 0 = never
-    bool free_running;  // events need no scripted_release
+    uint32_t retry_after_ms;        // of fail_start; 0: 1500
+    size_t fail_starts;             // so many starts fail, then none; 0: all of them
+    size_t error_after;             // an ERROR event after so many events; 0 = never
+    enum api_error_code error_code; // … with this; API_OK: engine_error
+    bool remote;                    // an entry for a provider over the network
+    uint32_t context_max;           // of the entry; 0: 512
+    bool free_running;              // events need no scripted_release
     // what happened
     size_t prepared, started, stopped, running;
     uint64_t deadline_ms;

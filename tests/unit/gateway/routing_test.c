@@ -1,0 +1,534 @@
+// REQ: ROUTE-1 ROUTE-2 ROUTE-3 ROUTE-4 ROUTE-5 ROUTE-9 API-11
+// Calls over routes of several scripted targets, in virtual time: what the client sees, what each
+// target saw, what the ledger says.
+#include <stdio.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/random.h"
+#include "gateway/gateway_internal.h"
+#include "support/scripted.h"
+#include "support/unit.h"
+
+enum { TARGETS = 3 };
+static const char *const names[TARGETS] = {"a", "b", "c"};
+static const char *const words[TARGETS][3] = {
+    {"A1", "A2", NULL}, {"B1", "B2", NULL}, {"C1", "C2", NULL}};
+static const struct call_kind chat = {.endpoint = "chat", .dialect = &dialect_openai_chat};
+
+static struct {
+    struct scripted s[TARGETS]; // the first one's world is everyone's
+    struct gateway g;
+    struct gateway_config config;
+    struct gateway_route route;
+    struct gateway_target targets[TARGETS];
+    struct arena arena;
+    struct call *call;
+    int status;
+    struct buf body, ledger;
+    bool over, begun, aborted;
+} b;
+
+// --- The client
+
+static void keep_ledger(const struct call *c)
+{
+    buf_clear(&b.ledger);
+    for (const struct attempt_record *a = c->record.attempts; a; a = a->next)
+        (void)buf_printf(&b.ledger, "%s" STR_FMT ":%s:%s", a == c->record.attempts ? "" : " ",
+                         STR_ARG(a->target), attempt_reason_name(a->reason),
+                         a->failure ? failure_name(a->failure) : "-");
+}
+
+static void client_respond(void *ctx UNUSED, int status, const char *type UNUSED,
+                           const struct answer_headers *h UNUSED, str body)
+{
+    assert_false(b.over || b.begun);
+    b.over = true;
+    b.status = status;
+    (void)buf_append_str(&b.body, body);
+    keep_ledger(b.call);
+}
+
+static void client_begin(void *ctx UNUSED, int status, const char *type UNUSED,
+                         const struct answer_headers *h UNUSED)
+{
+    assert_false(b.over || b.begun);
+    b.begun = true;
+    b.status = status;
+}
+
+static enum err client_write(void *ctx UNUSED, str bytes)
+{
+    assert_true(b.begun && !b.over);
+    (void)buf_append_str(&b.body, bytes);
+    return ERR_OK;
+}
+
+static void client_end(void *ctx UNUSED)
+{
+    assert_true(b.begun && !b.over);
+    b.over = true;
+    keep_ledger(b.call);
+}
+
+static void client_abort(void *ctx UNUSED)
+{
+    b.aborted = true;
+    client_end(NULL);
+}
+
+static void client_take_body(void *ctx UNUSED, struct buf *ret)
+{
+    buf_init(ret, 1 << 20);
+    (void)buf_append_str(ret, b.call->in.body);
+}
+
+static const struct call_output output = {client_respond, client_begin, client_write,
+                                          client_end,     client_abort, client_take_body};
+
+// --- The bench: a route "r" over a, b and c
+
+static void set_up(size_t targets)
+{
+    memset(&b, 0, sizeof b);
+    arena_init(&b.arena, 1 << 20);
+    assert_int_equal(option_defaults(gateway_config_table, &b.config, &b.arena, NULL), ERR_OK);
+    static str all[] = {STR("error"), STR("timeout"), STR("rate_limit"), STR("context"),
+                        STR("content_policy")};
+    for (size_t i = 0; i < targets; i++)
+        b.targets[i] = (struct gateway_target){str_of(names[i]), 1};
+    b.route = (struct gateway_route){.name = STR("r"),
+                                     .targets = {b.targets, targets},
+                                     .fallback_on = {all, ARRAY_LEN(all)},
+                                     .policy = b.config.routing.policy};
+    b.config.routes = (struct option_items){&b.route, 1};
+    for (size_t i = 0; i < TARGETS; i++) {
+        b.s[i].texts = words[i];
+        b.s[i].free_running = true;
+        b.s[i].remote = true;
+    }
+    buf_init(&b.body, 1 << 20);
+    buf_init(&b.ledger, 1 << 20);
+}
+
+static void open_gateway(void)
+{
+    b.g.config = &b.config;
+    b.g.world = scripted_world(&b.s[0]);
+    struct diag d = {0};
+    assert_int_equal(model_routes_check(&b.config, &d), ERR_OK);
+    model_routes_init(&b.g.routes, &b.config);
+    auth_init(&b.g.auth, &b.config);
+    account_init(&b.g.account, names_registry("test", 1000));
+    for (size_t i = 0; i < TARGETS; i++) {
+        struct model_entry entry;
+        scripted_entry(&b.s[i], names[i], &entry);
+        assert_int_equal(registry_add(&b.g.registry, &entry, false, NULL), ERR_OK);
+    }
+}
+
+static void tear_down(void)
+{
+    assert_int_equal(b.g.calls_len, 0);
+    for (size_t i = 0; i < TARGETS; i++) {
+        assert_int_equal(b.s[i].running, 0);
+        assert_int_equal(b.s[i].started, b.s[i].stopped);
+        assert_int_equal(targets_at(&b.g.targets, i)->running, 0);
+    }
+    struct metrics *registry = b.g.account.registry;
+    account_done(&b.g.account);
+    metrics_free(registry);
+    targets_done(&b.g.targets);
+    model_routes_done(&b.g.routes);
+    auth_done(&b.g.auth);
+    buf_done(&b.body);
+    buf_done(&b.ledger);
+    arena_done(&b.arena);
+}
+
+static void ask(bool stream)
+{
+    char body[200];
+    snprintf(
+        body, sizeof body,
+        "{\"model\":\"r\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}],\"stream\":%s}",
+        stream ? "true" : "false");
+    b.over = b.begun = b.aborted = false;
+    b.status = 0;
+    buf_clear(&b.body);
+    struct call_input in = {.content_type = STR("application/json"),
+                            .request_id = STR("r1"),
+                            .peer = STR("p"),
+                            .body = str_of(body)};
+    b.call = call_new(&b.g, &chat, &in, &output, NULL);
+    call_step(b.call, CALL_BEGIN);
+}
+
+static bool says(const char *text)
+{
+    return strstr(buf_cstr(&b.body), text) != NULL;
+}
+
+static void ledger_is(const char *wanted)
+{
+    assert_string_equal(buf_cstr(&b.ledger), wanted);
+}
+
+// --- Fallback and retry
+
+static void what_fails_at_the_start_is_answered_by_the_next(void **state)
+{
+    (void)state;
+    for (int stream = 0; stream < 2; stream++) {
+        set_up(3);
+        b.s[0].fail_start = API_UPSTREAM_UNREACHABLE;
+        b.s[1].fail_start = API_UPSTREAM_DENIED;
+        open_gateway();
+        ask(stream);
+        assert_true(b.over && b.status == 200);
+        assert_true(says("C1") && says("C2") && !says("A1"));
+        ledger_is("a:first:transient b:fallback:hard_down c:fallback:-");
+        tear_down();
+    }
+}
+
+static void what_breaks_before_it_said_anything_is_not_seen(void **state)
+{
+    (void)state;
+    for (int stream = 0; stream < 2; stream++) {
+        set_up(2);
+        b.s[0].error_after = 1; // after BEGIN
+        b.s[0].error_code = API_UPSTREAM_CUT;
+        open_gateway();
+        ask(stream);
+        assert_int_equal(b.status, 200);
+        assert_true(says("B1") && says("B2"));
+        ledger_is("a:first:truncated b:fallback:-");
+        tear_down();
+    }
+}
+
+static void a_whole_answer_is_tried_again_however_far_it_came(void **state)
+{
+    (void)state;
+    set_up(2);
+    b.s[0].error_after = 3;
+    b.s[0].error_code = API_UPSTREAM_CUT;
+    open_gateway();
+    ask(false);
+    assert_int_equal(b.status, 200);
+    assert_true(says("B1B2") && !says("A1"));
+    tear_down();
+}
+
+static void the_clients_own_fault_is_told_at_once(void **state)
+{
+    (void)state;
+    set_up(3);
+    b.s[0].fail_start = API_INVALID_VALUE;
+    open_gateway();
+    ask(true);
+    assert_int_equal(b.status, 400);
+    ledger_is("a:first:client");
+    tear_down();
+}
+
+static void one_target_is_asked_again_after_a_while(void **state)
+{
+    (void)state;
+    set_up(1);
+    b.s[0].fail_start = API_UPSTREAM_FAILED;
+    b.s[0].fail_starts = 2;
+    b.s[0].retry_after_ms = 1;
+    open_gateway();
+    ask(true);
+    assert_false(b.over);
+    scripted_wait(&b.s[0], 60000);
+    assert_int_equal(b.status, 200);
+    ledger_is("a:first:transient a:retry:transient a:retry:-");
+    tear_down();
+}
+
+static void retry_after_is_waited_for(void **state)
+{
+    (void)state;
+    set_up(1);
+    b.s[0].fail_start = API_RATE_LIMITED;
+    b.s[0].fail_starts = 1;
+    b.s[0].retry_after_ms = 7000;
+    open_gateway();
+    ask(true);
+    scripted_wait(&b.s[0], 6900);
+    assert_false(b.over);
+    scripted_wait(&b.s[0], 200);
+    assert_true(b.over);
+    assert_int_equal(b.status, 200);
+    tear_down();
+}
+
+static void attempts_are_bounded_and_the_last_error_is_told(void **state)
+{
+    (void)state;
+    set_up(1);
+    b.s[0].fail_start = API_UPSTREAM_FAILED;
+    b.s[0].retry_after_ms = 1;
+    open_gateway();
+    ask(false);
+    scripted_wait(&b.s[0], 600000);
+    assert_int_equal(b.status, 502);
+    assert_true(says("upstream_failed"));
+    ledger_is("a:first:transient a:retry:transient a:retry:transient");
+    tear_down();
+}
+
+static void a_client_that_goes_during_the_wait_ends_it(void **state)
+{
+    (void)state;
+    set_up(1);
+    b.s[0].fail_start = API_UPSTREAM_FAILED;
+    open_gateway();
+    ask(true);
+    call_step(b.call, CALL_GONE);
+    assert_int_equal(b.g.calls_len, 0);
+    scripted_wait(&b.s[0], 60000);
+    tear_down();
+}
+
+static void after_a_byte_was_shown_the_error_is_an_event(void **state)
+{
+    (void)state;
+    set_up(2);
+    b.route.policy.rescue = false;
+    b.s[0].free_running = false;
+    b.s[0].error_after = 2;
+    b.s[0].error_code = API_UPSTREAM_CUT;
+    open_gateway();
+    ask(true);
+    scripted_release(&b.s[0], 2);
+    assert_true(says("A1"));
+    scripted_release(&b.s[0], 1);
+    assert_true(b.aborted && says("upstream_cut") && !says("[DONE]"));
+    assert_false(says("\"finish_reason\":\"stop\""));
+    assert_int_equal(b.s[1].started, 0);
+    tear_down();
+}
+
+static void a_prompt_too_long_goes_to_a_larger_model_only(void **state)
+{
+    (void)state;
+    set_up(3);
+    b.s[0].fail_prepare = API_CONTEXT_LENGTH;
+    b.s[0].context_max = 4096;
+    b.s[1].context_max = 2048;
+    b.s[2].context_max = 8192;
+    open_gateway();
+    ask(false);
+    assert_int_equal(b.status, 200);
+    ledger_is("a:first:context_too_long c:fallback:-");
+    tear_down();
+}
+
+// --- Breakers
+
+static void a_target_that_keeps_failing_is_left_alone(void **state)
+{
+    (void)state;
+    set_up(2);
+    b.s[0].fail_start = API_UPSTREAM_FAILED;
+    open_gateway();
+    for (int i = 0; i < 20; i++) {
+        ask(false);
+        assert_int_equal(b.status, 200);
+    }
+    ledger_is("b:first:-");
+    b.s[0].fail_start = API_OK;
+    scripted_wait(&b.s[0], 17000);
+    ask(false); // the probe
+    ledger_is("a:first:-");
+    ask(false);
+    ledger_is("a:first:-");
+    tear_down();
+}
+
+static void when_none_may_be_asked_it_is_503_with_a_time(void **state)
+{
+    (void)state;
+    set_up(1);
+    b.s[0].fail_start = API_UPSTREAM_DENIED;
+    open_gateway();
+    ask(false);
+    assert_int_equal(b.status, 502);
+    ask(false);
+    assert_int_equal(b.status, 503);
+    assert_true(says("no_healthy_target"));
+    assert_int_equal(b.s[0].started, 0);
+    tear_down();
+}
+
+// --- Time-outs
+
+static void a_silent_target_is_left_for_another(void **state)
+{
+    (void)state;
+    set_up(2);
+    b.route.policy.first_token_timeout_ms = 2000;
+    b.s[0].free_running = false;
+    open_gateway();
+    ask(true);
+    scripted_release(&b.s[0], 1); // BEGIN is no token
+    scripted_wait(&b.s[0], 1900);
+    assert_false(b.over);
+    scripted_wait(&b.s[0], 200);
+    assert_int_equal(b.status, 200);
+    ledger_is("a:first:first_token_timeout b:fallback:-");
+    tear_down();
+}
+
+static void a_stream_that_falls_silent_ends_with_an_error(void **state)
+{
+    (void)state;
+    set_up(2);
+    b.route.policy.idle_timeout_ms = 3000;
+    b.route.policy.rescue = false;
+    b.s[0].free_running = false;
+    open_gateway();
+    ask(true);
+    scripted_release(&b.s[0], 2);
+    scripted_wait(&b.s[0], 2900);
+    assert_false(b.over);
+    scripted_wait(&b.s[0], 200);
+    assert_true(b.aborted && says("A1") && says("upstream_timeout"));
+    ledger_is("a:first:idle_timeout");
+    tear_down();
+}
+
+static void the_whole_request_has_a_time(void **state)
+{
+    (void)state;
+    set_up(1);
+    b.s[0].free_running = false;
+    open_gateway();
+    ask(false);
+    scripted_wait(&b.s[0], (uint64_t)b.config.limits.request_timeout_ms + 10);
+    assert_int_equal(b.status, 504);
+    assert_true(says("\"code\":\"timeout\""));
+    tear_down();
+}
+
+static void a_silent_stream_shows_signs_of_life(void **state)
+{
+    (void)state;
+    set_up(2);
+    b.s[0].free_running = false;
+    open_gateway();
+    ask(true);
+    scripted_wait(&b.s[0], 14900);
+    assert_false(b.begun);
+    scripted_wait(&b.s[0], 200);
+    assert_string_equal(buf_cstr(&b.body), ": ping\n\n");
+    scripted_wait(&b.s[0], 15000);
+    assert_string_equal(buf_cstr(&b.body), ": ping\n\n: ping\n\n");
+    b.s[0].error_after = 1;
+    b.s[0].error_code = API_UPSTREAM_CUT;
+    scripted_release(&b.s[0], 2); // even now another may answer
+    assert_true(says("B1") && says("[DONE]") && !b.aborted);
+    tear_down();
+}
+
+// --- All of it, at random
+
+static enum api_error_code random_failure(struct random *r)
+{
+    static const enum api_error_code codes[] = {
+        API_UPSTREAM_UNREACHABLE, API_UPSTREAM_FAILED,   API_UPSTREAM_CUT,   API_RATE_LIMITED,
+        API_UPSTREAM_MALFORMED,   API_UPSTREAM_DENIED,   API_CONTENT_POLICY, API_CONTEXT_LENGTH,
+        API_UPSTREAM_TIMEOUT,     API_TOOLS_UNSUPPORTED,
+    };
+    return codes[random_next(r) % ARRAY_LEN(codes)];
+}
+
+static void script(struct scripted *s, struct random *r)
+{
+    s->fail_prepare = s->fail_start = API_OK;
+    s->error_after = 0;
+    s->fail_starts = random_next(r) % 3;
+    s->retry_after_ms = (uint32_t)(1 + random_next(r) % 3000);
+    switch (random_next(r) % 5) {
+    case 0:
+        s->fail_start = random_failure(r);
+        break;
+    case 1:
+        s->fail_prepare = API_CONTEXT_LENGTH;
+        break;
+    case 2:
+        s->error_after = 1 + random_next(r) % 5;
+        s->error_code = random_failure(r);
+        break;
+    default:
+        break;
+    }
+}
+
+// Whatever fails: a whole answer or a clear error, in bounded time and attempts, nothing left over.
+static void every_request_ends_whole_or_with_an_error(void **state)
+{
+    (void)state;
+    struct random r;
+    size_t whole = 0, refused = 0;
+    log_configure(LOG_ERROR, LOG_LOGFMT);
+    for (uint64_t seed = 0; seed < 3000; seed++) {
+        random_seed(&r, seed);
+        set_up(1 + random_next(&r) % TARGETS);
+        b.route.strategy = (int64_t)(random_next(&r) % 7);
+        b.route.policy.rescue = random_next(&r) % 2;
+        b.config.routing.breaker.hard_down_ms = b.config.routing.breaker.open_ms = 200;
+        b.route.policy.first_token_timeout_ms = random_next(&r) % 2 ? 500 : 0;
+        open_gateway();
+        for (int i = 0; i < 8; i++) {
+            for (size_t k = 0; k < TARGETS; k++)
+                script(&b.s[k], &r);
+            bool stream = random_next(&r) % 2;
+            uint64_t began = b.s[0].now_us;
+            ask(stream);
+            for (int turn = 0; turn < 700 && !b.over; turn++)
+                scripted_wait(&b.s[0], 100);
+            if (!b.over)
+                fail_msg("seed %llu: no answer", (unsigned long long)seed);
+            assert_true(b.s[0].now_us - began <= 61u * 1000000);
+            bool complete = says("\"finish_reason\":\"stop\"");
+            bool error = says("\"error\":{");
+            assert_true(complete != error);
+            assert_true(!stream || b.status != 200 || says("[DONE]") == complete);
+            whole += complete;
+            refused += error;
+        }
+        tear_down();
+    }
+    print_message("whole %zu, refused %zu\n", whole, refused);
+    assert_true(whole > refused && refused > 1000);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_fails_at_the_start_is_answered_by_the_next),
+        cmocka_unit_test(what_breaks_before_it_said_anything_is_not_seen),
+        cmocka_unit_test(a_whole_answer_is_tried_again_however_far_it_came),
+        cmocka_unit_test(the_clients_own_fault_is_told_at_once),
+        cmocka_unit_test(one_target_is_asked_again_after_a_while),
+        cmocka_unit_test(retry_after_is_waited_for),
+        cmocka_unit_test(attempts_are_bounded_and_the_last_error_is_told),
+        cmocka_unit_test(a_client_that_goes_during_the_wait_ends_it),
+        cmocka_unit_test(after_a_byte_was_shown_the_error_is_an_event),
+        cmocka_unit_test(a_prompt_too_long_goes_to_a_larger_model_only),
+        cmocka_unit_test(a_target_that_keeps_failing_is_left_alone),
+        cmocka_unit_test(when_none_may_be_asked_it_is_503_with_a_time),
+        cmocka_unit_test(a_silent_target_is_left_for_another),
+        cmocka_unit_test(a_stream_that_falls_silent_ends_with_an_error),
+        cmocka_unit_test(the_whole_request_has_a_time),
+        cmocka_unit_test(a_silent_stream_shows_signs_of_life),
+        cmocka_unit_test(every_request_ends_whole_or_with_an_error),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
