@@ -2,7 +2,7 @@
 // Any thread.
 #pragma once
 
-#include "base/base.h"
+#include "base/str.h"
 
 uint64_t clock_mono_ns(void);
 static inline uint64_t clock_mono_us(void)
@@ -16,3 +16,6 @@ static inline uint64_t clock_mono_ms(void)
 uint64_t clock_wall_ms(void); // since 1970
 // "2026-11-22T04:33:06.123Z"; out holds 25 bytes with the NUL.
 void clock_iso8601(uint64_t wall_ms, char out[static 25]);
+// "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110, the one form that may be sent). ERR_PARSE: anything
+// else.
+enum err clock_parse_http_date(str text, uint64_t *ret_wall_ms) MUST_USE;

@@ -2,6 +2,15 @@
 
 #include "base/banned.h"
 
+// Not every provider says it.
+static void write_length(struct json_writer *w, const char *name, uint32_t tokens)
+{
+    if (tokens)
+        jw_kv_int(w, name, tokens);
+    else
+        jw_kv_null(w, name);
+}
+
 static void write_model(struct json_writer *w, const struct openai_model *m)
 {
     jw_object_begin(w);
@@ -12,8 +21,8 @@ static void write_model(struct json_writer *w, const struct openai_model *m)
     jw_kv_str(w, "root", m->root);
     jw_kv_null(w, "parent");
     jw_kv_str(w, "provider", m->provider);
-    jw_kv_int(w, "context_length", m->context_max);
-    jw_kv_int(w, "max_model_len", m->context_max);
+    write_length(w, "context_length", m->context_max);
+    write_length(w, "max_model_len", m->context_max);
     jw_object_end(w);
 }
 

@@ -9,7 +9,7 @@ struct openai_model {
     str root; // the model behind an alias: its own name
     str provider;
     int64_t created_s;
-    uint32_t context_max;
+    uint32_t context_max; // 0: not known, written as null
 };
 void openai_models_list(const struct openai_model *models, size_t len, struct buf *out);
 void openai_models_one(const struct openai_model *m, struct buf *out);

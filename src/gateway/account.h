@@ -2,10 +2,10 @@
 // client has its answer by then. Loop thread.
 #pragma once
 
+#include "gateway/registry.h"
 #include "telemetry/names.h"
 
 struct call;
-struct model_entry;
 
 // Series of one model, found once.
 struct account_model {
@@ -14,8 +14,6 @@ struct account_model {
     struct metrics_series *vllm_first_token, *vllm_gap, *vllm_per_token, *vllm_latency, *vllm_queue;
     struct metrics_series *vllm_prefill, *vllm_decode, *vllm_inference, *vllm_prompt, *vllm_output;
 };
-
-#define ACCOUNT_MODELS_MAX 256
 
 // Series of answers by endpoint and status, the common ones found without a look-up.
 #define ACCOUNT_HTTP_KEPT 32
@@ -32,7 +30,7 @@ struct account {
     struct account_http http[ACCOUNT_HTTP_KEPT];
     size_t http_len;
     struct metrics_series *overhead, *abort_client, *abort_upstream;
-    struct account_model *models[ACCOUNT_MODELS_MAX]; // by model_entry.index
+    struct account_model *models[REGISTRY_MODELS_MAX]; // by model_entry.index
 };
 
 void account_init(struct account *a, struct metrics *registry);

@@ -149,7 +149,7 @@ enum phase_result call_refuse(struct call *c)
 
 // --- Phases
 
-static enum phase_result accept(struct call *c, bool ok, enum call_phase next)
+static enum phase_result proceed(struct call *c, bool ok, enum call_phase next)
 {
     if (!ok)
         return call_refuse(c);
@@ -214,7 +214,7 @@ static enum phase_result phase_read(struct call *c, enum call_event event)
     c->record.worked_us = call_now_us(c);
     if (ok && c->kind->work)
         return call_respond_json(c, buf_str(&c->out));
-    return accept(c, ok, CALL_TARGET);
+    return proceed(c, ok, CALL_TARGET);
 }
 
 // May another attempt need the body as it came?

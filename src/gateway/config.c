@@ -466,6 +466,22 @@ const struct option gateway_config_table[] = {
      .table = routing_table,
      .table_size = sizeof(struct gateway_routing),
      .help = "Retries and breakers; the policy here is that of models that are named themselves."},
+    {.name = "providers",
+     .type = OPTION_TABLES,
+     .offset = AT(gateway_config, providers),
+     .table = gateway_provider_table,
+     .table_size = sizeof(struct gateway_provider),
+     .help = "Providers over the network. Their models are called PROVIDER/MODEL, and by their own "
+             "name where it is free."},
+    {.name = "providers_from_environment",
+     .type = OPTION_BOOL,
+     .offset = AT(gateway_config, providers_from_environment),
+     .value = "false",
+     .help = "Also use the providers whose keys stand in the environment (OPENAI_API_KEY, "
+             "ANTHROPIC_API_KEY, AZURE_OPENAI_ENDPOINT with AZURE_OPENAI_API_KEY, "
+             "NVIDIA_API_KEY), and an Ollama that answers at OLLAMA_HOST or its usual port. True "
+             "where there is no configuration file, unless WEIR_PROVIDERS_FROM_ENVIRONMENT says "
+             "false."},
     {.name = "limits",
      .type = OPTION_TABLE,
      .offset = AT(gateway_config, limits),
@@ -517,6 +533,8 @@ enum err gateway_config_check(const struct gateway_config *c, struct diag *d)
             return diag_set(d, ERR_INVALID, "keys." STR_FMT ": a key needs 8 characters or more",
                             STR_ARG(gateway_config_keys(c)[i].name));
     ERR_TRY(model_routes_check(c, d));
+    for (size_t i = 0; i < c->providers.len; i++)
+        ERR_TRY(gateway_provider_check(&gateway_config_providers(c)[i], d));
     struct sock_address a;
     enum err e = listen_address(c->listen, &a, d);
     if (e != ERR_OK) {

@@ -46,6 +46,28 @@ struct gateway_routing {
     struct breaker_options breaker;
 };
 
+enum gateway_provider_kind {
+    GATEWAY_PROVIDER_OPENAI,
+    GATEWAY_PROVIDER_AZURE,
+    GATEWAY_PROVIDER_NIM,
+    GATEWAY_PROVIDER_ANTHROPIC,
+    GATEWAY_PROVIDER_OLLAMA,
+    GATEWAY_PROVIDER_KINDS
+};
+
+// A provider over the network.
+struct gateway_provider {
+    str name;     // "openai": its models are called "openai/MODEL"
+    int64_t kind; // enum gateway_provider_kind
+    str base_url; // empty: the kind's
+    str key, api_version, ca_file;
+    struct option_strings headers; // "Name: value"
+    struct option_strings models;
+    int64_t connect_timeout_ms, first_token_timeout_ms, idle_timeout_ms, total_timeout_ms;
+    int64_t tokens_max;
+    bool discover, strict;
+};
+
 struct gateway_limits {
     int64_t header_bytes_max, headers_max, target_bytes_max, body_bytes_max;
     int64_t header_timeout_ms, idle_timeout_ms, write_timeout_ms, body_rate_min;
@@ -75,6 +97,8 @@ struct gateway_config {
     struct option_items models; // struct gateway_model
     struct option_items routes; // struct gateway_route
     struct gateway_routing routing;
+    struct option_items providers; // struct gateway_provider
+    bool providers_from_environment;
     struct gateway_limits limits;
     struct gateway_cors cors;
     struct gateway_engine engine;
@@ -91,6 +115,14 @@ static inline const struct gateway_model *gateway_config_models(const struct gat
 {
     return c->models.items;
 }
+static inline const struct gateway_provider *
+gateway_config_providers(const struct gateway_config *c)
+{
+    return c->providers.items;
+}
+// config_providers.c: its table, and what single rows cannot say.
+extern const struct option gateway_provider_table[];
+enum err gateway_provider_check(const struct gateway_provider *p, struct diag *d) MUST_USE;
 // What single rows cannot say: a listener beyond loopback needs keys or a plain word.
 enum err gateway_config_check(const struct gateway_config *c, struct diag *d) MUST_USE;
 // "127.0.0.1:8080", "[::1]:0", "localhost:1", "unix:/path" are; "0.0.0.0:80" is not, nor what is no

@@ -86,7 +86,9 @@ enum err gateway_new(struct loop *l, const struct gateway_config *config, struct
     account_init(&g->account, metrics);
     g->local = provider_local_new(l);
     server_options(config, &options);
-    enum err e = worker_new(l, WORKER_THREADS, WORKER_DEPTH, &g->worker, d);
+    enum err e = providers_init(&g->providers, l, config, &g->registry, d);
+    if (e == ERR_OK)
+        e = worker_new(l, WORKER_THREADS, WORKER_DEPTH, &g->worker, d);
     if (e == ERR_OK)
         e = http_server_new(l, &options, &server_handler, g, &g->http, d);
     if (e != ERR_OK) {
@@ -156,6 +158,7 @@ void gateway_free(struct gateway *g)
         http_server_free(g->http);
     worker_free(g->worker);
     ASSERT(!g->calls_len);
+    providers_done(&g->providers);
     provider_local_free(g->local);
     targets_done(&g->targets);
     model_routes_done(&g->routes);

@@ -6,6 +6,7 @@
 #include "gateway/call.h"
 #include "gateway/gateway.h"
 #include "gateway/model_route.h"
+#include "gateway/providers.h"
 #include "gateway/registry.h"
 #include "gateway/worker.h"
 #include "http/server.h"
@@ -22,6 +23,7 @@ struct gateway {
     struct targets targets;
     struct retry_purse purse;
     struct provider_local *local;
+    struct providers providers;
     struct account account;
     struct call *calls;
     size_t calls_len;

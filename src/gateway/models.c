@@ -21,9 +21,11 @@ void models_list(struct gateway *g, struct http_call *hc)
 {
     struct openai_model models[REGISTRY_MAX];
     struct buf out;
-    size_t len = registry_len(&g->registry);
-    for (size_t i = 0; i < len; i++)
-        models[i] = describe(&g->registry.entries[i]);
+    const struct registry *r = &g->registry;
+    size_t names = registry_len(r), len = 0;
+    for (size_t i = 0; i < names; i++)
+        if (registry_find(r, r->entries[i].name) == &r->entries[i])
+            models[len++] = describe(&r->entries[i]);
     buf_init(&out, PAGE_BYTES_MAX);
     openai_models_list(models, len, &out);
     server_answer(g, hc, 200, "application/json", NULL, buf_str(&out));

@@ -21,7 +21,7 @@ void account_init(struct account *a, struct metrics *registry)
 
 void account_done(struct account *a)
 {
-    for (size_t i = 0; i < ACCOUNT_MODELS_MAX; i++)
+    for (size_t i = 0; i < REGISTRY_MODELS_MAX; i++)
         mem_free(a->models[i]);
 }
 

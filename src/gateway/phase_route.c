@@ -26,6 +26,8 @@ bool phase_route(struct call *c)
         c->request.model = json_str(json_get(c->doc.root, "model"));
     c->route = model_routes_find(routes, c->request.model);
     c->model = c->route ? first_target(r, c->route) : registry_find(r, c->request.model);
+    if (!c->model && !c->route)
+        c->model = providers_find(&c->gateway->providers, c->request.model, &c->arena);
     if (!c->route)
         c->route = &routes->alone;
     if (c->model)

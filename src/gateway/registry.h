@@ -30,15 +30,21 @@ struct registry {
     uint32_t models; // without aliases
 };
 
+// So many distinct indexes there can be.
+#define REGISTRY_MODELS_MAX (REGISTRY_MAX + 64)
+
 // Everything in e must outlive the registry. ERR_LIMIT when full; ERR_INVALID when the name is
-// taken.
+// taken, among those of this machine or among those elsewhere.
 enum err registry_add(struct registry *r, const struct model_entry *e, bool alias,
                       struct diag *d) MUST_USE;
-// NULL when there is none. An empty name and "default" are the first model of this machine.
+// NULL when there is none. A model of this machine comes before one elsewhere of the same name. An
+// empty name and "default" are the first model of this machine.
 const struct model_entry *registry_find(const struct registry *r, str name);
 static inline size_t registry_len(const struct registry *r)
 {
     return atomic_load_explicit(&r->len, memory_order_acquire);
 }
+// An index for models that are not in the list (metrics).
+uint32_t registry_reserve(struct registry *r);
 // "a", "b" and "c": for the refusal of an unknown name; cut to fit.
 void registry_names(const struct registry *r, char *out, size_t size);

@@ -369,6 +369,34 @@ struct http_exchange *http_client_send(struct http_client *c, const struct http_
     return x;
 }
 
+static void ignore_head(void *ctx UNUSED, const struct h1_head *head UNUSED)
+{
+}
+
+static void ignore_body(void *ctx UNUSED, str bytes UNUSED)
+{
+}
+
+static void ignore_end(void *ctx UNUSED)
+{
+}
+
+static void ignore_error(void *ctx UNUSED, enum err e UNUSED, const struct diag *d UNUSED)
+{
+}
+
+void http_exchange_forget(struct http_exchange *x, uint32_t linger_ms)
+{
+    static const struct http_answer_handler nobody = {ignore_head, ignore_body, ignore_end,
+                                                      ignore_error};
+    if (!x || x->over)
+        return;
+    x->h = &nobody;
+    x->ctx = NULL;
+    loop_timer_set(x->client->loop, &x->total, linger_ms);
+    http_exchange_resume(x);
+}
+
 void http_exchange_pause(struct http_exchange *x)
 {
     if (x->conn && x->conn->stream)

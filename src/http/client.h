@@ -55,6 +55,9 @@ struct http_exchange *http_client_send(struct http_client *c, const struct http_
                                        const struct http_answer_handler *h, void *ctx);
 void http_exchange_cancel(
     struct http_exchange *x); // the connection is closed at once; no callback after it
+// The owner has all it wanted: no callback any more. What little is left of the answer is read away
+// so that the connection is kept; after linger_ms it is closed.
+void http_exchange_forget(struct http_exchange *x, uint32_t linger_ms);
 // Back-pressure on the body.
 void http_exchange_pause(struct http_exchange *x);
 void http_exchange_resume(struct http_exchange *x);

@@ -44,12 +44,36 @@ static void known_instants_are_written_exactly(void **state)
     }
 }
 
+static void dates_of_http_are_read_and_nothing_else(void **state)
+{
+    (void)state;
+    uint64_t ms;
+    static const char *const wrong[] = {
+        "",
+        "Sun, 06 Nov 1994 08:49:37 UTC",
+        "Sunday, 06-Nov-94 08:49:37 GMT",
+        "Sun, 06 Nox 1994 08:49:37 GMT",
+        "Sun, 32 Nov 1994 08:49:37 GMT",
+        "Sun, 06 Nov 1994 24:49:37 GMT",
+        "Sun, 06 Nov 1994 08:49:3x GMT",
+        "Sun, 06 Nov 1894 08:49:37 GMT",
+        "Sun, 06 Nov 1994 08:49:37 GMT ",
+    };
+    assert_int_equal(clock_parse_http_date(STR("Sun, 06 Nov 1994 08:49:37 GMT"), &ms), ERR_OK);
+    assert_int_equal(ms, 784111777000);
+    assert_int_equal(clock_parse_http_date(STR("Tue, 29 Feb 2000 23:59:59 GMT"), &ms), ERR_OK);
+    assert_int_equal(ms, 951868799000);
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
+        assert_int_equal(clock_parse_http_date(str_of(wrong[i]), &ms), ERR_PARSE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(monotonic_time_never_goes_back),
         cmocka_unit_test(wall_time_is_of_this_century),
         cmocka_unit_test(known_instants_are_written_exactly),
+        cmocka_unit_test(dates_of_http_are_read_and_nothing_else),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,206 @@
+#include "dialect/upstream_openai.h"
+
+#include "base/banned.h"
+
+// --- Writing
+
+static void write_stops(struct json_writer *j, const struct exchange_request *r)
+{
+    if (!r->stops_len)
+        return;
+    jw_key(j, "stop");
+    jw_array_begin(j);
+    for (size_t i = 0; i < r->stops_len; i++)
+        jw_str(j, r->stops[i]);
+    jw_array_end(j);
+}
+
+static void write_bias(struct json_writer *j, const struct exchange_request *r)
+{
+    if (!r->bias_len)
+        return;
+    jw_key(j, "logit_bias");
+    jw_object_begin(j);
+    for (size_t i = 0; i < r->bias_len; i++) {
+        char id[16];
+        struct buf key;
+        buf_init(&key, sizeof id);
+        (void)buf_printf(&key, "%d", r->bias[i].token);
+        jw_key_str(j, buf_str(&key));
+        jw_f64(j, (double)r->bias[i].bias);
+        buf_done(&key);
+    }
+    jw_object_end(j);
+}
+
+// What servers of OpenAI's shape understand beyond its own members: vLLM, llama.cpp, weir.
+static void write_extensions(struct upstream_writing *w, struct json_writer *j)
+{
+    const struct exchange_request *r = w->request;
+    const struct {
+        uint32_t given;
+        const char *name;
+        double value;
+    } rows[] = {
+        {EXCHANGE_HAS_TOP_K, "top_k", (double)r->top_k},
+        {EXCHANGE_HAS_MIN_P, "min_p", r->min_p},
+        {EXCHANGE_HAS_REPETITION, "repetition_penalty", r->repetition_penalty},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        if (!(r->given & rows[i].given))
+            continue;
+        if (w->target->own_only)
+            upstream_lose(w, rows[i].name);
+        else
+            jw_kv_f64(j, rows[i].name, rows[i].value);
+    }
+}
+
+static const char *limit_name(const struct upstream_writing *w)
+{
+    bool newer = w->target->own_only && w->request->kind == EXCHANGE_CHAT;
+    return newer ? "max_completion_tokens" : "max_tokens";
+}
+
+void upstream_openai_write_common(struct upstream_writing *w, struct json_writer *j)
+{
+    const struct exchange_request *r = w->request;
+    jw_kv_str(j, "model", w->target->model);
+    if (r->given & EXCHANGE_HAS_TEMPERATURE)
+        jw_kv_f64(j, "temperature", r->temperature);
+    if (r->given & EXCHANGE_HAS_TOP_P)
+        jw_kv_f64(j, "top_p", r->top_p);
+    if (r->given & EXCHANGE_HAS_PRESENCE)
+        jw_kv_f64(j, "presence_penalty", r->presence_penalty);
+    if (r->given & EXCHANGE_HAS_FREQUENCY)
+        jw_kv_f64(j, "frequency_penalty", r->frequency_penalty);
+    if (r->given & EXCHANGE_HAS_SEED)
+        jw_kv_int(j, "seed", r->seed);
+    if (r->given & EXCHANGE_HAS_TOKENS_MAX)
+        jw_kv_int(j, limit_name(w), r->tokens_max);
+    if (r->n > 1)
+        jw_kv_int(j, "n", r->n);
+    if (r->user.len)
+        jw_kv_str(j, "user", r->user);
+    write_stops(j, r);
+    write_bias(j, r);
+    write_extensions(w, j);
+    if (!r->stream)
+        return;
+    jw_kv_bool(j, "stream", true);
+    jw_key(j, "stream_options");
+    jw_object_begin(j);
+    jw_kv_bool(j, "include_usage", true);
+    jw_object_end(j);
+}
+
+static void write_ids(struct json_writer *j, const struct exchange_prompt *p)
+{
+    jw_array_begin(j);
+    for (size_t i = 0; i < p->ids_len; i++)
+        jw_int(j, p->ids[i]);
+    jw_array_end(j);
+}
+
+static void write_prompt(struct json_writer *j, const struct exchange_prompt *p)
+{
+    if (p->is_ids)
+        write_ids(j, p);
+    else
+        jw_str(j, p->text);
+}
+
+void upstream_openai_write_prompts(const struct exchange_request *r, struct json_writer *j,
+                                   const char *name)
+{
+    jw_key(j, name);
+    if (r->prompts_len == 1) {
+        write_prompt(j, &r->prompts[0]);
+        return;
+    }
+    jw_array_begin(j);
+    for (size_t i = 0; i < r->prompts_len; i++)
+        write_prompt(j, &r->prompts[i]);
+    jw_array_end(j);
+}
+
+// --- Splicing
+
+static void write_stream_options(struct json_writer *j, const void *ctx)
+{
+    yyjson_val *given = (yyjson_val *)(uintptr_t)ctx, *key;
+    yyjson_obj_iter it = yyjson_obj_iter_with(given);
+    jw_object_begin(j);
+    while ((key = yyjson_obj_iter_next(&it))) {
+        if (yyjson_equals_str(key, "include_usage"))
+            continue;
+        jw_key_str(j, json_str(key));
+        jw_value(j, yyjson_obj_iter_get_val(key));
+    }
+    jw_kv_bool(j, "include_usage", true);
+    jw_object_end(j);
+}
+
+static void write_limit(struct json_writer *j, const void *ctx)
+{
+    jw_int(j, *(const int64_t *)ctx);
+}
+
+// A limit that the gateway lowered or set goes where the client's own stands.
+static void splice_limit(struct upstream_writing *w, struct upstream_edits *edits)
+{
+    const struct exchange_request *r = w->request;
+    yyjson_val *newer = json_get(r->root, "max_completion_tokens");
+    yyjson_val *older = json_get(r->root, "max_tokens");
+    int64_t told = -1;
+    if (!(r->given & EXCHANGE_HAS_TOKENS_MAX))
+        return;
+    if ((json_is_int(newer, &told) || json_is_int(older, &told)) && told == r->tokens_max)
+        return;
+    const char *name = newer ? "max_completion_tokens" : older ? "max_tokens" : limit_name(w);
+    upstream_edit(edits, str_of(name), upstream_json(w, write_limit, &r->tokens_max));
+}
+
+bool upstream_openai_splice(struct upstream_writing *w, struct upstream_edits *edits)
+{
+    const struct exchange_request *r = w->request;
+    splice_limit(w, edits);
+    if (!r->stream || r->include_usage)
+        return true;
+    yyjson_val *given = json_get(r->root, "stream_options");
+    upstream_edit(edits, STR("stream_options"), upstream_json(w, write_stream_options, given));
+    return true;
+}
+
+// --- Reading
+
+void upstream_openai_read_usage(struct upstream_reader *r, yyjson_val *usage)
+{
+    struct exchange_usage *u = &r->usage;
+    yyjson_val *prompt = json_get(usage, "prompt_tokens_details");
+    yyjson_val *completion = json_get(usage, "completion_tokens_details");
+    if (!yyjson_is_obj(usage) || !json_get(usage, "prompt_tokens"))
+        return;
+    u->prompt_tokens = upstream_count(json_get(usage, "prompt_tokens"));
+    u->completion_tokens = upstream_count(json_get(usage, "completion_tokens"));
+    u->cached_tokens = upstream_count(json_get(prompt, "cached_tokens"));
+    u->reasoning_tokens = upstream_count(json_get(completion, "reasoning_tokens"));
+    r->usage_known = true;
+}
+
+void upstream_openai_hide_usage(struct upstream_reader *r, yyjson_val *root, str data)
+{
+    static const struct json_edit no_usage = {.name = {"usage", 5}, .remove = true};
+    yyjson_val *usage = json_get(root, "usage"), *choices = json_get(root, "choices");
+    if (!r->raw || r->request->include_usage || !usage)
+        return;
+    if (yyjson_is_obj(usage) && yyjson_is_arr(choices) && !yyjson_arr_size(choices)) {
+        r->frame_dropped = true;
+        return;
+    }
+    struct buf out;
+    buf_init(&out, UPSTREAM_FRAME_BYTES_MAX);
+    if (json_splice(data, &no_usage, 1, &out) == ERR_OK)
+        r->frame_raw = arena_str(&r->arena, buf_str(&out));
+    buf_done(&out);
+}

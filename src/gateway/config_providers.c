@@ -1,0 +1,151 @@
+// The providers' part of the configuration.
+#include "gateway/config.h"
+#include "http/head.h"
+#include "http/url.h"
+
+#include "base/banned.h"
+
+#define AT(member) offsetof(struct gateway_provider, member)
+
+static const char *const kinds[] = {"openai", "azure", "nim", "anthropic", "ollama", NULL};
+
+const struct option gateway_provider_table[] = {
+    {.name = "name",
+     .type = OPTION_STRING,
+     .offset = AT(name),
+     .help = "Lower-case letters, digits, '-' and '_'. A request for the model NAME/MODEL goes to "
+             "this provider, whatever MODEL is."},
+    {.name = "kind",
+     .type = OPTION_CHOICE,
+     .offset = AT(kind),
+     .value = "openai",
+     .choices = kinds,
+     .help = "What it speaks. openai: OpenAI, and every server of its shape (vLLM, llama.cpp, LM "
+             "Studio, another weir)."},
+    {.name = "base_url",
+     .type = OPTION_STRING,
+     .offset = AT(base_url),
+     .arg = "URL",
+     .help = "Where it is: https://api.openai.com/v1, https://RESOURCE.openai.azure.com, "
+             "https://integrate.api.nvidia.com/v1, https://api.anthropic.com, "
+             "http://127.0.0.1:11434. Without it: the kind's own address (Azure has none)."},
+    {.name = "key",
+     .type = OPTION_SECRET,
+     .offset = AT(key),
+     .help = "Its key, by reference only: {env: NAME}, {file: PATH} or ${NAME}."},
+    {.name = "api_version",
+     .type = OPTION_STRING,
+     .offset = AT(api_version),
+     .help = "Azure: the date of the API (2024-10-21); 'v1', or nothing, is the one without dates. "
+             "Anthropic: the version header, 2023-06-01 without it."},
+    {.name = "headers",
+     .type = OPTION_STRINGS,
+     .offset = AT(headers),
+     .help = "Headers of every request to it, \"Name: value\" each."},
+    {.name = "models",
+     .type = OPTION_STRINGS,
+     .offset = AT(models),
+     .help = "Its models that are listed, in order; each is also called by its own name where no "
+             "other has it. None: those that it says it has."},
+    {.name = "discover",
+     .type = OPTION_BOOL,
+     .offset = AT(discover),
+     .value = "true",
+     .help = "Ask it for its models, where none are given: in the background, and again every "
+             "minute."},
+    {.name = "connect_timeout",
+     .type = OPTION_DURATION,
+     .offset = AT(connect_timeout_ms),
+     .value = "10s",
+     .min = 1,
+     .max = 3600e3,
+     .help = "For its name, the connection, a proxy and TLS together."},
+    {.name = "first_token_timeout",
+     .type = OPTION_DURATION,
+     .offset = AT(first_token_timeout_ms),
+     .value = "2m",
+     .min = 1,
+     .max = 86400e3,
+     .help = "Streams: from the request to the first word."},
+    {.name = "idle_timeout",
+     .type = OPTION_DURATION,
+     .offset = AT(idle_timeout_ms),
+     .value = "60s",
+     .min = 1,
+     .max = 86400e3,
+     .help = "Streams: between two words. Keep-alive comments do not count."},
+    {.name = "total_timeout",
+     .type = OPTION_DURATION,
+     .offset = AT(total_timeout_ms),
+     .value = "10m",
+     .min = 1,
+     .max = 86400e3,
+     .help = "For the whole of one attempt."},
+    {.name = "ca_file",
+     .type = OPTION_STRING,
+     .offset = AT(ca_file),
+     .arg = "FILE",
+     .help = "Certificates to trust instead of the system's (PEM). There is no way to trust "
+             "without."},
+    {.name = "tokens_max",
+     .type = OPTION_INT,
+     .offset = AT(tokens_max),
+     .value = "4096",
+     .min = 1,
+     .max = 1e9,
+     .help = "Anthropic: the limit of an answer whose client gave none, for the API wants one."},
+    {.name = "strict",
+     .type = OPTION_BOOL,
+     .offset = AT(strict),
+     .value = "false",
+     .help = "Refuse a request with members that this provider cannot be told (400), instead of "
+             "naming them in x-weir-dropped-params."},
+    {0},
+};
+
+static bool name_ok(str name)
+{
+    for (size_t i = 0; i < name.len; i++)
+        if (!strchr("abcdefghijklmnopqrstuvwxyz0123456789-_", name.ptr[i]))
+            return false;
+    return name.len > 0 && name.len <= 64;
+}
+
+static bool header_ok(str line)
+{
+    size_t colon = str_find_char(line, ':');
+    if (colon == SIZE_MAX)
+        return false;
+    return http_token_ok(str_sub(line, 0, colon)) &&
+           http_value_ok(str_trim(str_sub(line, colon + 1, SIZE_MAX)));
+}
+
+static enum err check(const struct gateway_provider *p, struct diag *d)
+{
+    struct url url;
+    if (!name_ok(p->name))
+        return diag_set(d, ERR_INVALID, "the name must be lower-case letters, digits, '-' and '_'");
+    if (p->base_url.len)
+        ERR_TRY(url_parse(p->base_url, &url, d));
+    else if (p->kind == GATEWAY_PROVIDER_AZURE)
+        return diag_set(d, ERR_INVALID, "base_url is needed: https://RESOURCE.openai.azure.com");
+    if (p->base_url.len && url.userinfo.len)
+        return diag_set(d, ERR_INVALID, "base_url must not hold a password: use key");
+    if (!p->key.len && (p->kind == GATEWAY_PROVIDER_AZURE ||
+                        (p->kind != GATEWAY_PROVIDER_OLLAMA && !p->base_url.len)))
+        return diag_set(d, ERR_INVALID, "key is needed, such as key: {env: NAME}");
+    if (!http_value_ok(p->key))
+        return diag_set(d, ERR_INVALID, "the key holds bytes that a header may not hold");
+    for (size_t i = 0; i < p->headers.len; i++)
+        if (!header_ok(p->headers.items[i]))
+            return diag_set(d, ERR_INVALID, "headers[%zu] must be \"Name: value\"", i);
+    return ERR_OK;
+}
+
+enum err gateway_provider_check(const struct gateway_provider *p, struct diag *d)
+{
+    enum err e = check(p, d);
+    if (e != ERR_OK)
+        diag_where(d, "providers." STR_FMT, STR_ARG(p->name));
+    return e;
+}

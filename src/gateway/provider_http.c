@@ -1,0 +1,164 @@
+#include "gateway/provider_http.h"
+
+#include "base/clock.h"
+#include "base/encode.h"
+#include "base/mem.h"
+
+#include "base/banned.h"
+
+#define ARENA_BYTES_MAX (1u << 20)
+
+// --- Address and headers
+
+static bool unreserved(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           memchr("-._~", c, 4);
+}
+
+// A deployment's name in a path: clients may say anything.
+static str path_segment(str text, struct arena *arena)
+{
+    char *out = arena_alloc(arena, text.len * 3 + 1);
+    size_t len = 0;
+    for (size_t i = 0; out && i < text.len; i++) {
+        if (unreserved(text.ptr[i])) {
+            out[len++] = text.ptr[i];
+            continue;
+        }
+        out[len++] = '%';
+        encode_hex(out + len, text.ptr + i, 1);
+        len += 2;
+    }
+    return out ? str_slice(out, len) : STR_NONE;
+}
+
+static bool has_date(const struct http_provider *p)
+{
+    str version = p->config->api_version;
+    return p->config->kind == GATEWAY_PROVIDER_AZURE && version.len && !str_eq_z(version, "v1");
+}
+
+str http_provider_url(const struct http_provider *p, str model, const char *path,
+                      struct arena *arena)
+{
+    if (!has_date(p))
+        return arena_printf(arena, STR_FMT "%s", STR_ARG(p->base), path);
+    str deployment = path_segment(model, arena);
+    if (!deployment.ptr)
+        return STR_NONE;
+    return arena_printf(arena, STR_FMT "/openai/deployments/" STR_FMT "%s?api-version=" STR_FMT,
+                        STR_ARG(p->base), STR_ARG(deployment), path,
+                        STR_ARG(p->config->api_version));
+}
+
+static bool add_configured(const struct http_provider *p, struct http_headers *h)
+{
+    for (size_t i = 0; i < p->config->headers.len; i++) {
+        str line = p->config->headers.items[i];
+        size_t colon = str_find_char(line, ':');
+        str name = str_sub(line, 0, colon), value = str_trim(str_sub(line, colon + 1, SIZE_MAX));
+        if (http_headers_add(h, name, value) != ERR_OK)
+            return false;
+    }
+    return true;
+}
+
+bool http_provider_headers(const struct http_provider *p, struct arena *arena,
+                           struct http_headers *ret)
+{
+    const struct http_kind *k = p->kind;
+    ret->len = 0;
+    if (http_headers_add(ret, STR("User-Agent"), STR("weir/" WEIR_VERSION)) != ERR_OK)
+        return false;
+    if (p->config->key.len) {
+        str value = arena_printf(arena, "%s" STR_FMT, k->key_prefix, STR_ARG(p->config->key));
+        if (!value.ptr || http_headers_add(ret, str_of(k->key_header), value) != ERR_OK)
+            return false;
+    }
+    str value = str_of(k->header_value);
+    if (k->header && p->config->api_version.len)
+        value = p->config->api_version;
+    if (k->header && http_headers_add(ret, str_of(k->header), value) != ERR_OK)
+        return false;
+    return add_configured(p, ret);
+}
+
+// --- Life
+
+static str trim_base(str base)
+{
+    while (base.len && base.ptr[base.len - 1] == '/')
+        base.len--;
+    return base;
+}
+
+// What follows the address of an Azure resource depends on the API's version.
+static str base_of(struct http_provider *p)
+{
+    const struct gateway_provider *c = p->config;
+    str base = trim_base(c->base_url.len ? c->base_url : str_of(p->kind->base_url));
+    if (c->kind == GATEWAY_PROVIDER_AZURE && !has_date(p) && !str_ends(base, STR("/openai/v1")))
+        return arena_printf(&p->arena, STR_FMT "/openai/v1", STR_ARG(base));
+    return base;
+}
+
+static enum err open_client(struct http_provider *p, struct http_client *shared, struct diag *d)
+{
+    struct http_client_options o = http_client_options_default;
+    p->client = shared;
+    if (!p->config->ca_file.len)
+        return ERR_OK;
+    o.ca_file = arena_str(&p->arena, p->config->ca_file).ptr;
+    ERR_TRY(http_client_new(p->loop, &o, &p->own_client, d));
+    p->client = p->own_client;
+    return ERR_OK;
+}
+
+enum err http_provider_new(struct loop *l, struct http_client *shared,
+                           const struct gateway_provider *config, size_t answer_bytes_max,
+                           struct http_provider **ret, struct diag *d)
+{
+    struct http_provider *p = mem_new(struct http_provider);
+    p->kind = http_kind_of((enum gateway_provider_kind)config->kind);
+    p->config = config;
+    p->loop = l;
+    p->answer_bytes_max = answer_bytes_max;
+    arena_init(&p->arena, ARENA_BYTES_MAX);
+    p->base = base_of(p);
+    p->label = arena_printf(&p->arena, STR_FMT "/*", STR_ARG(config->name));
+    p->own_only = config->kind == GATEWAY_PROVIDER_AZURE ||
+                  str_starts(p->base, STR("https://api.openai.com/"));
+    enum err e = p->base.ptr && p->label.ptr ? open_client(p, shared, d)
+                                             : diag_set(d, ERR_LIMIT, "base_url is too long");
+    if (e != ERR_OK) {
+        diag_where(d, "providers." STR_FMT, STR_ARG(config->name));
+        http_provider_free(p);
+        return e;
+    }
+    *ret = p;
+    return ERR_OK;
+}
+
+void http_provider_free(struct http_provider *p)
+{
+    if (!p)
+        return;
+    http_client_free(p->own_client);
+    arena_done(&p->arena);
+    mem_free(p);
+}
+
+void http_provider_describe(struct http_provider *p, str name, str model, struct model_entry *ret)
+{
+    *ret = (struct model_entry){
+        .name = name,
+        .root = model,
+        .created_s = (int64_t)(clock_wall_ms() / 1000),
+        .provider = &p->kind->ops,
+        .provider_model = p,
+        .provider_name = p->config->name,
+        .remote = true,
+        .strict = p->config->strict,
+    };
+}

@@ -1,0 +1,99 @@
+#include "gateway/providers.h"
+
+#include "base/mem.h"
+
+#include "base/banned.h"
+
+// The provider that "PROVIDER/MODEL" begins with, or NULL.
+static struct http_provider *provider_of(const struct providers *p, str name)
+{
+    size_t slash = str_find_char(name, '/');
+    if (slash == SIZE_MAX || slash + 1 == name.len)
+        return NULL;
+    for (size_t i = 0; i < p->len; i++)
+        if (str_eq(p->items[i]->config->name, str_sub(name, 0, slash)))
+            return p->items[i];
+    return NULL;
+}
+
+static str model_of(str name)
+{
+    return str_sub(name, str_find_char(name, '/') + 1, SIZE_MAX);
+}
+
+// Both names of a model: PROVIDER/MODEL always, its own where it is free.
+static enum err list_model(struct providers *p, struct http_provider *h, str model, struct diag *d)
+{
+    struct model_entry entry;
+    str full =
+        arena_printf(&h->arena, STR_FMT "/" STR_FMT, STR_ARG(h->config->name), STR_ARG(model));
+    str own = arena_str(&h->arena, model);
+    if (!full.ptr || !own.ptr)
+        return diag_set(d, ERR_LIMIT, "the model names are too long");
+    http_provider_describe(h, full, own, &entry);
+    ERR_TRY(registry_add(p->registry, &entry, false, d));
+    entry.name = own;
+    enum err e = registry_add(p->registry, &entry, true, d);
+    return e == ERR_INVALID ? ERR_OK : e; // another provider has it first
+}
+
+static enum err add(struct providers *p, struct loop *l, const struct gateway_provider *c,
+                    size_t answer_bytes_max, struct diag *d)
+{
+    struct http_provider *h;
+    if (p->len == PROVIDERS_MAX)
+        return diag_set(d, ERR_LIMIT, "more than %d providers", PROVIDERS_MAX);
+    ERR_TRY(http_provider_new(l, p->client, c, answer_bytes_max, &h, d));
+    p->items[p->len++] = h;
+    h->index = registry_reserve(p->registry);
+    for (size_t i = 0; i < c->models.len; i++)
+        ERR_TRY(list_model(p, h, c->models.items[i], d));
+    return ERR_OK;
+}
+
+// What routes name is listed, too: a target must be found whenever a call looks for it.
+static enum err list_targets(struct providers *p, const struct gateway_config *config,
+                             struct diag *d)
+{
+    for (size_t i = 0; i < config->routes.len; i++) {
+        const struct gateway_route *r = (const struct gateway_route *)config->routes.items + i;
+        const struct gateway_target *targets = r->targets.items;
+        for (size_t k = 0; k < r->targets.len; k++) {
+            struct http_provider *h = provider_of(p, targets[k].name);
+            if (h && !registry_find(p->registry, targets[k].name))
+                ERR_TRY(list_model(p, h, model_of(targets[k].name), d));
+        }
+    }
+    return ERR_OK;
+}
+
+enum err providers_init(struct providers *p, struct loop *l, const struct gateway_config *config,
+                        struct registry *registry, struct diag *d)
+{
+    *p = (struct providers){.registry = registry};
+    ERR_TRY(http_client_new(l, &http_client_options_default, &p->client, d));
+    for (size_t i = 0; i < config->providers.len; i++)
+        ERR_TRY(add(p, l, &gateway_config_providers(config)[i],
+                    (size_t)config->limits.answer_bytes_max, d));
+    return list_targets(p, config, d);
+}
+
+void providers_done(struct providers *p)
+{
+    for (size_t i = 0; i < p->len; i++)
+        http_provider_free(p->items[i]);
+    http_client_free(p->client);
+    *p = (struct providers){0};
+}
+
+const struct model_entry *providers_find(const struct providers *p, str name, struct arena *arena)
+{
+    struct http_provider *h = provider_of(p, name);
+    struct model_entry *e = h ? arena_zalloc(arena, 1, sizeof *e) : NULL;
+    if (!e)
+        return NULL;
+    http_provider_describe(h, name, model_of(name), e);
+    e->label = h->label;
+    e->index = h->index;
+    return e;
+}

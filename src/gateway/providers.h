@@ -1,0 +1,20 @@
+// The providers of a gateway: those of the configuration, and those that the environment unlocks.
+// Made before the loop runs; the set never changes, what they list may. Look-ups: any thread.
+#pragma once
+
+#include "gateway/provider_http.h"
+
+#define PROVIDERS_MAX 32
+
+struct providers {
+    struct http_client *client; // shared by all without certificates of their own
+    struct http_provider *items[PROVIDERS_MAX];
+    size_t len;
+    struct registry *registry;
+};
+
+enum err providers_init(struct providers *p, struct loop *l, const struct gateway_config *config,
+                        struct registry *registry, struct diag *d) MUST_USE;
+void providers_done(struct providers *p); // no attempt may be left
+// The entry for "PROVIDER/anything", made in the arena; NULL when there is no such provider.
+const struct model_entry *providers_find(const struct providers *p, str name, struct arena *arena);
