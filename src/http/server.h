@@ -110,6 +110,8 @@ enum err http_call_write(struct http_call *c, str bytes);
 void http_call_end(struct http_call *c);
 // End a streamed answer so that the client notices: the connection is cut without the last chunk.
 void http_call_abort(struct http_call *c);
+// Answered or not: the connection is reset. Bytes that the system has not taken yet are lost.
+void http_call_reset(struct http_call *c);
 bool http_call_begun(const struct http_call *c);
 // Bytes written and not yet taken by the system.
 size_t http_call_pending_bytes(const struct http_call *c);

@@ -259,18 +259,26 @@ void http_call_end(struct http_call *c)
     over(c);
 }
 
-void http_call_abort(struct http_call *c)
+static void break_off(struct http_call *c, bool reset)
 {
     struct http_conn *conn = c->conn;
     if (!c->running)
         return;
-    // Without chunks only a reset tells an end that is none.
-    bool silent = !c->chunked;
     conn->keep_alive = false;
     finished(c);
-    if (silent)
+    if (reset)
         stream_reset_on_close(conn->stream);
     conn_call_over(conn);
+}
+
+void http_call_abort(struct http_call *c)
+{
+    break_off(c, !c->chunked); // without chunks only a reset tells an end that is none
+}
+
+void http_call_reset(struct http_call *c)
+{
+    break_off(c, true);
 }
 
 // --- Refusals by the server itself
