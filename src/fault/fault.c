@@ -439,13 +439,12 @@ static void on_drained(void *ctx UNUSED, struct http_call *call)
         play_drained(&r->play);
 }
 
-static void on_refusal(void *ctx UNUSED, int status, const char *reason UNUSED, const char *text,
-                       struct buf *out)
+static void on_refusal(void *ctx UNUSED, const struct http_refusal *refusal, struct buf *out)
 {
-    struct mishap m = {.status = status,
+    struct mishap m = {.status = refusal->status,
                        .openai_type = "invalid_request_error",
                        .anthropic_type = "invalid_request_error",
-                       .message = text};
+                       .message = refusal->text};
     wire_openai.error(&m, out);
 }
 
