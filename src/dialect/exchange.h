@@ -153,6 +153,7 @@ struct exchange_request {
     struct exchange_bias *bias;
     size_t bias_len;
 
+    bool continues; // the last message is the assistant's, and the answer goes on with it
     bool stream, include_usage;
     bool echo, logprobs;
     int64_t top_logprobs;
@@ -239,8 +240,9 @@ struct exchange_event {
     enum exchange_finish finish;
     str stop_matched; // FINISH: the stop string that ended it, where the provider tells
     struct exchange_usage usage;
-    uint64_t seed; // BEGIN, when `seeded`
-    bool seeded;   // the provider draws by this seed
+    uint64_t seed;  // BEGIN, when `seeded`
+    bool seeded;    // the provider draws by this seed
+    size_t repeats; // BEGIN of a continued answer: so many bytes before its end are said once more
     const struct api_error *error;
 };
 

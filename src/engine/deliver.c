@@ -77,13 +77,18 @@ static bool begins_text(const struct engine_job *j, uint32_t position)
     return true;
 }
 
-static str text_of(const struct engine_job *j, uint32_t position, str piece)
+str lane_token_text(const struct engine_job *j, uint32_t position, int32_t token, str piece)
 {
-    if (tokenizer_is_control(tokenizer_of(j), j->seq.tokens[position]))
+    if (tokenizer_is_control(tokenizer_of(j), token))
         return STR_NONE;
     if (piece.ptr && piece.len > 0 && piece.ptr[0] == ' ' && begins_text(j, position))
         return str_slice(piece.ptr + 1, piece.len - 1);
     return piece;
+}
+
+static str text_of(const struct engine_job *j, uint32_t position, str piece)
+{
+    return lane_token_text(j, position, j->seq.tokens[position], piece);
 }
 
 // Ids were checked and buffers are bounded by the vocabulary's longest piece: this cannot fail.
@@ -202,8 +207,9 @@ static bool tell_token(struct scheduler *s, struct engine_job *j, const struct o
         fill_logprobs(o, &e);
     buf_clear(&s->text);
     bool may_stop = q->n_tokens - q->n_prompt > j->request.tokens_min;
-    bool stopped = stops_feed(&q->stops, text_of(j, q->n_tokens - 1, e.piece), may_stop, &s->text,
-                              &j->end.stop_matched);
+    str text = text_of(j, q->n_tokens - 1, e.piece);
+    q->n_forced += (uint32_t)min_size(text.len, j->request.forced.len - q->n_forced);
+    bool stopped = stops_feed(&q->stops, text, may_stop, &s->text, &j->end.stop_matched);
     e.text = buf_str(&s->text);
     job_tell(j, &e);
     return stopped;

@@ -112,6 +112,8 @@ struct engine_request {
     const int32_t *stop_ids;
     size_t stop_ids_len;
     bool include_stop;
+    // The answer begins with these bytes: so long only tokens that agree with them may be drawn.
+    str forced;
     // what to report
     bool logprobs;
     uint32_t top_logprobs;

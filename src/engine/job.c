@@ -51,6 +51,7 @@ static void copy_request(struct engine_job *j, const struct engine_request *r)
     j->request.prompt_text = STR_NONE;
     j->request.bias = copy_array(a, r->bias, r->bias_len, sizeof *r->bias);
     j->request.stop_ids = copy_array(a, r->stop_ids, r->stop_ids_len, sizeof *r->stop_ids);
+    j->request.forced = r->forced.len ? arena_str(a, r->forced) : STR_NONE;
     j->request.tenant = r->tenant.len ? arena_str(a, r->tenant) : STR_NONE;
     str *stops = copy_array(a, r->stops, r->stops_len, sizeof *r->stops);
     for (size_t i = 0; i < r->stops_len; i++)

@@ -30,6 +30,7 @@ struct sequence {
     uint32_t n_done;       // keys and values of positions below are in blocks
     uint32_t n_told;       // prompt tokens reported
     uint32_t n_cached;     // prompt tokens that the prefix cache gave
+    uint32_t n_forced;     // bytes of request.forced that are said
     uint32_t chunk;        // rows planned for this step
 
     uint32_t *blocks;

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "engine/engine_model.h"
 #include "engine/kernel/team.h"
+#include "engine/lane.h"
 #include "engine/logprobs.h"
 #include "engine/scheduler.h"
 
@@ -27,6 +28,25 @@ static void ban(struct sample_scratch *s, const int32_t *ids, size_t n)
         s->banned[s->banned_len++] = ids[i];
 }
 
+// Only tokens that agree with the bytes that the answer must go on with. Rare and short: a
+// vocabulary is gone through for each.
+static void ban_what_disagrees(const struct engine_job *j, struct sample_scratch *s)
+{
+    str left = str_sub(j->request.forced, j->seq.n_forced, SIZE_MAX);
+    struct buf piece;
+    buf_init(&piece, SIZE_MAX);
+    for (int32_t id = 0; id < (int32_t)j->model->info.n_vocab; id++) {
+        buf_clear(&piece);
+        str text = STR_NONE;
+        if (engine_token_piece(j->model, id, &piece) == ERR_OK)
+            text = lane_token_text(j, j->seq.n_tokens, id, buf_str(&piece));
+        size_t n = min_size(text.len, left.len);
+        if (!n || memcmp(text.ptr, left.ptr, n) != 0)
+            ban(s, &id, 1);
+    }
+    buf_done(&piece);
+}
+
 // Tokens that would end the answer are banned until it has its least length.
 static int32_t draw(const struct sample_task *t, struct sample_scratch *scratch)
 {
@@ -39,6 +59,8 @@ static int32_t draw(const struct sample_task *t, struct sample_scratch *scratch)
         if (!r->ignore_eos)
             ban(scratch, j->model->eog, j->model->n_eog);
     }
+    if (q->n_forced < r->forced.len)
+        ban_what_disagrees(j, scratch);
     return sampler_pick(&q->sampler, t->logits, j->model->info.n_vocab, q->n_tokens,
                         scratch->banned, scratch->banned_len, &scratch->sampler);
 }

@@ -41,6 +41,7 @@ static void call_free(struct call *c)
     c->world->timer_cancel(c->world->ctx, &c->timer);
     list_remove(c->gateway, c);
     exchange_answer_done(&c->answer);
+    rescue_done(&c->rescue);
     if (c->stream.request && c->kind->dialect->done)
         c->kind->dialect->done(&c->stream);
     json_done(&c->doc);

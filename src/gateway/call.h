@@ -14,6 +14,7 @@
 #include "gateway/model_route.h"
 #include "gateway/provider.h"
 #include "gateway/record.h"
+#include "gateway/rescue.h"
 #include "gateway/world.h"
 
 struct call;
@@ -108,6 +109,7 @@ struct call {
     enum call_phase phase;
     const struct model_route *route;
     struct call_routing routing;
+    struct call_rescue rescue;
     struct world_timer timer; // for the nearest of `due`
     struct call_due due;
     bool stepping;                     // call_step is on the stack

@@ -30,6 +30,7 @@ struct local_plan {
     size_t stops_len;
     bool tools;    // the answer's text may hold calls
     str call_open; // what the prompt begins of a call that must be made
+    str forced;    // a continued answer: what it says once more of the text before it
 };
 
 bool local_prepare(const struct model_entry *m, const struct exchange_request *r,

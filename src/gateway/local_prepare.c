@@ -302,19 +302,60 @@ static bool plan_tools(const struct exchange_request *r, struct arena *arena,
     return plan->call_open.ptr || no_memory(e);
 }
 
+// An answer that goes on after `said`: its tokens follow the prompt's, but for the last one. The
+// break may lie inside what would have been one token, so the model says that piece once more, held
+// to its bytes, and is free to go on with a longer token.
+static bool plan_continuation(const struct model_entry *m, str said, struct arena *arena,
+                              struct local_plan *plan, struct local_prompt *p, struct api_error *e)
+{
+    int32_t *ids;
+    size_t len;
+    if (!local_tokenize(m, said, false, false, arena, &ids, &len, e))
+        return false;
+    struct buf kept;
+    buf_init(&kept, PROMPT_TEXT_BYTES_MAX);
+    len -= len > 0;
+    bool ok = local_detokenize(m, ids, len, &kept, e);
+    size_t kept_len = kept.len;
+    // A tokenizer that does not give the text back is not trusted with a cut.
+    bool exact = ok && kept_len <= said.len &&
+                 (!kept_len || memcmp(buf_ptr(&kept), said.ptr, kept_len) == 0);
+    buf_done(&kept);
+    int32_t *all = ok ? arena_alloc(arena, (p->len + len + 1) * sizeof *all) : NULL;
+    if (!all)
+        return ok ? no_memory(e) : false;
+    if (!exact)
+        kept_len = len = 0;
+    memcpy(all, p->ids, p->len * sizeof *all);
+    if (len)
+        memcpy(all + p->len, ids, len * sizeof *all);
+    p->ids = all;
+    p->len += len;
+    plan->forced = str_sub(said, kept_len, SIZE_MAX);
+    return true;
+}
+
+static str last_text(const struct exchange_request *r)
+{
+    const struct exchange_message *m = &r->messages[r->messages_len - 1];
+    return m->parts_len ? m->parts[0].text : STR("");
+}
+
 static bool plan_chat(const struct model_entry *m, const struct exchange_request *r,
-                      const struct local_plan *plan, struct arena *arena, struct local_prompt *ret,
+                      struct local_plan *plan, struct arena *arena, struct local_prompt *ret,
                       struct api_error *e)
 {
     struct buf text;
     int32_t *ids = NULL;
     buf_init(&text, PROMPT_TEXT_BYTES_MAX);
-    bool ok = local_render(m, r, true, arena, &text, e) &&
+    struct exchange_request before = *r;
+    before.messages_len -= r->continues;
+    bool ok = local_render(m, &before, true, arena, &text, e) &&
               (buf_append_str(&text, plan->call_open) == ERR_OK || no_memory(e)) &&
               local_tokenize(m, buf_str(&text), r->add_special, true, arena, &ids, &ret->len, e);
     buf_done(&text);
     ret->ids = ok ? ids : NULL;
-    return ok;
+    return ok && (!r->continues || plan_continuation(m, last_text(r), arena, plan, ret, e));
 }
 
 static bool echo_ids(const struct model_entry *m, struct local_prompt *p, struct arena *arena,

@@ -62,7 +62,8 @@ enum phase_result phase_attempt(struct call *c)
     if (!c->request.stream)
         exchange_answer_init(&c->answer, exchange_choices(&c->request),
                              (size_t)limits->answer_bytes_max);
-    c->stream = (struct dialect_stream){.request = &c->request, .head = &c->head};
+    if (!c->routing.shown)
+        c->stream = (struct dialect_stream){.request = &c->request, .head = &c->head};
     c->attempt = c->model->provider->start(c->model, &c->request, c->plan, &o, &c->error);
     if (!c->attempt)
         return phase_failed(c);

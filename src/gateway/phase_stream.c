@@ -127,12 +127,29 @@ void call_ping(struct call *c)
     c->due.ping = call_now_us(c) / 1000 + (uint64_t)c->gateway->config->stream_ping_ms;
 }
 
-static enum phase_result stream_event(struct call *c, const struct exchange_event *e)
+static void write_event(struct call *c, struct exchange_event *e)
 {
-    if (c->attempt->raw)
-        (void)buf_append_str(&c->out, e->raw);
-    else
-        c->kind->dialect->event(&c->stream, e, &c->out);
+    const struct dialect *d = c->kind->dialect;
+    rescue_note(c, e);
+    if (!c->attempt->raw) {
+        d->event(&c->stream, e, &c->out);
+        return;
+    }
+    (void)buf_append_str(&c->out, e->raw);
+    if (c->rescue.hopeless || !d->done)
+        return;
+    // Should it be continued in our own words, the dialect must know how far it has come.
+    struct buf unseen;
+    buf_init(&unseen, SIZE_MAX);
+    d->event(&c->stream, e, &unseen);
+    buf_done(&unseen);
+}
+
+static enum phase_result stream_event(struct call *c, struct exchange_event *e)
+{
+    if (c->rescue.on && !rescue_filter(c, e))
+        return c->error.code == API_OK ? PHASE_NEXT : phase_failed(c);
+    write_event(c, e);
     if (c->stream.failed || c->out.failed)
         return refuse_held(c);
     if (e->type != EXCHANGE_EVENT_END)
@@ -163,7 +180,7 @@ static void note_first(struct call *c)
                         a->first_us / 1000);
 }
 
-static enum phase_result handle(struct call *c, const struct exchange_event *e)
+static enum phase_result handle(struct call *c, struct exchange_event *e)
 {
     note(c, e);
     if (e->type == EXCHANGE_EVENT_ERROR) {

@@ -76,6 +76,7 @@ static void add(struct call *c, struct view *v, str name, double weight,
         .weight = weight,
         .name_hash = str_hash_stable(name),
         .excluded = !m || (c->routing.tried & (1u << i)) ||
+                    (c->routing.shown && !rescue_fits(c, m)) ||
                     (m->context_max && m->context_max <= c->routing.context_max),
     };
 }
@@ -155,6 +156,8 @@ enum phase_result phase_target(struct call *c)
         breaker_enter(&r->target->breaker, now_ms(c));
     r->waited_us = 0;
     c->phase = CALL_PREPARE;
+    if (r->shown && !rescue_begin(c))
+        return call_refuse(c);
     return PHASE_NEXT;
 }
 
@@ -197,6 +200,8 @@ void attempt_close(struct call *c, enum attempt_end end)
 // What the attempt has written and nobody has seen.
 static void discard(struct call *c)
 {
+    if (c->routing.shown)
+        return;
     buf_clear(&c->out);
     c->record.finished = false;
     if (c->stream.request && c->kind->dialect->done)
@@ -209,7 +214,9 @@ static enum phase_result again(struct call *c, const struct retry_decision *d)
 {
     struct call_routing *r = &c->routing;
     discard(c);
-    r->reason = d->verb == RETRY_OTHER ? ATTEMPT_FALLBACK : ATTEMPT_RETRY;
+    r->reason = r->shown                 ? ATTEMPT_RESCUE
+                : d->verb == RETRY_OTHER ? ATTEMPT_FALLBACK
+                                         : ATTEMPT_RETRY;
     if (d->verb == RETRY_OTHER) {
         c->phase = CALL_TARGET;
         return PHASE_NEXT;
@@ -237,7 +244,7 @@ enum phase_result phase_failed(struct call *c)
     struct retry_state s = {.attempts = c->record.attempts_len,
                             .began_ms = r->began_ms,
                             .others = target_is_left(c),
-                            .shown = r->shown};
+                            .shown = r->shown && !rescue_possible(c)};
     struct retry_decision d = retry_decide(&policy, &s, &c->error, now_ms(c), random_bits(c));
     if (d.verb == RETRY_GIVE_UP || !retry_purse_take(&c->gateway->purse))
         return call_refuse(c);

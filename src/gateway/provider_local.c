@@ -88,6 +88,7 @@ static void fill_request(struct local_attempt *a, size_t index, struct engine_bi
     q->logprobs = r->logprobs;
     q->top_logprobs = (uint32_t)r->top_logprobs;
     q->prompt_logprobs = r->echo && r->logprobs;
+    q->forced = a->plan->forced;
     q->embedding = r->kind == EXCHANGE_EMBEDDING;
     q->tenant = a->o.tenant;
     q->deadline_ms = a->o.deadline_ms;
@@ -150,6 +151,7 @@ static void note_started(struct local_attempt *a, const struct local_choice *c,
     out->usage.prompt_tokens = a->plan->prompt_tokens;
     out->seed = e->seed;
     out->seeded = true;
+    out->repeats = a->plan->forced.len;
 }
 
 static void note_ended(struct local_attempt *a, struct local_choice *c,
@@ -328,6 +330,7 @@ void provider_local_describe(struct provider_local *p, struct engine_model *m,
         .context_max = lm->info->context_max,
         .created_s = (int64_t)(clock_wall_ms() / 1000),
         .provider = &local_ops,
+        .continues = true,
         .provider_model = lm,
     };
 }

@@ -20,6 +20,7 @@ struct model_entry {
     str provider_name;    // as configured; empty: the kind's
     str label;            // in metrics, where names that clients make up are one; empty: root
     bool remote;          // elsewhere: never the default while this machine has a model
+    bool continues;       // goes on with a trailing message of the assistant's
     bool strict;          // what the provider cannot be told refuses the request
     uint32_t index;       // of the model itself: aliases share it (for metrics)
 };

@@ -11,8 +11,17 @@ struct scripted_attempt {
     struct attempt_options o;
     size_t allowed, made;
     size_t choice, text;
+    size_t skip; // bytes of the script that were said before
     bool begun, ended;
 };
+
+static size_t said_before(const struct scripted *s, const struct exchange_request *r)
+{
+    if (!r->continues)
+        return 0;
+    size_t len = r->messages[r->messages_len - 1].parts[0].text.len;
+    return len - min_size(s->repeats, len);
+}
 
 static bool prepare(const struct model_entry *m, const struct exchange_request *r UNUSED,
                     struct arena *arena UNUSED, struct exchange_losses *losses UNUSED,
@@ -37,7 +46,8 @@ static struct attempt *start(const struct model_entry *m, const struct exchange_
         return NULL;
     }
     struct scripted_attempt *a = mem_new(struct scripted_attempt);
-    *a = (struct scripted_attempt){.base = {m->provider}, .s = s, .request = r, .o = *o};
+    *a = (struct scripted_attempt){
+        .base = {m->provider}, .s = s, .request = r, .o = *o, .skip = said_before(s, r)};
     s->attempt = a;
     s->started++;
     s->running++;
@@ -69,6 +79,9 @@ static void choice_event(struct scripted_attempt *a, struct exchange_event *e)
         a->text++;
         e->type = EXCHANGE_EVENT_TEXT;
         e->text = str_of(text);
+        size_t gone = min_size(a->skip, e->text.len);
+        e->text = str_sub(e->text, gone, SIZE_MAX);
+        a->skip -= gone;
         if (a->request->logprobs)
             score(e);
         return;
@@ -99,6 +112,7 @@ static bool poll(struct attempt *base, struct exchange_event *ret)
         a->begun = true;
         ret->type = EXCHANGE_EVENT_BEGIN;
         ret->seed = (uint64_t)a->request->seed;
+        ret->repeats = a->request->continues ? a->s->repeats : 0;
         ret->seeded = true;
     } else if (a->choice < exchange_choices(a->request)) {
         choice_event(a, ret);
@@ -186,10 +200,11 @@ void scripted_entry(struct scripted *s, const char *name, struct model_entry *re
 {
     *ret = (struct model_entry){
         .name = str_of(name),
-        .root = str_of(name),
+        .root = str_of(s->root ? s->root : name),
         .fingerprint = STR("fp_scripted"),
         .context_max = s->context_max ? s->context_max : 512,
         .remote = s->remote,
+        .continues = s->continues,
         .created_s = 1700000000,
         .provider = &scripted_ops,
         .provider_model = s,

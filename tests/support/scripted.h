@@ -15,6 +15,9 @@ struct scripted {
     size_t error_after;             // an ERROR event after so many events; 0 = never
     enum api_error_code error_code; // … with this; API_OK: engine_error
     bool remote;                    // an entry for a provider over the network
+    bool continues;                 // an entry that goes on with what the assistant said
+    size_t repeats;                 // … but says so many bytes of it once more
+    const char *root;               // of the entry; NULL: its name
     uint32_t context_max;           // of the entry; 0: 512
     bool free_running;              // events need no scripted_release
     // what happened

@@ -1,4 +1,4 @@
-// REQ: ROUTE-1 ROUTE-2 ROUTE-3 ROUTE-4 ROUTE-5 ROUTE-9 API-11
+// REQ: ROUTE-1 ROUTE-2 ROUTE-3 ROUTE-4 ROUTE-5 ROUTE-7 ROUTE-9 API-11
 // Calls over routes of several scripted targets, in virtual time: what the client sees, what each
 // target saw, what the ledger says.
 #include <stdio.h>
@@ -436,6 +436,120 @@ static void a_silent_stream_shows_signs_of_life(void **state)
     tear_down();
 }
 
+// --- Rescue of a stream that broke off
+
+static const char *const letters[] = {"O", "n", "c", "e", " ", "u", "\xc3\xa9", "!", NULL};
+
+// The text of the chunks, put together; "" also for a body of another kind.
+static void chunks_text(struct buf *out)
+{
+    str body = buf_str(&b.body), line;
+    while (str_split(&body, '\n', &line)) {
+        struct json_doc doc;
+        if (!str_starts(line, STR("data: {")))
+            continue;
+        assert_int_equal(json_parse(&doc, str_sub(line, 6, SIZE_MAX), JSON_LIMITS_DEFAULT, NULL),
+                         ERR_OK);
+        yyjson_val *choice = yyjson_arr_get_first(json_get(doc.root, "choices"));
+        (void)buf_append_str(out, json_str(json_get(json_get(choice, "delta"), "content")));
+        json_done(&doc);
+    }
+}
+
+static void break_the_first(size_t events)
+{
+    b.s[0].texts = b.s[1].texts = letters;
+    b.s[0].free_running = false;
+    b.s[0].error_after = events;
+    b.s[0].error_code = API_UPSTREAM_CUT;
+    open_gateway();
+    ask(true);
+    scripted_release(&b.s[0], events); // the client sees this part
+    if (!b.over && b.s[0].attempt)
+        scripted_release(&b.s[0], 1);
+}
+
+static void text_is(const char *wanted)
+{
+    struct buf text;
+    buf_init(&text, 1 << 16);
+    chunks_text(&text);
+    assert_string_equal(buf_cstr(&text), wanted);
+    buf_done(&text);
+}
+
+static void a_broken_stream_goes_on_elsewhere_at_every_cut(void **state)
+{
+    (void)state;
+    for (size_t cut = 1; cut <= ARRAY_LEN(letters); cut++)
+        for (size_t repeats = 0; repeats < 3; repeats++) {
+            set_up(2);
+            b.s[1].continues = true;
+            b.s[1].repeats = repeats;
+            break_the_first(cut);
+            assert_true(b.over && !b.aborted && says("[DONE]"));
+            text_is("Once u\xc3\xa9!");
+            ledger_is(cut < 2 ? "a:first:truncated b:fallback:-" : "a:first:truncated b:rescue:-");
+            assert_int_equal(strstr(buf_cstr(&b.body), "\"role\":\"assistant\"") != NULL, 1);
+            tear_down();
+        }
+}
+
+static void the_same_model_says_it_again_and_is_held_to_it(void **state)
+{
+    (void)state;
+    for (size_t cut = 2; cut <= ARRAY_LEN(letters); cut++) {
+        set_up(2);
+        b.s[0].root = b.s[1].root = "same";
+        break_the_first(cut);
+        assert_true(b.over && !b.aborted && says("[DONE]"));
+        text_is("Once u\xc3\xa9!");
+        tear_down();
+    }
+    static const char *const otherwise[] = {"On", "ly", NULL};
+    set_up(2);
+    b.s[0].root = b.s[1].root = "same";
+    b.s[1].texts = otherwise;
+    b.route.policy.attempts_max = 2;
+    b.s[0].texts = letters;
+    b.s[0].free_running = false;
+    b.s[0].error_after = 4;
+    b.s[0].error_code = API_UPSTREAM_CUT;
+    open_gateway();
+    ask(true);
+    scripted_release(&b.s[0], 4);
+    scripted_release(&b.s[0], 1);
+    assert_true(b.over && b.aborted && says("\"error\":{") && !says("[DONE]"));
+    text_is("Onc");
+    tear_down();
+}
+
+static void the_target_itself_may_say_it_again(void **state)
+{
+    (void)state;
+    set_up(1);
+    break_the_first(4);
+    b.s[0].free_running = true;
+    b.s[0].error_after = 0;
+    scripted_wait(&b.s[0], 10000);
+    assert_true(b.over && !b.aborted && says("[DONE]"));
+    text_is("Once u\xc3\xa9!");
+    ledger_is("a:first:truncated a:rescue:-");
+    tear_down();
+}
+
+static void without_another_attempt_it_ends_with_an_error(void **state)
+{
+    (void)state;
+    set_up(2);
+    b.route.policy.attempts_max = 1;
+    break_the_first(4);
+    assert_true(b.over && b.aborted && says("upstream_cut") && !says("[DONE]"));
+    assert_int_equal(b.s[1].started, 0);
+    text_is("Onc");
+    tear_down();
+}
+
 // --- All of it, at random
 
 static enum api_error_code random_failure(struct random *r)
@@ -528,6 +642,10 @@ int main(void)
         cmocka_unit_test(a_stream_that_falls_silent_ends_with_an_error),
         cmocka_unit_test(the_whole_request_has_a_time),
         cmocka_unit_test(a_silent_stream_shows_signs_of_life),
+        cmocka_unit_test(a_broken_stream_goes_on_elsewhere_at_every_cut),
+        cmocka_unit_test(the_same_model_says_it_again_and_is_held_to_it),
+        cmocka_unit_test(the_target_itself_may_say_it_again),
+        cmocka_unit_test(without_another_attempt_it_ends_with_an_error),
         cmocka_unit_test(every_request_ends_whole_or_with_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
