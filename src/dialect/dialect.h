@@ -41,3 +41,5 @@ int dialect_status(const struct dialect *d, const struct api_error *e);
 extern const struct dialect dialect_openai_chat;
 extern const struct dialect dialect_openai_completions;
 extern const struct dialect dialect_openai_embeddings;
+extern const struct dialect dialect_anthropic_messages;
+extern const struct dialect dialect_anthropic_count; // the request of a count: no answer of its own

@@ -5,6 +5,8 @@
 
 #include "base/banned.h"
 
+#define STOP_BYTES_MAX 1024
+
 const char *field_path(const struct reader *r, const char *name, char out[static 96])
 {
     snprintf(out, 96, "%s%s", r->path, name ? name : "");
@@ -72,6 +74,72 @@ struct field_scope field_enter_member(struct reader *r, const char *name)
 void field_leave(struct reader *r, struct field_scope s)
 {
     r->path[s.len] = 0;
+}
+
+bool field_json_text(struct reader *r, yyjson_val *v, str *ret)
+{
+    struct buf text;
+    struct json_writer w;
+    buf_init(&text, r->arena->ceiling_bytes);
+    jw_init(&w, &text);
+    jw_value(&w, v);
+    str copy = text.failed ? STR_NONE : arena_str(r->arena, buf_str(&text));
+    buf_done(&text);
+    if (!copy.ptr)
+        return field_no_memory(r);
+    *ret = copy;
+    return true;
+}
+
+bool field_str(struct reader *r, yyjson_val *object, const char *name, bool optional, str *ret)
+{
+    yyjson_val *v = json_get(object, name);
+    if (optional && (!v || yyjson_is_null(v)))
+        return true;
+    if (!v)
+        return field_missing(r, name);
+    if (!yyjson_is_str(v))
+        return field_wrong_type(r, name, "a string", v);
+    *ret = json_str(v);
+    return true;
+}
+
+static bool read_stop(struct reader *r, const char *name, yyjson_val *v, str *ret)
+{
+    if (!yyjson_is_str(v))
+        return field_wrong_type(r, name, "a string", v);
+    if (yyjson_get_len(v) == 0)
+        return field_refuse(r, API_INVALID_VALUE, name, "must not be empty.");
+    if (yyjson_get_len(v) > STOP_BYTES_MAX)
+        return field_refuse(r, API_STRING_TOO_LONG, name, "may have %d bytes at most.",
+                            STOP_BYTES_MAX);
+    *ret = json_str(v);
+    return true;
+}
+
+bool field_stops(struct reader *r, const char *name, yyjson_val *v)
+{
+    struct exchange_request *q = r->request;
+    bool list = yyjson_is_arr(v);
+    size_t len = list ? yyjson_arr_size(v) : 1, i, max;
+    yyjson_val *item;
+    if (len > EXCHANGE_STOPS_MAX)
+        return field_refuse(r, API_ARRAY_TOO_LONG, name, "may have %d strings at most.",
+                            EXCHANGE_STOPS_MAX);
+    q->stops = field_alloc(r, len, sizeof *q->stops);
+    if (!q->stops)
+        return false;
+    q->stops_len = len;
+    if (!list)
+        return read_stop(r, name, v, &q->stops[0]);
+    yyjson_arr_foreach(v, i, max, item)
+    {
+        char place[48];
+        snprintf(place, sizeof place, "%s[%zu]", name, i);
+        if (!read_stop(r, place, item, &q->stops[i]))
+            return false;
+    }
+    return true;
 }
 
 bool field_token_id(struct reader *r, const char *name, yyjson_val *v, int32_t *ret)

@@ -46,6 +46,12 @@ bool field_refuse(struct reader *r, enum api_error_code code, const char *name, 
 // Memory of the call: refuses the request when its ceiling is passed.
 void *field_alloc(struct reader *r, size_t count, size_t size);
 bool field_no_memory(struct reader *r);
+// A value as JSON text, in the call's memory.
+bool field_json_text(struct reader *r, yyjson_val *v, str *ret);
+// A member that must be a string; `optional`: absent and null leave *ret alone.
+bool field_str(struct reader *r, yyjson_val *object, const char *name, bool optional, str *ret);
+// Stop strings, a string or an array of them, into request->stops.
+bool field_stops(struct reader *r, const char *name, yyjson_val *v);
 // A token id: an integer in [0, 2^31).
 bool field_token_id(struct reader *r, const char *name, yyjson_val *v, int32_t *ret);
 // The path of item i of the member `name` of the object being read becomes the path of what is read

@@ -1,95 +1,10 @@
 // POST /v1/chat/completions.
 #include "dialect/openai_common.h"
+#include "dialect/tools.h"
 
 #include "base/banned.h"
 
-#define TOOL_NAME_MAX 64
-
 // --- Reading
-
-static bool valid_tool_name(str s)
-{
-    if (s.len == 0 || s.len > TOOL_NAME_MAX)
-        return false;
-    for (size_t i = 0; i < s.len; i++) {
-        char c = s.ptr[i];
-        bool ok = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                  c == '_' || c == '-' || c == '.';
-        if (!ok)
-            return false;
-    }
-    return true;
-}
-
-static bool read_tool(struct reader *r, yyjson_val *v, struct exchange_tool *ret)
-{
-    yyjson_val *function = json_get(v, "function"), *parameters;
-    if (!yyjson_is_obj(v))
-        return field_wrong_type(r, NULL, "an object", v);
-    if (!yyjson_equals_str(json_get(v, "type"), "function"))
-        return field_refuse(r, API_INVALID_VALUE, "type", "must be 'function'.");
-    if (!yyjson_is_obj(function))
-        return field_refuse(r, API_INVALID_TYPE, "function", "must be an object with a 'name'.");
-    ret->name = json_str(json_get(function, "name"));
-    if (!valid_tool_name(ret->name))
-        return field_refuse(r, API_INVALID_VALUE, "function.name",
-                            "must be 1 to %d letters, digits, '_', '-' or '.'.", TOOL_NAME_MAX);
-    parameters = json_get(function, "parameters");
-    if (parameters && !yyjson_is_null(parameters) && !yyjson_is_obj(parameters))
-        return field_wrong_type(r, "function.parameters", "a JSON schema (an object)", parameters);
-    ret->parameters = yyjson_is_obj(parameters) ? parameters : NULL;
-    ret->description = json_str(json_get(function, "description"));
-    ret->strict = yyjson_is_true(json_get(function, "strict"));
-    return true;
-}
-
-static bool read_tools(struct reader *r, yyjson_val *v)
-{
-    struct exchange_request *q = r->request;
-    size_t i, max;
-    yyjson_val *item;
-    if (!yyjson_is_arr(v))
-        return field_wrong_type(r, "tools", "an array of tools", v);
-    if (yyjson_arr_size(v) > EXCHANGE_TOOLS_MAX)
-        return field_refuse(r, API_ARRAY_TOO_LONG, "tools", "may have %d items at most.",
-                            EXCHANGE_TOOLS_MAX);
-    q->tools = field_alloc(r, yyjson_arr_size(v), sizeof *q->tools);
-    if (!q->tools)
-        return false;
-    q->tools_len = yyjson_arr_size(v);
-    q->tools_raw = q->tools_len ? v : NULL;
-    yyjson_arr_foreach(v, i, max, item)
-    {
-        struct field_scope scope = field_enter(r, "tools", i);
-        bool ok = read_tool(r, item, &q->tools[i]);
-        field_leave(r, scope);
-        if (!ok)
-            return false;
-    }
-    return true;
-}
-
-static bool read_tool_choice(struct reader *r, yyjson_val *v)
-{
-    struct exchange_request *q = r->request;
-    if (yyjson_is_obj(v) && yyjson_equals_str(json_get(v, "type"), "function")) {
-        q->tool_choice = EXCHANGE_TOOLS_NAMED;
-        q->tool_name = json_str(json_get(json_get(v, "function"), "name"));
-        if (q->tool_name.len)
-            return true;
-        return field_refuse(r, API_MISSING_PARAMETER, "tool_choice.function.name", "is required.");
-    }
-    if (yyjson_equals_str(v, "auto"))
-        q->tool_choice = EXCHANGE_TOOLS_AUTO;
-    else if (yyjson_equals_str(v, "none"))
-        q->tool_choice = EXCHANGE_TOOLS_NONE;
-    else if (yyjson_equals_str(v, "required"))
-        q->tool_choice = EXCHANGE_TOOLS_REQUIRED;
-    else
-        return field_refuse(r, API_INVALID_VALUE, "tool_choice",
-                            "must be 'none', 'auto', 'required' or a named function.");
-    return true;
-}
 
 static bool read_format(struct reader *r, yyjson_val *v)
 {
@@ -137,8 +52,8 @@ static const struct field fields[] = {
     {"max_completion_tokens", FIELD_ACCEPTED, 0, 0, 0, 0, NULL, NULL}, // newer_fields
     {"logprobs", FIELD_BOOL, OPENAI_AT(logprobs), 0, 0, 0, NULL, NULL},
     {"top_logprobs", FIELD_INT, OPENAI_AT(top_logprobs), 0, 0, EXCHANGE_TOP_LOGPROBS_MAX, NULL, NULL},
-    {"tools", FIELD_CUSTOM, 0, 0, 0, 0, read_tools, NULL},
-    {"tool_choice", FIELD_CUSTOM, 0, 0, 0, 0, read_tool_choice, NULL},
+    {"tools", FIELD_CUSTOM, 0, 0, 0, 0, openai_read_tools, NULL},
+    {"tool_choice", FIELD_CUSTOM, 0, 0, 0, 0, openai_read_tool_choice, NULL},
     {"parallel_tool_calls", FIELD_BOOL, OPENAI_AT(parallel_tool_calls), EXCHANGE_HAS_PARALLEL, 0, 0, NULL, NULL},
     {"reasoning_effort", FIELD_STRING, OPENAI_AT(reasoning_effort), 0, 0, 0, NULL, NULL},
     {"response_format", FIELD_CUSTOM, 0, 0, 0, 0, read_format, NULL},
@@ -159,14 +74,6 @@ static const struct field newer_fields[] = {
 };
 // clang-format on
 
-static bool has_tool(const struct exchange_request *q, str name)
-{
-    for (size_t i = 0; i < q->tools_len; i++)
-        if (str_eq(q->tools[i].name, name))
-            return true;
-    return false;
-}
-
 static bool check_chat(struct reader *r)
 {
     struct exchange_request *q = r->request;
@@ -175,15 +82,8 @@ static bool check_chat(struct reader *r)
     if (q->top_logprobs && !q->logprobs)
         return field_refuse(r, API_INVALID_VALUE, "top_logprobs",
                             "is only allowed when 'logprobs' is true.");
-    bool chosen =
-        q->tool_choice == EXCHANGE_TOOLS_REQUIRED || q->tool_choice == EXCHANGE_TOOLS_NAMED;
-    if (chosen && !q->tools_len)
-        return field_refuse(r, API_INVALID_VALUE, "tool_choice",
-                            "is only allowed when 'tools' are given.");
-    if (q->tool_choice == EXCHANGE_TOOLS_NAMED && !has_tool(q, q->tool_name))
-        return field_refuse(r, API_INVALID_VALUE, "tool_choice.function.name",
-                            "is not among the 'tools'.");
-    return openai_check_common(r);
+    return tools_check_choice(r, "tool_choice", "tool_choice.function.name") &&
+           openai_check_common(r);
 }
 
 static bool read_chat(yyjson_val *root, struct arena *arena, struct exchange_request *ret,

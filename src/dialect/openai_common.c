@@ -6,50 +6,16 @@
 
 #include "base/banned.h"
 
-#define STOP_BYTES_MAX 1024
-#define BIAS_MAX       4096
-#define STOP_IDS_MAX   256
+#define BIAS_MAX     4096
+#define STOP_IDS_MAX 256
 
 // --- Reading
 
-static bool read_stop_text(struct reader *r, const char *name, yyjson_val *v, str *ret)
-{
-    if (!yyjson_is_str(v))
-        return field_wrong_type(r, name, "a string", v);
-    if (yyjson_get_len(v) == 0)
-        return field_refuse(r, API_INVALID_VALUE, name, "must not be empty.");
-    if (yyjson_get_len(v) > STOP_BYTES_MAX)
-        return field_refuse(r, API_STRING_TOO_LONG, name, "may have %d bytes at most.",
-                            STOP_BYTES_MAX);
-    *ret = json_str(v);
-    return true;
-}
-
 bool openai_read_stop(struct reader *r, yyjson_val *v)
 {
-    struct exchange_request *q = r->request;
-    bool list = yyjson_is_arr(v);
-    size_t len = list ? yyjson_arr_size(v) : 1, i, max;
-    yyjson_val *item;
-    if (!list && !yyjson_is_str(v))
+    if (!yyjson_is_arr(v) && !yyjson_is_str(v))
         return field_wrong_type(r, "stop", "a string or an array of strings", v);
-    if (len > EXCHANGE_STOPS_MAX)
-        return field_refuse(r, API_ARRAY_TOO_LONG, "stop", "may have %d strings at most.",
-                            EXCHANGE_STOPS_MAX);
-    q->stops = field_alloc(r, len, sizeof *q->stops);
-    if (!q->stops)
-        return false;
-    q->stops_len = len;
-    if (!list)
-        return read_stop_text(r, "stop", v, &q->stops[0]);
-    yyjson_arr_foreach(v, i, max, item)
-    {
-        char name[32];
-        snprintf(name, sizeof name, "stop[%zu]", i);
-        if (!read_stop_text(r, name, item, &q->stops[i]))
-            return false;
-    }
-    return true;
+    return field_stops(r, "stop", v);
 }
 
 static bool read_ids(struct reader *r, const char *name, yyjson_val *v, size_t len_max,

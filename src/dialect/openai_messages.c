@@ -130,31 +130,20 @@ static bool read_role(struct reader *r, yyjson_val *v, enum exchange_role *ret)
                         "must be one of 'system', 'developer', 'user', 'assistant' and 'tool'.");
 }
 
-static bool read_optional_str(struct reader *r, yyjson_val *object, const char *name, str *ret)
-{
-    yyjson_val *v = json_get(object, name);
-    if (!v || yyjson_is_null(v))
-        return true;
-    if (!yyjson_is_str(v))
-        return field_wrong_type(r, name, "a string", v);
-    *ret = json_str(v);
-    return true;
-}
-
 static bool read_message(struct reader *r, yyjson_val *v, struct exchange_message *m)
 {
     if (!yyjson_is_obj(v))
         return field_wrong_type(r, NULL, "an object", v);
     yyjson_val *content = json_get(v, "content"), *calls = json_get(v, "tool_calls");
     bool has_calls = calls && !yyjson_is_null(calls);
-    if (!read_role(r, json_get(v, "role"), &m->role) || !read_optional_str(r, v, "name", &m->name))
+    if (!read_role(r, json_get(v, "role"), &m->role) || !field_str(r, v, "name", true, &m->name))
         return false;
     if (m->role == EXCHANGE_ASSISTANT && has_calls && !read_calls(r, calls, m))
         return false;
     if (m->role == EXCHANGE_TOOL) {
         if (!json_get(v, "tool_call_id"))
             return field_missing(r, "tool_call_id");
-        if (!read_optional_str(r, v, "tool_call_id", &m->tool_call_id))
+        if (!field_str(r, v, "tool_call_id", true, &m->tool_call_id))
             return false;
     }
     if (content && !yyjson_is_null(content))

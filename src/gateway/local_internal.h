@@ -39,6 +39,8 @@ bool local_prepare(const struct model_entry *m, const struct exchange_request *r
 bool local_render(const struct model_entry *m, const struct exchange_request *r,
                   bool add_generation, struct arena *arena, struct buf *out,
                   struct api_error *ret_error);
+bool local_count(const struct model_entry *m, const struct exchange_request *r, struct arena *arena,
+                 uint64_t *ret_tokens, struct api_error *ret_error);
 bool local_tokenize(const struct model_entry *m, str text, bool add_special, bool parse_special,
                     struct arena *arena, int32_t **ret_ids, size_t *ret_len,
                     struct api_error *ret_error);

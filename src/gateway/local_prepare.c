@@ -298,7 +298,7 @@ static bool plan_tools(const struct exchange_request *r, struct arena *arena,
     if (r->tool_choice != EXCHANGE_TOOLS_NAMED)
         return true;
     plan->call_open = arena_printf(arena, "<tool_call>\n{\"name\": \"%.*s\", \"arguments\": ",
-                                   (int)min_size(r->tool_name.len, 64), r->tool_name.ptr);
+                                   (int)min_size(r->tool_name.len, 128), r->tool_name.ptr);
     return plan->call_open.ptr || no_memory(e);
 }
 
@@ -474,4 +474,17 @@ bool local_prepare(const struct model_entry *m, const struct exchange_request *r
     lose(r, losses);
     return plan_stops(lm, r, arena, plan, ret_error) && plan_tools(r, arena, plan, ret_error) &&
            plan_prompts(m, r, arena, plan, ret_error);
+}
+
+bool local_count(const struct model_entry *m, const struct exchange_request *r, struct arena *arena,
+                 uint64_t *ret_tokens, struct api_error *ret_error)
+{
+    struct local_plan plan = {.len = 1};
+    struct local_prompt prompt = {0};
+    if (!check_request(m->provider_model, r, ret_error) ||
+        !plan_tools(r, arena, &plan, ret_error) ||
+        !plan_chat(m, r, &plan, arena, &prompt, ret_error))
+        return false;
+    *ret_tokens = prompt.len;
+    return true;
 }

@@ -64,4 +64,8 @@ struct provider_ops {
     bool (*render)(const struct model_entry *m, const struct exchange_request *r,
                    bool add_generation, struct arena *arena, struct buf *out,
                    struct api_error *ret_error);
+    // How many tokens the prompt of a chat request has, also of one that is too long (any thread);
+    // NULL where nobody on this machine can tell.
+    bool (*count)(const struct model_entry *m, const struct exchange_request *r,
+                  struct arena *arena, uint64_t *ret_tokens, struct api_error *ret_error);
 };

@@ -149,6 +149,7 @@ static void note_started(struct local_attempt *a, const struct local_choice *c,
     a->begun = true;
     struct exchange_event *out = exchange_events_push(&a->queue, EXCHANGE_EVENT_BEGIN, 0);
     out->usage.prompt_tokens = a->plan->prompt_tokens;
+    out->usage.cached_tokens = e->cached_tokens;
     out->seed = e->seed;
     out->seeded = true;
     out->repeats = a->plan->forced.len;
@@ -289,6 +290,7 @@ static const struct provider_ops local_ops = {
     .detokenize = local_detokenize,
     .special_tokens = special_tokens,
     .render = local_render,
+    .count = local_count,
 };
 
 // --- The provider

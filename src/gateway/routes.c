@@ -11,6 +11,10 @@ static const struct call_kind completions = {.endpoint = "completions",
                                              .dialect = &dialect_openai_completions};
 static const struct call_kind embeddings = {.endpoint = "embeddings",
                                             .dialect = &dialect_openai_embeddings};
+static const struct call_kind messages = {.endpoint = "messages",
+                                          .dialect = &dialect_anthropic_messages};
+static const struct call_kind count_tokens = {
+    .endpoint = "count_tokens", .dialect = &dialect_anthropic_count, .work = count_tokens_work};
 static const struct call_kind tokenize = {.endpoint = "tokenize", .work = tokenize_work};
 static const struct call_kind detokenize = {.endpoint = "detokenize", .work = detokenize_work};
 static const struct call_kind metrics_text = {
@@ -28,6 +32,8 @@ const struct route routes[] = {
     {ROUTE_POST, PATH("/v1/chat/completions"), "chat", &chat, NULL, NULL, false},
     {ROUTE_POST, PATH("/v1/completions"), "completions", &completions, NULL, NULL, false},
     {ROUTE_POST, PATH("/v1/embeddings"), "embeddings", &embeddings, NULL, NULL, false},
+    {ROUTE_POST, PATH("/v1/messages"), "messages", &messages, NULL, NULL, false},
+    {ROUTE_POST, PATH("/v1/messages/count_tokens"), "count_tokens", &count_tokens, NULL, NULL, false},
     {ROUTE_GET, PATH("/v1/models"), "models", NULL, models_list, NULL, false},
     {ROUTE_GET, PATH("/v1/models/*"), "models", NULL, NULL, models_one, false},
     {ROUTE_POST, PATH("/tokenize"), "tokenize", &tokenize, NULL, NULL, false},
@@ -75,7 +81,16 @@ const struct route *route_find(str method, str path, str *ret_item, const char *
     return NULL;
 }
 
-const struct dialect *route_dialect(str path UNUSED)
+const struct dialect *route_dialect(str path)
 {
+    static const struct {
+        str prefix;
+        const struct dialect *dialect;
+    } families[] = {
+        {PATH("/v1/messages"), &dialect_anthropic_messages},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(families); i++)
+        if (str_starts(path, families[i].prefix))
+            return families[i].dialect;
     return &dialect_openai_chat;
 }

@@ -30,12 +30,16 @@ static const struct field tokenize_fields[] = {
 };
 // clang-format on
 
-static bool has_tokenizer(struct call *c)
+static bool no_tokenizer(struct call *c)
 {
-    return c->model->provider->tokenize ||
-           api_error_set(&c->error, API_OPERATION_UNSUPPORTED, "model",
+    return api_error_set(&c->error, API_OPERATION_UNSUPPORTED, "model",
                          "The tokenizer of '" STR_FMT "' is not on this machine.",
                          STR_ARG(c->model->root));
+}
+
+static bool has_tokenizer(struct call *c)
+{
+    return c->model->provider->tokenize || no_tokenizer(c);
 }
 
 // The text to tokenise: given, or rendered from messages.
@@ -207,4 +211,20 @@ bool detokenize_work(struct call *c)
     }
     buf_done(&text);
     return ok;
+}
+
+bool count_tokens_work(struct call *c)
+{
+    const struct provider_ops *ops = c->model->provider;
+    struct json_writer w;
+    uint64_t tokens;
+    if (!ops->count)
+        return no_tokenizer(c);
+    if (!ops->count(c->model, &c->request, &c->arena, &tokens, &c->error))
+        return false;
+    jw_init(&w, &c->out);
+    jw_object_begin(&w);
+    jw_kv_int(&w, "input_tokens", (int64_t)tokens);
+    jw_object_end(&w);
+    return true;
 }

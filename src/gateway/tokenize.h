@@ -9,3 +9,5 @@ struct http_call;
 void tokenizer_info(struct gateway *g, struct http_call *hc); // of the first model
 bool tokenize_work(struct call *c);
 bool detokenize_work(struct call *c);
+// POST /v1/messages/count_tokens: what the prompt of c->request would cost.
+bool count_tokens_work(struct call *c);

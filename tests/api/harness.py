@@ -423,6 +423,19 @@ class ServerCase(unittest.TestCase):
         return error
 
 
+class ToolCase(ServerCase):
+    """Its model, "tooled", calls a tool that it is made to call: a pulled SmolLM2 with a template that has a place for
+    tools. Skips by name where it has not been pulled."""
+
+    @classmethod
+    def setUpClass(cls):
+        path = SOURCE / "build" / "models" / "smollm2.gguf"
+        if not path.exists():
+            raise unittest.SkipTest("no build/models/smollm2.gguf (api/smollm2 pulls it)")
+        cls.config = f"models:\n  - name: tooled\n    source: {path}\n    chat_family: chatml-tools\n"
+        super().setUpClass()
+
+
 _left_out = set()
 
 

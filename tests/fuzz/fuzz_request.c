@@ -2,11 +2,12 @@
 // answers. Behind it a scripted provider answers at once. The first byte of the input says what the
 // rest is:
 //   R  a connection's bytes, as they are
-//   C T E K D  the body of a POST to chat, completions, embeddings, tokenize, detokenize
 //   X  the body of a chat whose client goes away before the answer
-// Properties: a complete request has exactly one whole answer, 200 or an error object with a code;
-// a stream ends with [DONE] or an error; a client that has gone leaves nothing running.
-// REQ: API-10 API-11 SEC-3 SEC-4
+//   another letter of `routes_tried`: the body of a POST there
+// Properties: a complete request has exactly one whole answer, 200 or an error document in the
+// route's own shape; a stream ends as its protocol says, or with an error; a client that has gone
+// leaves nothing running.
+// REQ: API-5 API-10 API-11 SEC-3 SEC-4
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -131,39 +132,78 @@ static size_t head_length(str s)
     return at + 4;
 }
 
-static void check_error_body(str body)
-{
-    struct json_doc doc;
-    MUST(json_parse(&doc, body, JSON_LIMITS_DEFAULT, NULL) == ERR_OK);
-    yyjson_val *error = json_get(doc.root, "error");
-    MUST(json_str(json_get(error, "message")).len > 0);
-    MUST(json_str(json_get(error, "code")).len > 0);
-    MUST(json_str(json_get(error, "type")).len > 0);
-    json_done(&doc);
-}
-
 static bool contains(str s, const char *needle)
 {
     return str_find(s, str_of(needle)) != SIZE_MAX;
 }
 
+static bool is_text(yyjson_val *object, const char *name)
+{
+    return json_str(json_get(object, name)).len > 0;
+}
+
+static bool openai_error(yyjson_val *root)
+{
+    yyjson_val *error = json_get(root, "error");
+    return is_text(error, "message") && is_text(error, "code") && is_text(error, "type");
+}
+
+static bool anthropic_error(yyjson_val *root)
+{
+    yyjson_val *error = json_get(root, "error");
+    return str_eq_z(json_str(json_get(root, "type")), "error") && is_text(root, "request_id") &&
+           is_text(error, "message") && is_text(error, "type") &&
+           is_text(json_get(error, "details"), "error_code");
+}
+
+struct shape {
+    bool (*error)(yyjson_val *root);
+    const char *ends[3]; // one of these is in every stream
+};
+
+static const struct shape openai = {openai_error, {"data: [DONE]\n\n", "data: {\"error\":"}};
+static const struct shape anthropic = {anthropic_error,
+                                       {"event: message_stop\ndata: ", "event: error\ndata: "}};
+
+static const struct {
+    char letter;
+    const char *path;
+    const struct shape *shape;
+} routes_tried[] = {
+    {'C', "/v1/chat/completions", &openai},
+    {'T', "/v1/completions", &openai},
+    {'E', "/v1/embeddings", &openai},
+    {'K', "/tokenize", &openai},
+    {'D', "/detokenize", &openai},
+    {'M', "/v1/messages", &anthropic},
+    {'N', "/v1/messages/count_tokens", &anthropic},
+};
+
+static void check_document(str body, bool (*check)(yyjson_val *root))
+{
+    struct json_doc doc;
+    MUST(json_parse(&doc, body, JSON_LIMITS_DEFAULT, NULL) == ERR_OK);
+    MUST(yyjson_is_obj(doc.root));
+    MUST(!check || check(doc.root));
+    json_done(&doc);
+}
+
 // Exactly one answer to one complete POST.
-static void check_answer(str s)
+static void check_answer(str s, const struct shape *shape)
 {
     MUST(str_starts(s, STR("HTTP/1.1 ")));
     str head = str_sub(s, 0, head_length(s)), body = str_sub(s, head.len, SIZE_MAX);
-    bool ok = str_starts(s, STR("HTTP/1.1 200 "));
     MUST(contains(head, "x-request-id: "));
-    if (!ok) {
-        check_error_body(body);
-    } else if (contains(head, "text/event-stream")) {
-        MUST(contains(body, "data: [DONE]\n\n") || contains(body, "data: {\"error\":"));
+    if (!str_starts(s, STR("HTTP/1.1 200 "))) {
+        check_document(body, shape->error);
+    } else if (contains(head, "Transfer-Encoding: chunked")) {
+        bool ended = false;
+        for (size_t i = 0; i < ARRAY_LEN(shape->ends) && shape->ends[i]; i++)
+            ended = ended || contains(body, shape->ends[i]);
+        MUST(ended);
         MUST(str_ends(body, STR("0\r\n\r\n")));
     } else {
-        struct json_doc doc;
-        MUST(json_parse(&doc, body, JSON_LIMITS_DEFAULT, NULL) == ERR_OK);
-        MUST(yyjson_is_obj(doc.root));
-        json_done(&doc);
+        check_document(body, NULL);
     }
 }
 
@@ -199,15 +239,26 @@ static void request_of(const char *path, str body, struct buf *out)
     (void)buf_append_str(out, body);
 }
 
-static void posted(const char *path, str body)
+static void posted(const char *path, const struct shape *shape, str body)
 {
     struct buf request, answer;
     buf_init(&answer, ANSWER_BYTES);
     request_of(path, body, &request);
     converse(buf_str(&request), true, &answer);
-    check_answer(buf_str(&answer));
+    check_answer(buf_str(&answer), shape);
     buf_done(&request);
     buf_done(&answer);
+}
+
+static bool posted_by_letter(char letter, str body)
+{
+    for (size_t i = 0; i < ARRAY_LEN(routes_tried); i++) {
+        if (routes_tried[i].letter != letter)
+            continue;
+        posted(routes_tried[i].path, routes_tried[i].shape, body);
+        return true;
+    }
+    return false;
 }
 
 static void abandoned(str body)
@@ -233,32 +284,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     str rest = str_slice((const char *)data + 1, size - 1);
     f.provider.free_running = data[0] != 'X';
-    switch (data[0]) {
-    case 'R':
+    if (data[0] == 'R')
         raw(rest);
-        break;
-    case 'C':
-        posted("/v1/chat/completions", rest);
-        break;
-    case 'T':
-        posted("/v1/completions", rest);
-        break;
-    case 'E':
-        posted("/v1/embeddings", rest);
-        break;
-    case 'K':
-        posted("/tokenize", rest);
-        break;
-    case 'D':
-        posted("/detokenize", rest);
-        break;
-    case 'X':
+    else if (data[0] == 'X')
         abandoned(rest);
-        break;
-    default:
-        posted("/v1/chat/completions", str_slice((const char *)data, size));
-        break;
-    }
+    else if (!posted_by_letter((char)data[0], rest))
+        posted(routes_tried[0].path, &openai, str_slice((const char *)data, size));
     check_idle();
     return 0;
 }

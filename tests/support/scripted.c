@@ -183,6 +183,17 @@ static bool render(const struct model_entry *m UNUSED, const struct exchange_req
     return true;
 }
 
+static bool count(const struct model_entry *m, const struct exchange_request *r,
+                  struct arena *arena, uint64_t *ret_tokens, struct api_error *ret_error)
+{
+    struct buf text;
+    buf_init(&text, SIZE_MAX / 2);
+    bool ok = render(m, r, true, arena, &text, ret_error);
+    *ret_tokens = text.len;
+    buf_done(&text);
+    return ok;
+}
+
 static const struct provider_ops scripted_ops = {
     .name = "scripted",
     .prepare = prepare,
@@ -194,6 +205,7 @@ static const struct provider_ops scripted_ops = {
     .detokenize = detokenize,
     .special_tokens = special_tokens,
     .render = render,
+    .count = count,
 };
 
 void scripted_entry(struct scripted *s, const char *name, struct model_entry *ret)

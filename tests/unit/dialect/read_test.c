@@ -2,31 +2,8 @@
 // What a request body says in OpenAI's three shapes, and how each wrong one is refused: with which
 // code, naming which member.
 #include "dialect/dialect.h"
+#include "support/dialects.h"
 #include "support/unit.h"
-
-struct read {
-    struct arena arena;
-    struct json_doc doc;
-    struct exchange_request request;
-    struct api_error error;
-    bool ok;
-};
-
-static void read_body(struct read *r, const struct dialect *d, const char *body)
-{
-    struct diag diag = {0};
-    *r = (struct read){0};
-    arena_init(&r->arena, 1 << 20);
-    if (json_parse(&r->doc, str_of(body), JSON_LIMITS_DEFAULT, &diag) != ERR_OK)
-        fail_msg("%s: %s", body, diag.text);
-    r->ok = d->read(r->doc.root, &r->arena, &r->request, &r->error);
-}
-
-static void read_done(struct read *r)
-{
-    json_done(&r->doc);
-    arena_done(&r->arena);
-}
 
 struct refusal {
     const struct dialect *dialect;

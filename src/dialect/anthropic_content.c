@@ -1,0 +1,292 @@
+// The conversation of a Messages request: system prompt, turns, content blocks. A turn of the user
+// may hold results of several calls beside text; each becomes a message of its own, in order.
+#include "dialect/anthropic_common.h"
+
+#include "base/banned.h"
+
+// --- Blocks
+
+// The base64 of a source as a data URL, or its address.
+static bool read_source(struct reader *r, yyjson_val *source, str *ret)
+{
+    str kind = json_str(json_get(source, "type")), type, data;
+    if (str_eq_z(kind, "url"))
+        return field_str(r, source, "url", false, ret);
+    if (!str_eq_z(kind, "base64"))
+        return true; // a file of the provider's: `raw` has it
+    if (!field_str(r, source, "media_type", false, &type) ||
+        !field_str(r, source, "data", false, &data))
+        return false;
+    size_t len = STR("data:").len + type.len + STR(";base64,").len + data.len;
+    char *text = field_alloc(r, len, 1), *at = text;
+    if (!text)
+        return false;
+    const str pieces[] = {STR("data:"), type, STR(";base64,"), data};
+    for (size_t i = 0; i < ARRAY_LEN(pieces); i++) {
+        if (pieces[i].len)
+            memcpy(at, pieces[i].ptr, pieces[i].len);
+        at += pieces[i].len;
+    }
+    *ret = str_slice(text, len);
+    return true;
+}
+
+static bool read_media(struct reader *r, yyjson_val *v, enum exchange_part_type type,
+                       struct exchange_part *ret)
+{
+    yyjson_val *source = json_get(v, "source");
+    if (!yyjson_is_obj(source))
+        return source ? field_wrong_type(r, "source", "an object", source)
+                      : field_missing(r, "source");
+    ret->type = type;
+    if (type == EXCHANGE_PART_FILE && yyjson_equals_str(json_get(source, "type"), "text"))
+        return field_str(r, source, "data", false, &ret->text);
+    struct field_scope scope = field_enter_member(r, "source");
+    bool ok = read_source(r, source, &ret->url);
+    field_leave(r, scope);
+    return ok;
+}
+
+static bool read_thinking(struct reader *r, yyjson_val *v, struct exchange_part *ret)
+{
+    ret->type = EXCHANGE_PART_THINKING;
+    return field_str(r, v, "thinking", false, &ret->text) &&
+           field_str(r, v, "signature", true, &ret->signature);
+}
+
+static bool read_part(struct reader *r, yyjson_val *v, str type, struct exchange_part *ret)
+{
+    *ret = (struct exchange_part){.type = EXCHANGE_PART_OTHER, .raw = v};
+    if (str_eq_z(type, "text")) {
+        ret->type = EXCHANGE_PART_TEXT;
+        return field_str(r, v, "text", false, &ret->text);
+    }
+    if (str_eq_z(type, "image"))
+        return read_media(r, v, EXCHANGE_PART_IMAGE, ret);
+    if (str_eq_z(type, "document"))
+        return read_media(r, v, EXCHANGE_PART_FILE, ret);
+    if (str_eq_z(type, "thinking"))
+        return read_thinking(r, v, ret);
+    if (!str_eq_z(type, "redacted_thinking"))
+        return true;
+    ret->type = EXCHANGE_PART_THINKING;
+    return field_str(r, v, "data", false, &ret->signature);
+}
+
+static bool read_tool_use(struct reader *r, yyjson_val *v, struct exchange_tool_call *ret)
+{
+    yyjson_val *input = json_get(v, "input");
+    if (!field_str(r, v, "id", false, &ret->id) || !field_str(r, v, "name", false, &ret->name))
+        return false;
+    if (!input)
+        return field_missing(r, "input");
+    if (!yyjson_is_obj(input))
+        return field_wrong_type(r, "input", "an object", input);
+    return field_json_text(r, input, &ret->arguments);
+}
+
+// --- Content: a string, or blocks
+
+static bool content_text(struct reader *r, yyjson_val *v, struct exchange_message *m)
+{
+    m->parts = field_alloc(r, 1, sizeof *m->parts);
+    if (!m->parts)
+        return false;
+    m->parts[0] = (struct exchange_part){.type = EXCHANGE_PART_TEXT, .text = json_str(v)};
+    m->parts_len = 1;
+    return true;
+}
+
+// What takes a block of a content; `left` is how many there are from it on.
+typedef bool take_block(struct reader *r, yyjson_val *v, str type, size_t left, void *ctx);
+
+static bool each_block(struct reader *r, yyjson_val *content, take_block *take, void *ctx)
+{
+    size_t i, max;
+    yyjson_val *item;
+    yyjson_arr_foreach(content, i, max, item)
+    {
+        str type = STR_NONE;
+        struct field_scope scope = field_enter(r, "content", i);
+        bool ok = yyjson_is_obj(item) ? field_str(r, item, "type", false, &type)
+                                      : field_wrong_type(r, NULL, "an object with a 'type'", item);
+        ok = ok && take(r, item, type, max - i, ctx);
+        field_leave(r, scope);
+        if (!ok)
+            return false;
+    }
+    return true;
+}
+
+static bool take_part(struct reader *r, yyjson_val *v, str type, size_t left, void *ctx)
+{
+    struct exchange_message *m = ctx;
+    if (!m->parts && !(m->parts = field_alloc(r, left, sizeof *m->parts)))
+        return false;
+    return read_part(r, v, type, &m->parts[m->parts_len++]);
+}
+
+static bool read_content(struct reader *r, yyjson_val *v, take_block *take, void *ctx,
+                         struct exchange_message *plain)
+{
+    if (yyjson_is_str(v))
+        return content_text(r, v, plain);
+    if (yyjson_is_arr(v))
+        return each_block(r, v, take, ctx);
+    return v ? field_wrong_type(r, "content", "a string or an array of content blocks", v)
+             : field_missing(r, "content");
+}
+
+// --- Turns
+
+static struct exchange_message *add_message(struct exchange_request *q, enum exchange_role role)
+{
+    struct exchange_message *m = &q->messages[q->messages_len++];
+    *m = (struct exchange_message){.role = role};
+    return m;
+}
+
+static bool take_assistant(struct reader *r, yyjson_val *v, str type, size_t left, void *ctx)
+{
+    struct exchange_message *m = ctx;
+    if (!str_eq_z(type, "tool_use"))
+        return take_part(r, v, type, left, ctx);
+    if (!m->calls && !(m->calls = field_alloc(r, left, sizeof *m->calls)))
+        return false;
+    return read_tool_use(r, v, &m->calls[m->calls_len++]);
+}
+
+static bool read_result(struct reader *r, yyjson_val *v)
+{
+    struct exchange_message *m = add_message(r->request, EXCHANGE_TOOL);
+    yyjson_val *content = json_get(v, "content"), *is_error = json_get(v, "is_error");
+    m->is_error = yyjson_is_true(is_error);
+    if (is_error && !yyjson_is_null(is_error) && !yyjson_is_bool(is_error))
+        return field_wrong_type(r, "is_error", "a boolean", is_error);
+    if (!field_str(r, v, "tool_use_id", false, &m->tool_call_id))
+        return false;
+    if (!content || yyjson_is_null(content))
+        return true;
+    return read_content(r, content, take_part, m, m);
+}
+
+// `ctx`: the message that collects what is not a result; NULL until there is such a block, and
+// again behind a result.
+static bool take_user(struct reader *r, yyjson_val *v, str type, size_t left, void *ctx)
+{
+    struct exchange_message **m = ctx;
+    if (str_eq_z(type, "tool_result")) {
+        *m = NULL;
+        return read_result(r, v);
+    }
+    if (!*m)
+        *m = add_message(r->request, EXCHANGE_USER);
+    return take_part(r, v, type, left, *m);
+}
+
+static bool read_turn(struct reader *r, yyjson_val *v)
+{
+    struct exchange_message *m = NULL;
+    str role;
+    if (!yyjson_is_obj(v))
+        return field_wrong_type(r, NULL, "an object", v);
+    if (!field_str(r, v, "role", false, &role))
+        return false;
+    yyjson_val *content = json_get(v, "content");
+    if (str_eq_z(role, "user") && yyjson_is_arr(content))
+        return read_content(r, content, take_user, &m, NULL);
+    if (str_eq_z(role, "user"))
+        m = add_message(r->request, EXCHANGE_USER);
+    else if (str_eq_z(role, "assistant"))
+        m = add_message(r->request, EXCHANGE_ASSISTANT);
+    else if (str_eq_z(role, "system"))
+        m = add_message(r->request, EXCHANGE_SYSTEM);
+    else
+        return field_refuse(r, API_INVALID_VALUE, "role",
+                            "must be one of 'user', 'assistant' and 'system'.");
+    return read_content(r, content, take_assistant, m, m);
+}
+
+// --- The system prompt: its blocks are paragraphs
+
+static bool join_blocks(struct reader *r, yyjson_val *v, str *ret)
+{
+    size_t i, max;
+    yyjson_val *item;
+    struct buf text;
+    bool ok = true;
+    buf_init(&text, r->arena->ceiling_bytes);
+    yyjson_arr_foreach(v, i, max, item)
+    {
+        str s = STR_NONE;
+        struct field_scope scope = field_enter(r, "system", i);
+        ok = ok && field_str(r, item, "text", false, &s);
+        field_leave(r, scope);
+        if (i)
+            (void)buf_append_char(&text, '\n');
+        (void)buf_append_str(&text, s);
+    }
+    *ret = arena_str(r->arena, buf_str(&text));
+    buf_done(&text);
+    return ok && (ret->ptr || field_no_memory(r));
+}
+
+static bool read_system(struct reader *r, yyjson_val *v)
+{
+    str text = json_str(v);
+    if (!v || yyjson_is_null(v))
+        return true;
+    if (!yyjson_is_str(v) && !yyjson_is_arr(v))
+        return field_wrong_type(r, "system", "a string or an array of text blocks", v);
+    if (yyjson_is_arr(v) && !join_blocks(r, v, &text))
+        return false;
+    if (!text.len)
+        return true;
+    struct exchange_message *m = add_message(r->request, EXCHANGE_SYSTEM);
+    if (!(m->parts = field_alloc(r, 1, sizeof *m->parts)))
+        return false;
+    m->parts[0] = (struct exchange_part){.type = EXCHANGE_PART_TEXT, .text = text};
+    m->parts_len = 1;
+    return true;
+}
+
+// At most so many messages: each block of a turn may become one.
+static size_t messages_room(yyjson_val *messages)
+{
+    size_t i, max, room = 1;
+    yyjson_val *item;
+    yyjson_arr_foreach(messages, i, max, item)
+    {
+        yyjson_val *content = json_get(item, "content");
+        room += 1 + (yyjson_is_arr(content) ? yyjson_arr_size(content) : 0);
+    }
+    return room;
+}
+
+bool anthropic_read_conversation(struct reader *r, yyjson_val *root)
+{
+    struct exchange_request *q = r->request;
+    yyjson_val *messages = json_get(root, "messages"), *item;
+    size_t i, max;
+    if (!messages || yyjson_is_null(messages))
+        return field_missing(r, "messages");
+    if (!yyjson_is_arr(messages))
+        return field_wrong_type(r, "messages", "an array of messages", messages);
+    if (!yyjson_arr_size(messages))
+        return field_refuse(r, API_EMPTY_ARRAY, "messages", "must have at least one message.");
+    if (yyjson_arr_size(messages) > EXCHANGE_MESSAGES_MAX)
+        return field_refuse(r, API_ARRAY_TOO_LONG, "messages", "may have %d items at most.",
+                            EXCHANGE_MESSAGES_MAX);
+    q->messages = field_alloc(r, messages_room(messages), sizeof *q->messages);
+    if (!q->messages || !read_system(r, json_get(root, "system")))
+        return false;
+    yyjson_arr_foreach(messages, i, max, item)
+    {
+        struct field_scope scope = field_enter(r, "messages", i);
+        bool ok = read_turn(r, item);
+        field_leave(r, scope);
+        if (!ok)
+            return false;
+    }
+    return true;
+}
