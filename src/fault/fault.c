@@ -298,10 +298,9 @@ static void act(struct play *p)
 
 // --- Requests
 
-static bool key_fits(const struct request *r)
+static bool key_fits(const struct fault *f, const struct http_call *call)
 {
-    str key = r->fault->script->key;
-    const struct http_call *call = r->play.call;
+    str key = f->script->key;
     str bearer = http_call_header(call, "authorization");
     if (key.len == 0 || str_eq(http_call_header(call, "x-api-key"), key) ||
         str_eq(http_call_header(call, "api-key"), key))
@@ -380,7 +379,7 @@ static void serve(struct fault *f, struct http_call *call, const struct path *wh
     enum err e = order_understand(&p->order, &p->plan, &d);
     ASSERT(e == ERR_OK); // every layer of it was understood
     note_orders(r);
-    if (!key_fits(r)) {
+    if (!key_fits(r->fault, p->call)) {
         fail(r, "auth");
         return;
     }
@@ -390,6 +389,10 @@ static void serve(struct fault *f, struct http_call *call, const struct path *wh
 static void tell_attempts(struct fault *f, struct http_call *call)
 {
     struct buf out;
+    if (!key_fits(f, call)) {
+        http_call_respond(call, 401, STR("text/plain"), NULL, STR("the key is missing or wrong\n"));
+        return;
+    }
     if (str_eq(http_call_method(call), STR("DELETE"))) {
         attempts_clear(&f->attempts);
         forget_counters(f);

@@ -52,6 +52,7 @@ enum gateway_provider_kind {
     GATEWAY_PROVIDER_NIM,
     GATEWAY_PROVIDER_ANTHROPIC,
     GATEWAY_PROVIDER_OLLAMA,
+    GATEWAY_PROVIDER_FAULT, // in this process: see provider_fault.h
     GATEWAY_PROVIDER_KINDS
 };
 
@@ -66,6 +67,8 @@ struct gateway_provider {
     int64_t connect_timeout_ms, first_token_timeout_ms, idle_timeout_ms, total_timeout_ms;
     int64_t tokens_max;
     bool discover, strict;
+    int64_t speaks; // FAULT: another enum gateway_provider_kind
+    str script, always;
 };
 
 struct gateway_limits {

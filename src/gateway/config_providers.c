@@ -1,5 +1,6 @@
 // The providers' part of the configuration.
 #include "gateway/config.h"
+#include "gateway/provider_fault.h"
 #include "http/head.h"
 #include "http/url.h"
 
@@ -7,7 +8,8 @@
 
 #define AT(member) offsetof(struct gateway_provider, member)
 
-static const char *const kinds[] = {"openai", "azure", "nim", "anthropic", "ollama", NULL};
+static const char *const kinds[] = {"openai", "azure", "nim", "anthropic", "ollama", "fault", NULL};
+static const char *const spoken[] = {"openai", "azure", "nim", "anthropic", "ollama", NULL};
 
 const struct option gateway_provider_table[] = {
     {.name = "name",
@@ -21,7 +23,8 @@ const struct option gateway_provider_table[] = {
      .value = "openai",
      .choices = kinds,
      .help = "What it speaks. openai: OpenAI, and every server of its shape (vLLM, llama.cpp, LM "
-             "Studio, another weir)."},
+             "Studio, another weir). fault: no provider at all, but one in this process that "
+             "misbehaves on order, for tests (docs/fault.md)."},
     {.name = "base_url",
      .type = OPTION_STRING,
      .offset = AT(base_url),
@@ -100,6 +103,22 @@ const struct option gateway_provider_table[] = {
      .value = "false",
      .help = "Refuse a request with members that this provider cannot be told (400), instead of "
              "naming them in x-weir-dropped-params."},
+    {.name = "speaks",
+     .type = OPTION_CHOICE,
+     .offset = AT(speaks),
+     .value = "openai",
+     .choices = spoken,
+     .help = "fault: whose wire format it speaks."},
+    {.name = "script",
+     .type = OPTION_STRING,
+     .offset = AT(script),
+     .arg = "FILE",
+     .help = "fault: what it does wrong, for which requests, as for weir fault --script."},
+    {.name = "always",
+     .type = OPTION_STRING,
+     .offset = AT(always),
+     .arg = "ORDERS",
+     .help = "fault: what it does with every request, as in the x-fault header."},
     {0},
 };
 
@@ -125,6 +144,11 @@ static enum err check(const struct gateway_provider *p, struct diag *d)
     struct url url;
     if (!name_ok(p->name))
         return diag_set(d, ERR_INVALID, "the name must be lower-case letters, digits, '-' and '_'");
+    bool fault = p->kind == GATEWAY_PROVIDER_FAULT;
+    if (fault && p->base_url.len)
+        return diag_set(d, ERR_INVALID, "a provider of kind fault has no base_url");
+    if (fault)
+        ERR_TRY(provider_fault_check(p, d));
     if (p->base_url.len)
         ERR_TRY(url_parse(p->base_url, &url, d));
     else if (p->kind == GATEWAY_PROVIDER_AZURE)
@@ -132,7 +156,7 @@ static enum err check(const struct gateway_provider *p, struct diag *d)
     if (p->base_url.len && url.userinfo.len)
         return diag_set(d, ERR_INVALID, "base_url must not hold a password: use key");
     if (!p->key.len && (p->kind == GATEWAY_PROVIDER_AZURE ||
-                        (p->kind != GATEWAY_PROVIDER_OLLAMA && !p->base_url.len)))
+                        (p->kind != GATEWAY_PROVIDER_OLLAMA && !fault && !p->base_url.len)))
         return diag_set(d, ERR_INVALID, "key is needed, such as key: {env: NAME}");
     if (!http_value_ok(p->key))
         return diag_set(d, ERR_INVALID, "the key holds bytes that a header may not hold");

@@ -43,6 +43,10 @@ static enum err add(struct providers *p, struct loop *l, const struct gateway_pr
     struct http_provider *h;
     if (p->len == PROVIDERS_MAX)
         return diag_set(d, ERR_LIMIT, "more than %d providers", PROVIDERS_MAX);
+    if (c->kind == GATEWAY_PROVIDER_FAULT) {
+        ERR_TRY(provider_fault_new(l, c, &p->faults[p->faults_len], &c, d));
+        p->faults_len++;
+    }
     ERR_TRY(http_provider_new(l, p->client, c, answer_bytes_max, &h, d));
     p->items[p->len++] = h;
     h->index = registry_reserve(p->registry);
@@ -83,6 +87,8 @@ void providers_done(struct providers *p)
     for (size_t i = 0; i < p->len; i++)
         http_provider_free(p->items[i]);
     http_client_free(p->client);
+    for (size_t i = 0; i < p->faults_len; i++)
+        provider_fault_free(p->faults[i]);
     *p = (struct providers){0};
 }
 

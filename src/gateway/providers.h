@@ -2,6 +2,7 @@
 // Made before the loop runs; the set never changes, what they list may. Look-ups: any thread.
 #pragma once
 
+#include "gateway/provider_fault.h"
 #include "gateway/provider_http.h"
 
 #define PROVIDERS_MAX 32
@@ -10,6 +11,8 @@ struct providers {
     struct http_client *client; // shared by all without certificates of their own
     struct http_provider *items[PROVIDERS_MAX];
     size_t len;
+    struct provider_fault *faults[PROVIDERS_MAX]; // behind those of that kind
+    size_t faults_len;
     struct registry *registry;
 };
 

@@ -28,8 +28,9 @@ PATHS = {"openai": "/v1/chat/completions", "completions": "/v1/completions", "an
 class Fault:
     """`weir fault` on a free loopback port."""
 
-    def __init__(self, script=None, env=None, **options):
+    def __init__(self, script=None, env=None, key=None, **options):
         self.script, self.env, self.options = script, env or {}, options
+        self.headers = {"authorization": f"Bearer {key}"} if key else {}
         self.process = self._folder = None
         self._output = bytearray()
 
@@ -99,13 +100,13 @@ class Fault:
         return self.request("POST", PATHS[protocol], body, {"x-fault": fault} if fault else {}, silence_s)
 
     def record(self):
-        return json.loads(self.request("GET", "/fault/attempts").body)
+        return self.request("GET", "/fault/attempts", headers=self.headers).json()
 
     def attempts(self):
         return self.record()["attempts"]
 
     def clear(self):
-        self.request("DELETE", "/fault/attempts")
+        self.request("DELETE", "/fault/attempts", headers=self.headers)
 
 
 class Raw:

@@ -3,6 +3,8 @@
 
 import email.utils
 import json
+import re
+import tempfile
 import time
 import unittest
 
@@ -352,7 +354,8 @@ def well_formed(event):
 
 
 class Script(FaultCase):
-    options = {"seed": 5, "record_bodies": True, "env": {"FAULT_TEST_KEY": "script-key-1"}}
+    options = {"seed": 5, "record_bodies": True, "env": {"FAULT_TEST_KEY": "script-key-1"},
+               "key": "script-key-1"}
     script = """
 key: ${FAULT_TEST_KEY}
 models: [one, two]
@@ -372,6 +375,10 @@ rules:
     def test_the_key_is_asked_for(self):
         self.assertEqual(self.ask("openai", headers={"authorization": "Bearer other"}).status, 401)
         self.assertEqual(self.ask("openai", headers={"authorization": "", "x-api-key": "script-key-1"}).status, 200)
+
+    def test_the_record_asks_for_the_key_too(self):
+        self.assertEqual(self.provider.request("GET", "/fault/attempts").status, 401)
+        self.assertEqual(self.provider.request("DELETE", "/fault/attempts").status, 401)
 
     def test_what_is_always_done_lies_under_rules_and_headers(self):
         self.assertEqual(len(self.ask("openai").said().split(" ")), 5)
@@ -416,6 +423,57 @@ rules:
             with self.assertRaises(AssertionError) as caught, Fault(text):
                 pass
             self.assertIn(place, str(caught.exception))
+
+
+class InsideAGateway(harness.ServerCase):
+    """A provider of kind `fault`: the same server, spoken to like any other."""
+
+    env = {"FAULT_TEST_KEY": "inside-key-1"}
+    config = """
+providers:
+  - {name: chaos, kind: fault, always: "tokens=6", key: "${FAULT_TEST_KEY}"}
+  - {name: other, kind: fault, speaks: nim}
+"""
+
+    def ask(self, model, **fields):
+        body = {"model": model, "messages": [{"role": "user", "content": "Say something."}], **fields}
+        return self.post("/v1/chat/completions", body)
+
+    def test_it_answers_with_the_text_that_the_server_alone_gives(self):
+        with Fault() as alone:
+            text = alone.ask("openai", fault="tokens=6").said()
+        self.assertEqual(self.ask("chaos/any").json()["choices"][0]["message"]["content"], text)
+
+    def test_it_is_listed_and_its_models_names_are_orders(self):
+        names = [m["id"] for m in self.get("/v1/models").json()["data"]]
+        self.assertIn("chaos/fault", names)
+        self.assertEqual(self.ask("chaos/error=context").status, 400)
+        self.assertEqual(self.ask("other/error=auth").json()["error"]["code"], "upstream_denied")
+
+    def test_its_record_can_be_read_with_the_configured_key_alone(self):
+        port = int(re.search(r"provider=chaos port=([0-9]+)", self.server.output).group(1))
+        get = lambda headers: harness.Server.request(Port(port), "GET", "/fault/attempts", headers=headers)
+        self.ask("chaos/seen")
+        self.assertEqual(get({}).status, 401)
+        record = get({"Authorization": "Bearer inside-key-1"}).json()
+        self.assertIn("seen", [a["did"]["model"] for a in record["attempts"]])
+
+    def test_a_wrong_script_is_found_when_the_configuration_is_checked(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+            file.write("providers:\n  - {name: chaos, kind: fault, always: 'cutt@5'}\n")
+            file.flush()
+            checked = harness.weir("config", "check", file.name)
+        self.assertNotEqual(checked.returncode, 0)
+        self.assertIn("did you mean 'cut'", checked.stderr)
+
+
+class Port:
+    """What harness.Server.request needs of a server."""
+
+    host = "127.0.0.1"
+
+    def __init__(self, port):
+        self.port = port
 
 
 class Documentation(unittest.TestCase):
