@@ -76,3 +76,22 @@ enum err clock_parse_http_date(str text, uint64_t *ret_wall_ms)
     *ret_wall_ms = (uint64_t)seconds * 1000;
     return ERR_OK;
 }
+
+enum err clock_parse_iso8601(str text, uint64_t *ret_wall_ms)
+{
+    char z[24], again[25];
+    struct tm tm = {0};
+    if (text.len >= sizeof z || !text.len)
+        return ERR_PARSE;
+    memcpy(z, text.ptr, text.len);
+    z[text.len] = 0;
+    const char *end = strptime(z, text.len == 10 ? "%Y-%m-%d" : "%Y-%m-%dT%H:%M:%SZ", &tm);
+    time_t seconds = timegm(&tm);
+    if (!end || *end || seconds < 0)
+        return ERR_PARSE;
+    clock_iso8601((uint64_t)seconds * 1000, again); // no 31st of June, no blanks
+    if (memcmp(again, z, text.len == 10 ? 10 : 19) != 0)
+        return ERR_PARSE;
+    *ret_wall_ms = (uint64_t)seconds * 1000;
+    return ERR_OK;
+}

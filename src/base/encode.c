@@ -94,6 +94,30 @@ void encode_hex(char *out, const void *data, size_t len)
     out[2 * len] = '\0';
 }
 
+static bool hex_digit(char c, uint8_t *ret)
+{
+    if (c >= '0' && c <= '9')
+        *ret = (uint8_t)(c - '0');
+    else if (c >= 'a' && c <= 'f')
+        *ret = (uint8_t)(c - 'a' + 10);
+    else
+        return false;
+    return true;
+}
+
+enum err decode_hex(void *out, size_t size, str text)
+{
+    uint8_t *to = out, high, low;
+    if (text.len != 2 * size)
+        return ERR_PARSE;
+    for (size_t i = 0; i < size; i++) {
+        if (!hex_digit(text.ptr[2 * i], &high) || !hex_digit(text.ptr[2 * i + 1], &low))
+            return ERR_PARSE;
+        to[i] = (uint8_t)(high << 4 | low);
+    }
+    return ERR_OK;
+}
+
 struct sha256 {
     EVP_MD_CTX *ctx;
 };

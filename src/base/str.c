@@ -92,6 +92,29 @@ size_t str_find_char(str s, char c)
     return hit ? (size_t)(hit - s.ptr) : SIZE_MAX;
 }
 
+// At a mismatch the last '*' takes one byte more: linear but for what stars must go back.
+bool str_matches(str s, str pattern)
+{
+    size_t i = 0, k = 0, star = SIZE_MAX, taken = 0;
+    while (i < s.len) {
+        if (k < pattern.len && pattern.ptr[k] == '*') {
+            star = k++;
+            taken = i;
+        } else if (k < pattern.len && pattern.ptr[k] == s.ptr[i]) {
+            i++;
+            k++;
+        } else if (star != SIZE_MAX) {
+            k = star + 1;
+            i = ++taken;
+        } else {
+            return false;
+        }
+    }
+    while (k < pattern.len && pattern.ptr[k] == '*')
+        k++;
+    return k == pattern.len;
+}
+
 bool str_split(str *s, char sep, str *ret_head)
 {
     if (s->len == 0)

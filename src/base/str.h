@@ -39,6 +39,8 @@ str str_sub(str s, size_t from, size_t len); // clamped
 // Index of the first occurrence, or SIZE_MAX.
 size_t str_find(str s, str needle);
 size_t str_find_char(str s, char c);
+// Whether `s` is what the pattern says: '*' stands for any bytes, also none.
+bool str_matches(str s, str pattern);
 // Cut off the part before the first `sep` into ret_head and leave the rest in *s; false when *s is
 // empty.
 bool str_split(str *s, char sep, str *ret_head);

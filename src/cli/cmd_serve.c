@@ -13,6 +13,7 @@
 #include "cli/model_choice.h"
 #include "engine/engine.h"
 #include "gateway/gateway.h"
+#include "gateway/shared.h"
 #include "net/watchdog.h"
 #include "telemetry/names.h"
 
@@ -78,6 +79,7 @@ struct serve {
     struct loop *loop;
     struct metrics *metrics;
     struct engine *engine;
+    struct gateway_shared shared;
     struct gateway *gateway;
     struct watchdog *watchdog;
     struct thread loop_thread, loader;
@@ -314,10 +316,11 @@ static enum err open_all(struct serve *s, struct diag *d)
 {
     struct engine_options eo;
     engine_settings(s, &eo);
+    ERR_TRY(gateway_shared_open(&s->shared, &s->config, d));
     ERR_TRY(engine_new(&eo, &s->engine, d));
     ERR_TRY(loop_new(LOOP_BACKEND_DEFAULT, &s->loop, d));
     s->metrics = names_registry("cpu", SERIES_MAX);
-    ERR_TRY(gateway_new(s->loop, &s->config, s->metrics, &s->gateway, d));
+    ERR_TRY(gateway_new(s->loop, &s->config, &s->shared, s->metrics, &s->gateway, d));
     gateway_set_engine(s->gateway, s->engine);
     ERR_TRY(listen_there(s, d));
     char address[ADDRESS_TEXT_MAX];
@@ -336,6 +339,7 @@ static void close_all(struct serve *s, int status)
     thread_join(&s->loop_thread);
     watchdog_stop(s->watchdog);
     gateway_free(s->gateway);
+    gateway_shared_close(&s->shared);
     if (atomic_load(&s->loading) && !atomic_load(&s->failed))
         _exit(status); // a model that is still being read cannot be interrupted, nor is it missed
     thread_join(&s->loader);

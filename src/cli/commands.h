@@ -11,6 +11,7 @@ extern const struct command cmd_config;
 extern const struct command cmd_doctor;
 extern const struct command cmd_fault;
 extern const struct command cmd_help;
+extern const struct command cmd_key;
 extern const struct command cmd_model;
 extern const struct command cmd_serve;
 extern const struct command cmd_version;

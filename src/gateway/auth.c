@@ -1,35 +1,8 @@
 #include "gateway/auth.h"
 
-#include <openssl/crypto.h>
-
-#include "base/encode.h"
-#include "base/mem.h"
+#include "base/clock.h"
 
 #include "base/banned.h"
-
-#define DIGEST_BYTES 32
-
-static void digest(str secret, uint8_t out[static DIGEST_BYTES])
-{
-    struct sha256 *h = sha256_new();
-    sha256_update(h, secret.ptr, secret.len);
-    sha256_finish(h, out);
-}
-
-void auth_init(struct auth *a, const struct gateway_config *config)
-{
-    const struct gateway_key *keys = gateway_config_keys(config);
-    a->config = config;
-    a->len = config->keys.len;
-    a->digests = mem_array(a->len ? a->len : 1, DIGEST_BYTES);
-    for (size_t i = 0; i < a->len; i++)
-        digest(keys[i].secret, a->digests + i * DIGEST_BYTES);
-}
-
-void auth_done(struct auth *a)
-{
-    mem_free(a->digests);
-}
 
 static str bearer(str authorization)
 {
@@ -38,26 +11,36 @@ static str bearer(str authorization)
     return STR_NONE;
 }
 
-// Every key is compared, in constant time, by its hash.
-bool auth_check(const struct auth *a, const struct auth_headers *h, const struct gateway_key **ret,
-                struct api_error *ret_error)
+static bool is_expired(const struct key *k, uint64_t wall_ms)
 {
-    uint8_t offered[DIGEST_BYTES];
+    return k->expires_ms && wall_ms >= (uint64_t)k->expires_ms;
+}
+
+static bool refuse_expired(const struct key *k, struct api_error *e)
+{
+    char when[25];
+    clock_iso8601((uint64_t)k->expires_ms, when);
+    return api_error_set(e, API_EXPIRED_KEY, NULL,
+                         "The API key '" STR_FMT "' expired on %.10s. Ask for a new one.",
+                         STR_ARG(k->name), when);
+}
+
+bool auth_check(const struct keyring *keys, const struct auth_headers *h, uint64_t wall_ms,
+                struct key **ret, struct api_error *ret_error)
+{
     str secret = bearer(h->authorization);
-    if (!a->len)
+    if (!keyring_any(keys))
         return true;
     if (!secret.len)
         secret = h->x_api_key.len ? h->x_api_key : h->api_key;
     if (!secret.len)
         return api_error_set(ret_error, API_MISSING_KEY, NULL,
                              "No API key was given. Send it as 'Authorization: Bearer KEY'.");
-    digest(secret, offered);
-    const struct gateway_key *found = NULL;
-    for (size_t i = 0; i < a->len; i++)
-        if (CRYPTO_memcmp(offered, a->digests + i * DIGEST_BYTES, DIGEST_BYTES) == 0)
-            found = &gateway_config_keys(a->config)[i];
-    if (!found)
+    struct key *found = keyring_find(keys, secret);
+    if (!found || atomic_load(&found->revoked))
         return api_error_set(ret_error, API_INVALID_KEY, NULL, "The API key is not known here.");
+    if (is_expired(found, wall_ms))
+        return refuse_expired(found, ret_error);
     *ret = found;
     return true;
 }

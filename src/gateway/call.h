@@ -19,7 +19,7 @@
 
 struct call;
 struct gateway;
-struct gateway_key;
+struct key;
 struct model_entry;
 
 // Where the answer goes. After respond, end or abort the call never touches it again.
@@ -127,7 +127,7 @@ struct call {
     struct exchange_losses losses; // of the provider's preparation
     struct exchange_head head;
     struct api_error error;
-    const struct gateway_key *key;
+    struct key *key;
     const struct model_entry *model;
     void *plan;
     struct attempt *attempt;

@@ -3,23 +3,11 @@
 #include "gateway/balance.h"
 #include "gateway/model_route.h"
 #include "net/sock.h"
+#include "store/place.h"
 
 #include "base/banned.h"
 
 #define AT(type, member) offsetof(struct type, member)
-
-static const struct option key_table[] = {
-    {.name = "name",
-     .type = OPTION_STRING,
-     .offset = AT(gateway_key, name),
-     .help = "Who holds the key: it stands in the log, the key itself never does."},
-    {.name = "key",
-     .type = OPTION_SECRET,
-     .offset = AT(gateway_key, secret),
-     .help = "What the client sends as 'Authorization: Bearer …', by reference only: {env: NAME}, "
-             "{file: PATH} or ${NAME}."},
-    {0},
-};
 
 static const struct option model_table[] = {
     {.name = "name",
@@ -396,6 +384,23 @@ static const struct option log_table[] = {
     {0},
 };
 
+static const struct option store_table[] = {
+    {.name = "path",
+     .type = OPTION_STRING,
+     .offset = AT(gateway_store, path),
+     .arg = "FILE|off",
+     .help = "The SQLite file with records of requests, keys and spend. Without it: $WEIR_STORE, "
+             "else weir.db in the data folder ($XDG_DATA_HOME/weir). off: nothing is kept."},
+    {.name = "records_max",
+     .type = OPTION_INT,
+     .offset = AT(gateway_store, records_max),
+     .value = "200000",
+     .min = 1,
+     .max = 1e9,
+     .help = "Requests on record; the oldest go when there are more (about 600 bytes each)."},
+    {0},
+};
+
 const struct option gateway_config_table[] = {
     {.name = "listen",
      .type = OPTION_STRING,
@@ -444,9 +449,10 @@ const struct option gateway_config_table[] = {
     {.name = "keys",
      .type = OPTION_TABLES,
      .offset = AT(gateway_config, keys),
-     .table = key_table,
+     .table = gateway_key_table,
      .table_size = sizeof(struct gateway_key),
-     .help = "API keys. None: whoever reaches the listener may call it."},
+     .help = "API keys, beside those that 'weir key' makes. None of either: whoever reaches the "
+             "listener may call it."},
     {.name = "models",
      .type = OPTION_TABLES,
      .offset = AT(gateway_config, models),
@@ -506,6 +512,12 @@ const struct option gateway_config_table[] = {
      .table = log_table,
      .table_size = sizeof(struct gateway_log),
      .help = "One line a request, to stderr."},
+    {.name = "store",
+     .type = OPTION_TABLE,
+     .offset = AT(gateway_config, store),
+     .table = store_table,
+     .table_size = sizeof(struct gateway_store),
+     .help = "What is kept on disk."},
     {0},
 };
 
@@ -526,12 +538,22 @@ bool gateway_address_is_loopback(str address)
     return listen_address(address, &a, NULL) == ERR_OK && sock_address_is_loopback(&a);
 }
 
+static enum err check_key(const struct gateway_key *k, struct diag *d)
+{
+    struct gateway_key_terms terms;
+    if (k->secret.len < 8)
+        return diag_set(d, ERR_INVALID, "keys." STR_FMT ": a key needs 8 characters or more",
+                        STR_ARG(k->name));
+    enum err e = gateway_key_terms(k, &terms, d);
+    if (e != ERR_OK)
+        diag_where(d, "keys." STR_FMT, STR_ARG(k->name));
+    return e;
+}
+
 enum err gateway_config_check(const struct gateway_config *c, struct diag *d)
 {
     for (size_t i = 0; i < c->keys.len; i++)
-        if (gateway_config_keys(c)[i].secret.len < 8)
-            return diag_set(d, ERR_INVALID, "keys." STR_FMT ": a key needs 8 characters or more",
-                            STR_ARG(gateway_config_keys(c)[i].name));
+        ERR_TRY(check_key(&gateway_config_keys(c)[i], d));
     ERR_TRY(model_routes_check(c, d));
     for (size_t i = 0; i < c->providers.len; i++)
         ERR_TRY(gateway_provider_check(&gateway_config_providers(c)[i], d));
@@ -541,7 +563,8 @@ enum err gateway_config_check(const struct gateway_config *c, struct diag *d)
         diag_where(d, "listen");
         return e;
     }
-    if (sock_address_is_loopback(&a) || c->keys.len || c->listen_without_keys)
+    if (sock_address_is_loopback(&a) || c->keys.len || c->listen_without_keys ||
+        store_place_has_keys(c->store.path))
         return ERR_OK;
     return diag_set(d, ERR_DENIED,
                     "listen: " STR_FMT " is reachable from other machines and no keys are "

@@ -5,11 +5,41 @@
 
 #include "base/option.h"
 #include "gateway/breaker.h"
+#include "gateway/limit.h"
 
 struct gateway_key {
     str name;   // for logs
     str secret; // what the client sends
+    struct option_strings models, tags;
+    str expires, budget; // gateway_key_terms
+    struct limit_rules rules;
+    int64_t priority, budget_period; // enum key_priority, enum budget_period
 };
+
+struct gateway_key_terms {
+    int64_t expires_ms;      // 0: never
+    int64_t budget_nano_usd; // -1: none
+};
+
+// Three rows for a struct limit_rules.
+#define LIMIT_ROWS(outer, member)                                                                  \
+    {.name = "requests_per_minute",                                                                \
+     .type = OPTION_INT,                                                                           \
+     .offset = offsetof(outer, member) + offsetof(struct limit_rules, requests_per_minute),        \
+     .max = 1e9,                                                                                   \
+     .help = "Requests in any minute; more are answered 429. 0: any."},                            \
+        {.name = "tokens_per_minute",                                                              \
+         .type = OPTION_INT,                                                                       \
+         .offset = offsetof(outer, member) + offsetof(struct limit_rules, tokens_per_minute),      \
+         .max = 1e12,                                                                              \
+         .help =                                                                                   \
+             "Tokens of prompts and answers in any minute, reserved before a request runs and "    \
+             "settled after it. 0: any."},                                                         \
+        {.name = "concurrency",                                                                    \
+         .type = OPTION_INT,                                                                       \
+         .offset = offsetof(outer, member) + offsetof(struct limit_rules, concurrency),            \
+         .max = 1e6,                                                                               \
+         .help = "Requests running at once; more wait their turn. 0: any."}
 
 struct gateway_model {
     str name;   // as clients call it
@@ -92,6 +122,11 @@ struct gateway_log {
     int64_t level, format; // enum log_level, enum log_format
 };
 
+struct gateway_store {
+    str path; // empty: store_default_path; "off": none
+    int64_t records_max;
+};
+
 struct gateway_config {
     str listen;
     int64_t drain_delay_ms, drain_timeout_ms, stream_ping_ms;
@@ -106,9 +141,10 @@ struct gateway_config {
     struct gateway_cors cors;
     struct gateway_engine engine;
     struct gateway_log log;
+    struct gateway_store store;
 };
 
-extern const struct option gateway_config_table[];
+extern const struct option gateway_config_table[], gateway_key_table[];
 
 static inline const struct gateway_key *gateway_config_keys(const struct gateway_config *c)
 {
@@ -126,6 +162,9 @@ gateway_config_providers(const struct gateway_config *c)
 // config_providers.c: its table, and what single rows cannot say.
 extern const struct option gateway_provider_table[];
 enum err gateway_provider_check(const struct gateway_provider *p, struct diag *d) MUST_USE;
+// What a key's texts say.
+enum err gateway_key_terms(const struct gateway_key *k, struct gateway_key_terms *ret,
+                           struct diag *d) MUST_USE;
 // What single rows cannot say: a listener beyond loopback needs keys or a plain word.
 enum err gateway_config_check(const struct gateway_config *c, struct diag *d) MUST_USE;
 // "127.0.0.1:8080", "[::1]:0", "localhost:1", "unix:/path" are; "0.0.0.0:80" is not, nor what is no

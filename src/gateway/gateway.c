@@ -70,8 +70,9 @@ static struct world real_world(struct gateway *g)
 
 // --- Life
 
-enum err gateway_new(struct loop *l, const struct gateway_config *config, struct metrics *metrics,
-                     struct gateway **ret, struct diag *d)
+enum err gateway_new(struct loop *l, const struct gateway_config *config,
+                     struct gateway_shared *shared, struct metrics *metrics, struct gateway **ret,
+                     struct diag *d)
 {
     struct http_server_options options;
     struct gateway *g = mem_new(struct gateway);
@@ -79,10 +80,10 @@ enum err gateway_new(struct loop *l, const struct gateway_config *config, struct
     g->config = config;
     g->world = real_world(g);
     // No web page reaches a unix socket, and proxies send it any Host.
-    g->guards_host = !config->keys.len && gateway_address_is_loopback(config->listen) &&
-                     !str_starts(config->listen, STR("unix:"));
+    g->on_loopback =
+        gateway_address_is_loopback(config->listen) && !str_starts(config->listen, STR("unix:"));
     model_routes_init(&g->routes, config);
-    auth_init(&g->auth, config);
+    g->shared = shared;
     account_init(&g->account, metrics);
     g->local = provider_local_new(l);
     server_options(config, &options);
@@ -163,6 +164,5 @@ void gateway_free(struct gateway *g)
     targets_done(&g->targets);
     model_routes_done(&g->routes);
     account_done(&g->account);
-    auth_done(&g->auth);
     mem_free(g);
 }

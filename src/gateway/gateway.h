@@ -7,13 +7,15 @@
 #include "net/loop.h"
 
 struct gateway;
+struct gateway_shared;
 struct metrics;
 struct engine;
 struct engine_model;
 
 // `metrics`: the process's registry (telemetry/names.h); outlives the gateway.
-enum err gateway_new(struct loop *l, const struct gateway_config *config, struct metrics *metrics,
-                     struct gateway **ret, struct diag *d) MUST_USE;
+enum err gateway_new(struct loop *l, const struct gateway_config *config,
+                     struct gateway_shared *shared, struct metrics *metrics, struct gateway **ret,
+                     struct diag *d) MUST_USE;
 // Listens at config->listen. Refuses an open listener without keys (gateway_config_check).
 enum err gateway_listen(struct gateway *g, uint16_t *ret_port, struct diag *d) MUST_USE;
 // The embedded engine, for its metrics; once, before any model is added.

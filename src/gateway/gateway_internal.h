@@ -8,6 +8,7 @@
 #include "gateway/model_route.h"
 #include "gateway/providers.h"
 #include "gateway/registry.h"
+#include "gateway/shared.h"
 #include "gateway/worker.h"
 #include "http/server.h"
 
@@ -17,7 +18,7 @@ struct gateway {
     struct world world;
     struct worker *worker;
     struct http_server *http;
-    struct auth auth;
+    struct gateway_shared *shared;
     struct registry registry;
     struct model_routes routes;
     struct targets targets;
@@ -29,5 +30,5 @@ struct gateway {
     size_t calls_len;
     uint64_t started_wall_ms;
     bool draining;
-    bool guards_host; // keyless on loopback: foreign Host and Origin are refused
+    bool on_loopback; // while nobody needs a key, foreign Host and Origin are refused
 };

@@ -6,7 +6,9 @@
 
 enum phase_result phase_auth(struct call *c)
 {
-    if (!c->in.open && !auth_check(&c->gateway->auth, &c->in.auth, &c->key, &c->error))
+    const struct keyring *keys = &c->gateway->shared->keys;
+    uint64_t now_ms = c->world->wall_ms(c->world->ctx);
+    if (!c->in.open && !auth_check(keys, &c->in.auth, now_ms, &c->key, &c->error))
         return call_refuse(c);
     c->phase = CALL_READ;
     return PHASE_NEXT;

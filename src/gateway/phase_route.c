@@ -17,6 +17,20 @@ static const struct model_entry *first_target(const struct registry *r,
     return m;
 }
 
+// What the client asked for is what its key must allow; of a model that is named itself, by any of
+// its names.
+static bool may_use(struct call *c)
+{
+    if (!c->key || key_allows_model(c->key, c->request.model) ||
+        (!c->route->targets_len &&
+         (key_allows_model(c->key, c->model->name) || key_allows_model(c->key, c->model->root))))
+        return true;
+    return api_error_set(&c->error, API_MODEL_NOT_ALLOWED, "model",
+                         "The API key '" STR_FMT "' may not use the model '%.*s'.",
+                         STR_ARG(c->key->name), (int)min_size(c->request.model.len, 128),
+                         c->request.model.ptr ? c->request.model.ptr : "");
+}
+
 bool phase_route(struct call *c)
 {
     const struct registry *r = &c->gateway->registry;
@@ -31,7 +45,7 @@ bool phase_route(struct call *c)
     if (!c->route)
         c->route = &routes->alone;
     if (c->model)
-        return true;
+        return may_use(c);
     if (!registry_find(r, STR_NONE)) {
         api_error_set(&c->error, API_MODEL_LOADING, NULL,
                       "The model is still loading. Try again in a moment.");

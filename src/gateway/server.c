@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "gateway/origin.h"
 #include "gateway/routes.h"
@@ -144,7 +145,7 @@ static bool guard(struct gateway *g, struct http_call *hc)
     struct api_error e;
     str host = http_call_header(hc, "host"), origin = http_call_header(hc, "origin");
     bool let_in = origin_allowed(g->config, origin).len > 0;
-    if (!g->guards_host)
+    if (!g->on_loopback || keyring_any(&g->shared->keys))
         return true;
     if (host.ptr && !origin_host_is_loopback(host))
         api_error_set(&e, API_FOREIGN_HOST, NULL,
@@ -197,10 +198,10 @@ static void refuse_path(struct gateway *g, struct http_call *hc, const char *all
 
 static void handle(struct gateway *g, struct http_call *hc, const struct route *r, str item)
 {
-    const struct gateway_key *key;
+    struct key *key;
     struct auth_headers headers = auth_headers(hc);
     struct api_error e;
-    if (!r->open && !auth_check(&g->auth, &headers, &key, &e))
+    if (!r->open && !auth_check(&g->shared->keys, &headers, clock_wall_ms(), &key, &e))
         server_refuse(g, hc, &e, NULL);
     else if (r->handle_item)
         r->handle_item(g, hc, item);

@@ -151,14 +151,15 @@ class Server:
 
     def start(self):
         command = [WEIR, "serve", "--listen", "127.0.0.1:0"]
+        self._folder = tempfile.TemporaryDirectory(prefix="weir-test-")
         if self.config is not None:
-            self._folder = tempfile.TemporaryDirectory(prefix="weir-test-")
             path = Path(self._folder.name, "weir.yaml")
             path.write_text(self.config)
             command += ["--config", str(path)]
         command += [str(a) for a in self.arguments]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                        stderr=subprocess.STDOUT, env={**os.environ, **self.env})
+                                        stderr=subprocess.STDOUT,
+                                        env={**os.environ, "WEIR_STORE": self.store, **self.env})
         self._reader = threading.Thread(target=self._collect, daemon=True)
         self._reader.start()
         try:
@@ -215,6 +216,11 @@ class Server:
     def output(self):
         """What the program has written so far, to either stream."""
         return bytes(self._output).decode("utf-8", "replace")
+
+    @property
+    def store(self):
+        """The store of this server, for verbs that work on one (`--store`)."""
+        return self.env.get("WEIR_STORE") or str(Path(self._folder.name, "weir.db"))
 
     @property
     def url(self):

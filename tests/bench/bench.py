@@ -37,6 +37,7 @@ from pathlib import Path
 SOURCE = Path(__file__).resolve().parents[2]
 OUT = SOURCE / "build" / "bench"
 PROGRAMS = SOURCE / "build" / "release" / "tests"
+os.environ.setdefault("WEIR_STORE", "off")  # the user's stays as it is; a bench that weighs it names one
 WEIR = os.environ.get("WEIR", str(SOURCE / "build" / "weir"))
 sys.path.insert(0, str(SOURCE / "tests" / "api"))  # harness.Server, for benches of the server
 

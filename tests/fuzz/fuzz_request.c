@@ -32,6 +32,7 @@ static const char *const words[] = {"Hel", "lo", NULL};
 static struct {
     struct arena arena;
     struct gateway_config config;
+    struct gateway_shared shared;
     struct loop *loop;
     struct gateway *gateway;
     struct scripted provider;
@@ -76,7 +77,10 @@ static void set_up(void)
     listen_somewhere();
     f.config.limits.body_bytes_max = 1 << 20;
     MUST(loop_new(LOOP_BACKEND_DEFAULT, &f.loop, &d) == ERR_OK);
-    MUST(gateway_new(f.loop, &f.config, names_registry("fuzz", 1000), &f.gateway, &d) == ERR_OK);
+    f.config.store.path = STR("off");
+    MUST(gateway_shared_open(&f.shared, &f.config, &d) == ERR_OK);
+    MUST(gateway_new(f.loop, &f.config, &f.shared, names_registry("fuzz", 1000), &f.gateway, &d) ==
+         ERR_OK);
     MUST(gateway_listen(f.gateway, NULL, &d) == ERR_OK);
     f.provider.texts = words;
     scripted_entry(&f.provider, "m", &entry);

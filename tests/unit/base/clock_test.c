@@ -67,6 +67,28 @@ static void dates_of_http_are_read_and_nothing_else(void **state)
         assert_int_equal(clock_parse_http_date(str_of(wrong[i]), &ms), ERR_PARSE);
 }
 
+static void dates_are_read_exactly(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"",
+                                      "2026-11",
+                                      "2026-13-01",
+                                      "2026-02-30",
+                                      "1969-12-31",
+                                      "2026-1-1",
+                                      "tomorrow",
+                                      "2026-11-22 04:33:06",
+                                      "2026-11-22T04:33:06",
+                                      "2026-11-22T24:00:00Z"};
+    uint64_t ms;
+    assert_int_equal(clock_parse_iso8601(STR("2026-11-22"), &ms), ERR_OK);
+    assert_int_equal(ms, 1795305600000);
+    assert_int_equal(clock_parse_iso8601(STR("2026-11-22T04:33:06Z"), &ms), ERR_OK);
+    assert_int_equal(ms, 1795321986000);
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        assert_int_equal(clock_parse_iso8601(str_of(bad[i]), &ms), ERR_PARSE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -74,6 +96,7 @@ int main(void)
         cmocka_unit_test(wall_time_is_of_this_century),
         cmocka_unit_test(known_instants_are_written_exactly),
         cmocka_unit_test(dates_of_http_are_read_and_nothing_else),
+        cmocka_unit_test(dates_are_read_exactly),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

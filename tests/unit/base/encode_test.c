@@ -98,6 +98,18 @@ static void digests_are_sha256_s_in_one_piece_or_many(void **state)
     assert_string_equal(hex, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
 }
 
+static void hex_is_read_back_whole_or_not_at_all(void **state)
+{
+    (void)state;
+    uint8_t bytes[3];
+    assert_int_equal(decode_hex(bytes, 3, STR("00ffa5")), ERR_OK);
+    assert_memory_equal(bytes, "\x00\xff\xa5", 3);
+    assert_int_equal(decode_hex(bytes, 3, STR("00ffa")), ERR_PARSE);
+    assert_int_equal(decode_hex(bytes, 3, STR("00FFA5")), ERR_PARSE);
+    assert_int_equal(decode_hex(bytes, 3, STR("00ffag")), ERR_PARSE);
+    assert_int_equal(decode_hex(bytes, 0, STR("")), ERR_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -105,6 +117,7 @@ int main(void)
         cmocka_unit_test(what_is_not_canonical_is_refused_and_leaves_nothing),
         cmocka_unit_test(any_bytes_go_round_and_limits_hold),
         cmocka_unit_test(hex_is_lower_case),
+        cmocka_unit_test(hex_is_read_back_whole_or_not_at_all),
         cmocka_unit_test(digests_are_sha256_s_in_one_piece_or_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

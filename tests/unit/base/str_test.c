@@ -155,6 +155,34 @@ static void the_stable_hash_is_fnv_1a(void **state)
     assert_true(str_hash_stable(STR("foobar")) == 0x85944171f73967e8);
 }
 
+static void a_star_stands_for_anything(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *pattern;
+        bool matches;
+    } cases[] = {
+        {"gpt-4o", "gpt-*", true},
+        {"gpt-4o", "gpt-4o", true},
+        {"gpt-4o", "gpt-4", false},
+        {"gpt-4", "gpt-4o", false},
+        {"", "*", true},
+        {"", "", true},
+        {"a", "", false},
+        {"abcabd", "*abd", true},
+        {"abcabd", "a*c*d", true},
+        {"abcabd", "a*c*e", false},
+        {"aaab", "*a*b", true},
+        {"x/y-z", "x/*-*", true},
+        {"gpt-4o-mini", "*o", false},
+        {"a*b", "a*b", true},
+        {"abc", "**", true},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        assert_int_equal(str_matches(str_of(cases[i].text), str_of(cases[i].pattern)),
+                         cases[i].matches);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -169,6 +197,7 @@ int main(void)
         cmocka_unit_test(distance_counts_edits_and_swaps_once),
         cmocka_unit_test(hashes_tell_texts_apart),
         cmocka_unit_test(the_stable_hash_is_fnv_1a),
+        cmocka_unit_test(a_star_stands_for_anything),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

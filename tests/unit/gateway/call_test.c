@@ -24,6 +24,7 @@ struct client {
 struct bench {
     struct scripted s;
     struct gateway g;
+    struct gateway_shared shared;
     struct gateway_config config;
     struct arena arena;
     struct client client;
@@ -101,7 +102,9 @@ static void bench_init(struct bench *b)
     b->g.config = &b->config;
     b->g.world = scripted_world(&b->s);
     model_routes_init(&b->g.routes, &b->config);
-    auth_init(&b->g.auth, &b->config);
+    b->config.store.path = STR("off");
+    assert_int_equal(gateway_shared_open(&b->shared, &b->config, NULL), ERR_OK);
+    b->g.shared = &b->shared;
     account_init(&b->g.account, names_registry("test", 1000));
     scripted_entry(&b->s, "m", &entry);
     assert_int_equal(registry_add(&b->g.registry, &entry, false, NULL), ERR_OK);
@@ -119,7 +122,7 @@ static void bench_done(struct bench *b)
     metrics_free(registry);
     targets_done(&b->g.targets);
     model_routes_done(&b->g.routes);
-    auth_done(&b->g.auth);
+    gateway_shared_close(&b->shared);
     buf_done(&b->client.body);
     buf_done(&b->client.headers);
     arena_done(&b->arena);

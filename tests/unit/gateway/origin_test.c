@@ -48,12 +48,13 @@ static void a_listener_beyond_loopback_needs_keys_or_a_word(void **state)
     }
     c.listen = STR("127.0.0.1.example.com:80"); // a name that others may point anywhere
     assert_int_not_equal(gateway_config_check(&c, &d), ERR_OK);
+    c.store.path = STR("off");
     c.listen = STR("0.0.0.0:8080");
     assert_int_equal(gateway_config_check(&c, &d), ERR_DENIED);
     assert_non_null(strstr(d.text, "listen_without_keys"));
     c.listen_without_keys = true;
     assert_int_equal(gateway_config_check(&c, &d), ERR_OK);
-    struct gateway_key key = {STR("a"), STR("sk-0123456789")};
+    struct gateway_key key = {.name = STR("a"), .secret = STR("sk-0123456789")};
     c.listen_without_keys = false;
     c.keys = (struct option_items){&key, 1};
     assert_int_equal(gateway_config_check(&c, &d), ERR_OK);

@@ -19,6 +19,7 @@ static const struct call_kind chat = {.endpoint = "chat", .dialect = &dialect_op
 static struct {
     struct scripted s[TARGETS]; // the first one's world is everyone's
     struct gateway g;
+    struct gateway_shared shared;
     struct gateway_config config;
     struct gateway_route route;
     struct gateway_target targets[TARGETS];
@@ -119,7 +120,9 @@ static void open_gateway(void)
     struct diag d = {0};
     assert_int_equal(model_routes_check(&b.config, &d), ERR_OK);
     model_routes_init(&b.g.routes, &b.config);
-    auth_init(&b.g.auth, &b.config);
+    b.config.store.path = STR("off");
+    assert_int_equal(gateway_shared_open(&b.shared, &b.config, NULL), ERR_OK);
+    b.g.shared = &b.shared;
     account_init(&b.g.account, names_registry("test", 1000));
     for (size_t i = 0; i < TARGETS; i++) {
         struct model_entry entry;
@@ -141,7 +144,7 @@ static void tear_down(void)
     metrics_free(registry);
     targets_done(&b.g.targets);
     model_routes_done(&b.g.routes);
-    auth_done(&b.g.auth);
+    gateway_shared_close(&b.shared);
     buf_done(&b.body);
     buf_done(&b.ledger);
     arena_done(&b.arena);

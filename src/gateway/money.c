@@ -1,0 +1,60 @@
+#include "gateway/money.h"
+
+#include <stdio.h>
+
+#include "base/banned.h"
+
+#define FRACTION_DIGITS 9
+
+static enum err parse_fraction(str digits, int64_t *ret)
+{
+    uint64_t value = 0;
+    if (!digits.len)
+        return ERR_PARSE;
+    if (digits.len > FRACTION_DIGITS)
+        return ERR_LIMIT;
+    ERR_TRY(str_to_u64(digits, &value));
+    for (size_t i = digits.len; i < FRACTION_DIGITS; i++)
+        value *= 10;
+    *ret = (int64_t)value;
+    return ERR_OK;
+}
+
+static bool all_digits(str s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        if (s.ptr[i] < '0' || s.ptr[i] > '9')
+            return false;
+    return s.len > 0;
+}
+
+enum err money_parse(str text, int64_t *ret_nano)
+{
+    size_t point = str_find_char(text, '.');
+    str whole = str_sub(text, 0, point), fraction = STR("0");
+    int64_t dollars, nano, total;
+    if (point != SIZE_MAX)
+        fraction = str_sub(text, point + 1, SIZE_MAX);
+    if (!all_digits(whole) || !all_digits(fraction))
+        return ERR_PARSE;
+    ERR_TRY(str_to_i64(whole, &dollars));
+    ERR_TRY(parse_fraction(fraction, &nano));
+    if (__builtin_mul_overflow(dollars, MONEY_USD, &total) ||
+        __builtin_add_overflow(total, nano, &total))
+        return ERR_LIMIT;
+    *ret_nano = total;
+    return ERR_OK;
+}
+
+const char *money_text(int64_t nano, char out[static MONEY_TEXT_MAX])
+{
+    uint64_t size = nano < 0 ? -(uint64_t)nano : (uint64_t)nano;
+    int len = snprintf(out, MONEY_TEXT_MAX, "%s%llu.%09llu", nano < 0 ? "-" : "",
+                       (unsigned long long)(size / (uint64_t)MONEY_USD),
+                       (unsigned long long)(size % (uint64_t)MONEY_USD));
+    while (len > 0 && out[len - 1] == '0')
+        out[--len] = 0;
+    if (len > 0 && out[len - 1] == '.')
+        out[len - 1] = 0;
+    return out;
+}

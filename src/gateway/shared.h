@@ -1,0 +1,18 @@
+// What the gateways of all loops have in common: keys, the store. Made before the first gateway,
+// ended after the last. Everything in it may be used from any thread.
+#pragma once
+
+#include "gateway/key.h"
+#include "store/store.h"
+
+struct gateway_shared {
+    struct keyring keys;
+    struct store *store; // NULL: nothing is kept
+};
+
+// Opens the store as the configuration says. Where it lies at its usual place and cannot even be
+// made (no home, a disk that cannot be written), weir goes on without one and says so.
+enum err gateway_shared_open(struct gateway_shared *s, const struct gateway_config *config,
+                             struct diag *d) MUST_USE;
+// Writes what waits. A zeroed one is fine.
+void gateway_shared_close(struct gateway_shared *s);
