@@ -1,3 +1,6 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,11 +89,47 @@ struct conversation {
     uint32_t turn;
 };
 
+// Ctrl-C sets the flag, for a loop that computes, and writes a byte, for a poll that waits: so none
+// is lost that comes between looking at the one and sleeping in the other.
 static volatile int interrupted;
+static int interrupt_pipe[2] = {-1, -1};
 
 static void on_interrupt(int signal_number UNUSED)
 {
+    int saved = errno;
     interrupted = 1;
+    (void)!write(interrupt_pipe[1], "", 1); // full: it is known already
+    errno = saved;
+}
+
+static enum err catch_interrupts(struct diag *d)
+{
+    if (pipe(interrupt_pipe) != 0)
+        return diag_sys(d, ERR_IO, errno, "cannot make a pipe");
+    for (int i = 0; i < 2; i++) {
+        fcntl(interrupt_pipe[i], F_SETFD, FD_CLOEXEC);
+        fcntl(interrupt_pipe[i], F_SETFL, O_NONBLOCK);
+    }
+    const struct sigaction action = {.sa_handler = on_interrupt};
+    sigaction(SIGINT, &action, NULL);
+    return ERR_OK;
+}
+
+// Waits for a line on the terminal. False: Ctrl-C came instead.
+static bool line_comes(void)
+{
+    struct pollfd p[] = {{.fd = STDIN_FILENO, .events = POLLIN},
+                         {.fd = interrupt_pipe[0], .events = POLLIN}};
+    while (!interrupted) {
+        char stale[64]; // bytes of those that an answer has heeded
+        if (poll(p, ARRAY_LEN(p), -1) < 0 && errno != EINTR)
+            return true;
+        if (p[1].revents)
+            (void)!read(interrupt_pipe[0], stale, sizeof stale);
+        else if (p[0].revents)
+            return true;
+    }
+    return false;
 }
 
 static void push(struct conversation *c, const char *role, str content)
@@ -281,14 +320,13 @@ static int talk(struct command_call *call, struct conversation *c)
     char *line = NULL;
     size_t cap = 0;
     for (;;) {
+        interrupted = 0; // what came up to here was meant for the answer
         prompt_mark(c);
-        ssize_t n = getline(&line, &cap, stdin);
-        if (n < 0 && interrupted) {
-            interrupted = 0;
-            clearerr(stdin);
+        if (!line_comes()) {
             putchar('\n');
             break;
         }
+        ssize_t n = getline(&line, &cap, stdin);
         if (n < 0)
             break;
         str text = str_trim(str_slice(line, (size_t)n));
@@ -325,9 +363,10 @@ static int read_and_answer(struct command_call *call, struct conversation *c)
 
 static int converse(struct command_call *call, struct conversation *c)
 {
+    struct diag d = {0};
+    if (catch_interrupts(&d) != ERR_OK)
+        return command_fail(call, EXIT_STATUS_FAILED, &d);
     restart(c);
-    struct sigaction action = {.sa_handler = on_interrupt};
-    sigaction(SIGINT, &action, NULL); // no SA_RESTART: a waiting getline returns
     int status;
     if (call->args_len)
         status = turn(call, c, str_of(call->args[0]));

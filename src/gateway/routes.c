@@ -70,7 +70,8 @@ static bool method_matches(const struct route *r, str method)
 
 const struct route *route_find(str method, str path, str *ret_item, const char **ret_allow)
 {
-    *ret_allow = "";
+    // "OPTIONS *" (RFC 9110 section 9.3.7) asks about the server as a whole.
+    *ret_allow = str_eq(path, STR("*")) ? "GET, HEAD, POST, OPTIONS" : "";
     for (const struct route *r = routes; r->path.len; r++) {
         if (!path_matches(r->path, path, ret_item))
             continue;

@@ -86,6 +86,13 @@ class Pages(harness.ServerCase):
         self.assertEqual(answer.headers["access-control-allow-headers"], asked)
         self.assertIn("POST", answer.headers["access-control-allow-methods"])
 
+    def test_a_question_about_the_server_as_a_whole_names_its_methods(self):
+        for method, status in (("OPTIONS", 204), ("GET", 400), ("POST", 400)):
+            raw = b"%s * HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n" % method.encode()
+            answer, = self.server.raw_answers(raw)
+            self.assertEqual(answer.status, status, answer)
+            self.assertEqual(answer.headers.get("allow"), "GET, HEAD, POST, OPTIONS" if status == 204 else None)
+
     def test_answers_and_errors_carry_the_origin(self):
         origin = {"Origin": "https://app.example"}
         for answer in (self.post(CHAT, BODY, origin), self.post(CHAT, {}, origin), self.get("/nowhere", origin),

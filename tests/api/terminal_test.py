@@ -96,29 +96,39 @@ class Chat(unittest.TestCase):
         self.assertIn("anew", terminal.ask("/clear"))
         self.assertEqual(terminal.ask("Tell me a story about a fox."), alone)
 
+    # An answer takes some 50 ms. On a busy machine one may be over before this process is there to interrupt it: then
+    # another is asked for.
+
     def test_ctrl_c_stops_an_answer_and_the_conversation_goes_on(self):
-        terminal = self.chat("--seed", "1", "--temperature", "1.5")
-        terminal.type("Tell me a long story about a fox.\n")
-        terminal.read(until=lambda text: len(text) > 50)
-        terminal.interrupt()
-        terminal.read(until="\n" + PROMPT, timeout_s=20)
+        for _ in range(10):
+            terminal = self.chat("--seed", "1", "--temperature", "1.5")
+            terminal.type("Tell me a long story about a fox.\n")
+            terminal.read(until=lambda text: len(text) > 50)
+            terminal.interrupt()
+            terminal.read(until="\n" + PROMPT, timeout_s=20)
+            if terminal.process.poll() is None:
+                break
         self.assertTrue(terminal.seen.endswith("\n" + PROMPT), terminal.seen[-200:])
         self.assertIsNone(terminal.process.poll())
         self.assertGreater(len(terminal.ask("Hello!")), 1)
 
     def test_ctrl_c_at_the_prompt_leaves(self):
-        terminal = self.chat()
-        terminal.type("\x03")
-        terminal.read()
-        self.assertEqual(terminal.process.wait(20), 0)
+        for _ in range(10):  # at once: also before the program has begun to wait for a line
+            terminal = self.chat()
+            terminal.type("\x03")
+            terminal.read(timeout_s=20)
+            self.assertEqual(terminal.process.wait(1), 0)
 
     def test_an_interrupted_single_answer_says_so_by_its_exit_status(self):
-        terminal = Terminal("chat", "--temperature", "0", "Tell me a story about a fox.")
-        self.addCleanup(terminal.close)
-        terminal.read(until=lambda text: len(text) > 2)
-        terminal.interrupt()
-        terminal.read()
-        self.assertEqual(terminal.process.wait(20), 130, terminal.seen)
+        for _ in range(10):
+            terminal = Terminal("chat", "--temperature", "0", "Tell me a story about a fox.")
+            self.addCleanup(terminal.close)
+            terminal.read(until=lambda text: len(text) > 2)
+            terminal.interrupt()
+            terminal.read()
+            if terminal.process.wait(20) != 0:
+                break
+        self.assertEqual(terminal.process.returncode, 130, terminal.seen)
 
     def test_slash_words_and_empty_lines(self):
         terminal = self.chat()
