@@ -33,6 +33,10 @@ static bool write_chat(struct upstream_writing *w, struct json_writer *j)
     upstream_openai_write_common(w, j);
     bool ok = upstream_openai_write_messages(w, j) && upstream_openai_write_tools(w, j);
     write_format(j, r);
+    if (r->continues) { // vLLM's words for it
+        jw_kv_bool(j, "continue_final_message", true);
+        jw_kv_bool(j, "add_generation_prompt", false);
+    }
     if (r->reasoning_effort.len)
         jw_kv_str(j, "reasoning_effort", r->reasoning_effort);
     else if (r->thinking_tokens_max)

@@ -150,6 +150,8 @@ enum phase_result call_respond_json(struct call *c, str body);
 // Begin a streamed answer.
 void call_begin_stream(struct call *c, const char *content_type);
 uint64_t call_now_us(const struct call *c);
+// A model by its name, or one that a provider may know; NULL. Any thread.
+const struct model_entry *call_find_model(struct call *c, str name);
 // After a change of `due`.
 void call_arm(struct call *c);
 // The client has heard nothing for a while: a sign of life.

@@ -96,7 +96,7 @@ struct gateway_provider {
     struct option_strings models;
     int64_t connect_timeout_ms, first_token_timeout_ms, idle_timeout_ms, total_timeout_ms;
     int64_t tokens_max;
-    bool discover, strict;
+    bool discover, strict, continues;
     int64_t speaks; // FAULT: another enum gateway_provider_kind
     str script, always;
 };

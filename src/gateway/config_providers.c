@@ -97,6 +97,13 @@ const struct option gateway_provider_table[] = {
      .min = 1,
      .max = 1e9,
      .help = "Anthropic: the limit of an answer whose client gave none, for the API wants one."},
+    {.name = "continues",
+     .type = OPTION_BOOL,
+     .offset = AT(continues),
+     .value = "false",
+     .help = "Its models go on with a trailing assistant message instead of answering it (vLLM and "
+             "NIM with continue_final_message; Ollama; older Claude models): a stream that broke "
+             "off elsewhere can be continued there."},
     {.name = "strict",
      .type = OPTION_BOOL,
      .offset = AT(strict),

@@ -7,13 +7,18 @@
 
 #include "base/banned.h"
 
+const struct model_entry *call_find_model(struct call *c, str name)
+{
+    const struct model_entry *m = registry_find(&c->gateway->registry, name);
+    return m ? m : providers_find(&c->gateway->providers, name, &c->arena);
+}
+
 // The first of a route's targets that there is: for what is asked of a model without an attempt.
-static const struct model_entry *first_target(const struct registry *r,
-                                              const struct model_route *route)
+static const struct model_entry *first_target(struct call *c)
 {
     const struct model_entry *m = NULL;
-    for (size_t i = 0; i < route->targets_len && !m; i++)
-        m = registry_find(r, route->targets[i].name);
+    for (size_t i = 0; i < c->route->targets_len && !m; i++)
+        m = call_find_model(c, c->route->targets[i].name);
     return m;
 }
 
@@ -39,9 +44,7 @@ bool phase_route(struct call *c)
     if (!c->kind->dialect)
         c->request.model = json_str(json_get(c->doc.root, "model"));
     c->route = model_routes_find(routes, c->request.model);
-    c->model = c->route ? first_target(r, c->route) : registry_find(r, c->request.model);
-    if (!c->model && !c->route)
-        c->model = providers_find(&c->gateway->providers, c->request.model, &c->arena);
+    c->model = c->route ? first_target(c) : call_find_model(c, c->request.model);
     if (!c->route)
         c->route = &routes->alone;
     if (c->model)

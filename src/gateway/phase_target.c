@@ -88,8 +88,7 @@ static void look(struct call *c, struct view *v)
     if (!r->targets_len)
         add(c, v, c->request.model, 1, c->model);
     for (size_t i = 0; i < r->targets_len; i++)
-        add(c, v, r->targets[i].name, r->targets[i].weight,
-            registry_find(&c->gateway->registry, r->targets[i].name));
+        add(c, v, r->targets[i].name, r->targets[i].weight, call_find_model(c, r->targets[i].name));
 }
 
 static bool target_is_left(struct call *c)
@@ -246,7 +245,9 @@ enum phase_result phase_failed(struct call *c)
                             .others = target_is_left(c),
                             .shown = r->shown && !rescue_possible(c)};
     struct retry_decision d = retry_decide(&policy, &s, &c->error, now_ms(c), random_bits(c));
-    if (d.verb == RETRY_GIVE_UP || !retry_purse_take(&c->gateway->purse))
+    // A storm is what comes back to the one that failed; another target is not hit by it.
+    bool storms = d.verb == RETRY_WAIT && !retry_purse_take(&c->gateway->purse);
+    if (d.verb == RETRY_GIVE_UP || storms)
         return call_refuse(c);
     return again(c, &d);
 }

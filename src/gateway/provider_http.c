@@ -160,5 +160,6 @@ void http_provider_describe(struct http_provider *p, str name, str model, struct
         .provider_name = p->config->name,
         .remote = true,
         .strict = p->config->strict,
+        .continues = p->config->continues,
     };
 }
