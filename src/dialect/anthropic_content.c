@@ -17,18 +17,7 @@ static bool read_source(struct reader *r, yyjson_val *source, str *ret)
     if (!field_str(r, source, "media_type", false, &type) ||
         !field_str(r, source, "data", false, &data))
         return false;
-    size_t len = STR("data:").len + type.len + STR(";base64,").len + data.len;
-    char *text = field_alloc(r, len, 1), *at = text;
-    if (!text)
-        return false;
-    const str pieces[] = {STR("data:"), type, STR(";base64,"), data};
-    for (size_t i = 0; i < ARRAY_LEN(pieces); i++) {
-        if (pieces[i].len)
-            memcpy(at, pieces[i].ptr, pieces[i].len);
-        at += pieces[i].len;
-    }
-    *ret = str_slice(text, len);
-    return true;
+    return field_data_url(r, type, data, ret);
 }
 
 static bool read_media(struct reader *r, yyjson_val *v, enum exchange_part_type type,

@@ -136,7 +136,7 @@ static struct anthropic_stream *state_of(struct dialect_stream *ds, struct buf *
     struct anthropic_stream *s = ds->state;
     if (!s) {
         s = ds->state = mem_new(struct anthropic_stream);
-        blocks_init(&s->blocks, &sink, s, false, HELD_BYTES_MAX);
+        blocks_init(&s->blocks, &sink, s, BLOCKS_KEEP_NONE, HELD_BYTES_MAX);
         buf_init(&s->stop_matched, HELD_BYTES_MAX);
     }
     s->out = out;

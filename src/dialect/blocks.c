@@ -6,7 +6,7 @@
 
 #define BLOCKS_MAX 4096
 
-void blocks_init(struct blocks *b, const struct block_sink *sink, void *ctx, bool keep,
+void blocks_init(struct blocks *b, const struct block_sink *sink, void *ctx, enum blocks_keep keep,
                  size_t bytes_max)
 {
     *b = (struct blocks){.sink = sink, .ctx = ctx, .keep = keep, .bytes_max = bytes_max};
@@ -63,11 +63,17 @@ static struct block *add(struct blocks *b, enum block_type type)
 
 // --- Opening and closing
 
+static bool keeps(const struct blocks *b, const struct block *block)
+{
+    return b->keep == BLOCKS_KEEP_ALL ||
+           (b->keep == BLOCKS_KEEP_CALLS && block->type == BLOCK_CALL);
+}
+
 static void grow(struct blocks *b, struct block *block, str text)
 {
     if (!text.len)
         return;
-    if (b->keep && charge(b, text.len))
+    if (keeps(b, block) && charge(b, text.len))
         (void)buf_append_str(&block->text, text);
     b->sink->grow(b->ctx, block, text);
 }

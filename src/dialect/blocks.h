@@ -9,6 +9,9 @@
 
 enum block_type { BLOCK_THINKING, BLOCK_TEXT, BLOCK_CALL };
 
+// Whose text is kept until blocks_done.
+enum blocks_keep { BLOCKS_KEEP_NONE, BLOCKS_KEEP_CALLS, BLOCKS_KEEP_ALL };
+
 // Where the end of a JSON value is, piece by piece.
 struct block_json {
     uint32_t depth;
@@ -40,7 +43,7 @@ struct block_sink {
 struct blocks {
     const struct block_sink *sink;
     void *ctx;
-    bool keep; // every block's text, until blocks_done
+    enum blocks_keep keep;
     bool failed;
     struct block **items; // all: opened ones, then those whose turn has not come
     size_t len, cap, opened;
@@ -49,7 +52,7 @@ struct blocks {
     size_t bytes, bytes_max;
 };
 
-void blocks_init(struct blocks *b, const struct block_sink *sink, void *ctx, bool keep,
+void blocks_init(struct blocks *b, const struct block_sink *sink, void *ctx, enum blocks_keep keep,
                  size_t bytes_max);
 void blocks_done(struct blocks *b); // a zeroed one is fine
 // TEXT, THINKING, CALL and ARGUMENTS; others change nothing.

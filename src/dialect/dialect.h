@@ -42,4 +42,9 @@ extern const struct dialect dialect_openai_chat;
 extern const struct dialect dialect_openai_completions;
 extern const struct dialect dialect_openai_embeddings;
 extern const struct dialect dialect_anthropic_messages;
+extern const struct dialect dialect_ollama_chat;
+extern const struct dialect dialect_ollama_generate;
+extern const struct dialect dialect_ollama_embed;
+extern const struct dialect dialect_ollama_embeddings;
+extern const struct dialect dialect_ollama_show;     // names a model: no answer of its own
 extern const struct dialect dialect_anthropic_count; // the request of a count: no answer of its own

@@ -155,6 +155,7 @@ struct exchange_request {
 
     bool continues; // the last message is the assistant's, and the answer goes on with it
     bool stream, include_usage;
+    bool nothing; // asks for no answer: its client only wants the model at hand
     bool echo, logprobs;
     int64_t top_logprobs;
     bool base64; // EMBEDDING: encoding_format

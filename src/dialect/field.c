@@ -91,6 +91,24 @@ bool field_json_text(struct reader *r, yyjson_val *v, str *ret)
     return true;
 }
 
+bool field_data_url(struct reader *r, str media_type, str base64, str *ret)
+{
+    const str pieces[] = {STR("data:"), media_type, STR(";base64,"), base64};
+    size_t len = 0;
+    for (size_t i = 0; i < ARRAY_LEN(pieces); i++)
+        len += pieces[i].len;
+    char *text = field_alloc(r, len, 1), *at = text;
+    if (!text)
+        return false;
+    for (size_t i = 0; i < ARRAY_LEN(pieces); i++) {
+        if (pieces[i].len)
+            memcpy(at, pieces[i].ptr, pieces[i].len);
+        at += pieces[i].len;
+    }
+    *ret = str_slice(text, len);
+    return true;
+}
+
 bool field_str(struct reader *r, yyjson_val *object, const char *name, bool optional, str *ret)
 {
     yyjson_val *v = json_get(object, name);

@@ -48,6 +48,8 @@ void *field_alloc(struct reader *r, size_t count, size_t size);
 bool field_no_memory(struct reader *r);
 // A value as JSON text, in the call's memory.
 bool field_json_text(struct reader *r, yyjson_val *v, str *ret);
+// "data:TYPE;base64,…", in the call's memory.
+bool field_data_url(struct reader *r, str media_type, str base64, str *ret);
 // A member that must be a string; `optional`: absent and null leave *ret alone.
 bool field_str(struct reader *r, yyjson_val *object, const char *name, bool optional, str *ret);
 // Stop strings, a string or an array of them, into request->stops.

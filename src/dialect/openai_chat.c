@@ -97,38 +97,6 @@ static bool read_chat(yyjson_val *root, struct arena *arena, struct exchange_req
 
 // --- Writing
 
-static void write_bytes(struct json_writer *w, str bytes)
-{
-    jw_key(w, "bytes");
-    jw_array_begin(w);
-    for (size_t i = 0; i < bytes.len; i++)
-        jw_int(w, (unsigned char)bytes.ptr[i]);
-    jw_array_end(w);
-}
-
-static void write_scored(struct json_writer *w, str bytes, float logprob)
-{
-    jw_kv_str(w, "token", bytes); // bytes of half a character show as U+FFFD; `bytes` is exact
-    jw_key(w, "logprob");
-    openai_write_f32(w, logprob);
-    write_bytes(w, bytes);
-}
-
-static void write_token(struct json_writer *w, const struct exchange_token *t)
-{
-    jw_object_begin(w);
-    write_scored(w, t->bytes, t->logprob);
-    jw_key(w, "top_logprobs");
-    jw_array_begin(w);
-    for (size_t i = 0; i < t->top_len; i++) {
-        jw_object_begin(w);
-        write_scored(w, t->top[i].bytes, t->top[i].logprob);
-        jw_object_end(w);
-    }
-    jw_array_end(w);
-    jw_object_end(w);
-}
-
 static void write_logprobs(struct json_writer *w, const struct exchange_request *r,
                            const struct exchange_token *tokens, size_t len)
 {
@@ -141,7 +109,7 @@ static void write_logprobs(struct json_writer *w, const struct exchange_request 
     jw_key(w, "content");
     jw_array_begin(w);
     for (size_t i = 0; i < len; i++)
-        write_token(w, &tokens[i]);
+        openai_write_token(w, &tokens[i]);
     jw_array_end(w);
     jw_kv_null(w, "refusal");
     jw_object_end(w);

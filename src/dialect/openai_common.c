@@ -204,6 +204,38 @@ void openai_write_f32(struct json_writer *w, float v)
     jw_raw(w, str_slice(text, (size_t)len));
 }
 
+static void write_bytes(struct json_writer *w, str bytes)
+{
+    jw_key(w, "bytes");
+    jw_array_begin(w);
+    for (size_t i = 0; i < bytes.len; i++)
+        jw_int(w, (unsigned char)bytes.ptr[i]);
+    jw_array_end(w);
+}
+
+static void write_scored(struct json_writer *w, str bytes, float logprob)
+{
+    jw_kv_str(w, "token", bytes); // bytes of half a character show as U+FFFD; `bytes` is exact
+    jw_key(w, "logprob");
+    openai_write_f32(w, logprob);
+    write_bytes(w, bytes);
+}
+
+void openai_write_token(struct json_writer *w, const struct exchange_token *t)
+{
+    jw_object_begin(w);
+    write_scored(w, t->bytes, t->logprob);
+    jw_key(w, "top_logprobs");
+    jw_array_begin(w);
+    for (size_t i = 0; i < t->top_len; i++) {
+        jw_object_begin(w);
+        write_scored(w, t->top[i].bytes, t->top[i].logprob);
+        jw_object_end(w);
+    }
+    jw_array_end(w);
+    jw_object_end(w);
+}
+
 void openai_write_token_key(struct json_writer *w, str bytes, bool as_key)
 {
     char name[8 + 4 * 64];

@@ -50,6 +50,8 @@ bool openai_check_common(struct reader *r);
 // --- Writing
 void openai_write_usage(struct json_writer *w, const struct exchange_usage *u);
 void openai_write_f32(struct json_writer *w, float v);
+// A scored token as chat answers have it: token, logprob, bytes, top_logprobs.
+void openai_write_token(struct json_writer *w, const struct exchange_token *t);
 // A token's name: its text, or "bytes:\xe2\x82" when it is not whole characters.
 void openai_write_token_key(struct json_writer *w, str bytes, bool as_key);
 // `"id":…,"object":…,"created":…,"model":…,"system_fingerprint":…` of an open object.

@@ -202,6 +202,17 @@ static void forget_body(struct call *c)
     buf_done(&c->body);
 }
 
+// The model is there, and nothing is asked of it.
+static enum phase_result answer_nothing(struct call *c)
+{
+    c->head = (struct exchange_head){
+        .model = c->model->root,
+        .created_s = (int64_t)(c->world->wall_ms(c->world->ctx) / 1000),
+    };
+    c->kind->dialect->answer(&c->request, &c->head, &c->answer, &c->out);
+    return call_respond_json(c, buf_str(&c->out));
+}
+
 static enum phase_result phase_read(struct call *c, enum call_event event)
 {
     bool ok = c->worked;
@@ -215,6 +226,8 @@ static enum phase_result phase_read(struct call *c, enum call_event event)
     c->record.worked_us = call_now_us(c);
     if (ok && c->kind->work)
         return call_respond_json(c, buf_str(&c->out));
+    if (ok && c->request.nothing)
+        return answer_nothing(c);
     return proceed(c, ok, CALL_TARGET);
 }
 

@@ -34,6 +34,13 @@ struct attempt_report {
     char request_id[96];                // as the provider calls the request; may be empty
 };
 
+// What is known of a model on this machine.
+struct model_facts {
+    str architecture, quantization;
+    uint64_t parameters, bytes;
+    bool tools; // its template has a place for them
+};
+
 struct provider_ops {
     const char *name; // "local"
     // Any thread; no side effects. The plan lives in the arena. What this provider cannot be told
@@ -68,4 +75,5 @@ struct provider_ops {
     // NULL where nobody on this machine can tell.
     bool (*count)(const struct model_entry *m, const struct exchange_request *r,
                   struct arena *arena, uint64_t *ret_tokens, struct api_error *ret_error);
+    void (*facts)(const struct model_entry *m, struct model_facts *ret); // NULL: nothing is known
 };

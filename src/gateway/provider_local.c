@@ -279,6 +279,18 @@ static void special_tokens(const struct model_entry *m, str *ret_bos, str *ret_e
     *ret_adds_bos = lm->info->adds_bos;
 }
 
+static void facts(const struct model_entry *m, struct model_facts *ret)
+{
+    const struct local_model *lm = m->provider_model;
+    *ret = (struct model_facts){
+        .architecture = lm->info->arch,
+        .quantization = lm->info->weight_type,
+        .parameters = lm->info->parameters,
+        .bytes = lm->info->file_bytes,
+        .tools = lm->info->chat_tools,
+    };
+}
+
 static const struct provider_ops local_ops = {
     .name = "local",
     .prepare = local_prepare,
@@ -291,6 +303,7 @@ static const struct provider_ops local_ops = {
     .special_tokens = special_tokens,
     .render = local_render,
     .count = local_count,
+    .facts = facts,
 };
 
 // --- The provider

@@ -1,6 +1,7 @@
 #include "gateway/routes.h"
 
 #include "gateway/metrics_page.h"
+#include "gateway/ollama_routes.h"
 #include "gateway/server.h"
 #include "gateway/tokenize.h"
 
@@ -15,6 +16,16 @@ static const struct call_kind messages = {.endpoint = "messages",
                                           .dialect = &dialect_anthropic_messages};
 static const struct call_kind count_tokens = {
     .endpoint = "count_tokens", .dialect = &dialect_anthropic_count, .work = count_tokens_work};
+static const struct call_kind ollama_chat = {.endpoint = "ollama_chat",
+                                             .dialect = &dialect_ollama_chat};
+static const struct call_kind ollama_generate = {.endpoint = "ollama_generate",
+                                                 .dialect = &dialect_ollama_generate};
+static const struct call_kind ollama_embed = {.endpoint = "ollama_embed",
+                                              .dialect = &dialect_ollama_embed};
+static const struct call_kind ollama_embeddings = {.endpoint = "ollama_embed",
+                                                   .dialect = &dialect_ollama_embeddings};
+static const struct call_kind ollama_show = {
+    .endpoint = "ollama_show", .dialect = &dialect_ollama_show, .work = ollama_show_work};
 static const struct call_kind tokenize = {.endpoint = "tokenize", .work = tokenize_work};
 static const struct call_kind detokenize = {.endpoint = "detokenize", .work = detokenize_work};
 static const struct call_kind metrics_text = {
@@ -36,6 +47,14 @@ const struct route routes[] = {
     {ROUTE_POST, PATH("/v1/messages/count_tokens"), "count_tokens", &count_tokens, NULL, NULL, false},
     {ROUTE_GET, PATH("/v1/models"), "models", NULL, models_list, NULL, false},
     {ROUTE_GET, PATH("/v1/models/*"), "models", NULL, NULL, models_one, false},
+    {ROUTE_POST, PATH("/api/chat"), "ollama_chat", &ollama_chat, NULL, NULL, false},
+    {ROUTE_POST, PATH("/api/generate"), "ollama_generate", &ollama_generate, NULL, NULL, false},
+    {ROUTE_POST, PATH("/api/embed"), "ollama_embed", &ollama_embed, NULL, NULL, false},
+    {ROUTE_POST, PATH("/api/embeddings"), "ollama_embed", &ollama_embeddings, NULL, NULL, false},
+    {ROUTE_POST, PATH("/api/show"), "ollama_show", &ollama_show, NULL, NULL, false},
+    {ROUTE_GET, PATH("/api/tags"), "ollama_tags", NULL, ollama_tags, NULL, false},
+    {ROUTE_GET, PATH("/api/ps"), "ollama_ps", NULL, ollama_ps, NULL, false},
+    {ROUTE_GET, PATH("/api/version"), "ollama_version", NULL, ollama_version, NULL, true},
     {ROUTE_POST, PATH("/tokenize"), "tokenize", &tokenize, NULL, NULL, false},
     {ROUTE_POST, PATH("/detokenize"), "detokenize", &detokenize, NULL, NULL, false},
     {ROUTE_GET, PATH("/tokenizer_info"), "tokenizer_info", NULL, tokenizer_info, NULL, false},
@@ -89,6 +108,7 @@ const struct dialect *route_dialect(str path)
         const struct dialect *dialect;
     } families[] = {
         {PATH("/v1/messages"), &dialect_anthropic_messages},
+        {PATH("/api/"), &dialect_ollama_chat},
     };
     for (size_t i = 0; i < ARRAY_LEN(families); i++)
         if (str_starts(path, families[i].prefix))

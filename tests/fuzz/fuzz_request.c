@@ -160,6 +160,11 @@ static bool anthropic_error(yyjson_val *root)
            is_text(json_get(error, "details"), "error_code");
 }
 
+static bool ollama_error(yyjson_val *root)
+{
+    return is_text(root, "error");
+}
+
 struct shape {
     bool (*error)(yyjson_val *root);
     const char *ends[3]; // one of these is in every stream
@@ -168,6 +173,8 @@ struct shape {
 static const struct shape openai = {openai_error, {"data: [DONE]\n\n", "data: {\"error\":"}};
 static const struct shape anthropic = {anthropic_error,
                                        {"event: message_stop\ndata: ", "event: error\ndata: "}};
+
+static const struct shape ollama = {ollama_error, {"\"done\":true", "{\"error\":"}};
 
 static const struct {
     char letter;
@@ -181,6 +188,11 @@ static const struct {
     {'D', "/detokenize", &openai},
     {'M', "/v1/messages", &anthropic},
     {'N', "/v1/messages/count_tokens", &anthropic},
+    {'O', "/api/chat", &ollama},
+    {'G', "/api/generate", &ollama},
+    {'B', "/api/embed", &ollama},
+    {'V', "/api/embeddings", &ollama},
+    {'S', "/api/show", &ollama},
 };
 
 static void check_document(str body, bool (*check)(yyjson_val *root))

@@ -51,7 +51,7 @@ struct bench {
     struct blocks blocks;
 };
 
-static void bench_init(struct bench *b, bool keep, size_t bytes_max)
+static void bench_init(struct bench *b, enum blocks_keep keep, size_t bytes_max)
 {
     *b = (struct bench){0};
     buf_init(&b->seen.log, 1 << 20);
@@ -94,7 +94,7 @@ static void interleaved_calls_come_one_after_the_other(void **state)
 {
     (void)state;
     struct bench b;
-    bench_init(&b, false, 1 << 20);
+    bench_init(&b, BLOCKS_KEEP_NONE, 1 << 20);
     text(&b, "hm");
     call(&b, 0, "A");
     arguments(&b, 0, "{\"x\":");
@@ -114,7 +114,7 @@ static void a_call_without_arguments_waits_for_the_end_only_when_others_do(void 
 {
     (void)state;
     struct bench b;
-    bench_init(&b, false, 1 << 20);
+    bench_init(&b, BLOCKS_KEEP_NONE, 1 << 20);
     call(&b, 0, "A");
     call(&b, 1, "B");
     arguments(&b, 1, "{}");
@@ -128,7 +128,7 @@ static void a_seal_without_thoughts_is_a_block_of_its_own(void **state)
 {
     (void)state;
     struct bench b;
-    bench_init(&b, false, 1 << 20);
+    bench_init(&b, BLOCKS_KEEP_NONE, 1 << 20);
     struct exchange_event e = {.type = EXCHANGE_EVENT_THINKING, .signature = STR("s")};
     blocks_feed(&b.blocks, &e);
     e.text = STR("so");
@@ -142,7 +142,7 @@ static void what_it_may_hold_is_bounded(void **state)
 {
     (void)state;
     struct bench b;
-    bench_init(&b, true, 4096);
+    bench_init(&b, BLOCKS_KEEP_ALL, 4096);
     for (int i = 0; i < 1000 && !b.blocks.failed; i++)
         text(&b, "0123456789");
     assert_true(b.blocks.failed);
@@ -180,7 +180,7 @@ static void any_order_gives_whole_blocks(void **state)
     static struct events e;
     for (uint32_t seed = 0; seed < 5000; seed++) {
         struct bench b;
-        bench_init(&b, true, 1 << 20);
+        bench_init(&b, BLOCKS_KEEP_ALL, 1 << 20);
         events_draw(&e, seed);
         for (size_t i = 0; i < e.len; i++) {
             blocks_feed(&b.blocks, &e.items[i]);
