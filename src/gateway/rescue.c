@@ -109,13 +109,21 @@ static bool continue_completion(struct call *c, str said)
     return p->text.ptr || out_of_memory(c);
 }
 
+// Does the engine answer it the same way twice, wherever it runs?
+static bool says_the_same(const struct exchange_request *q)
+{
+    bool greedy = (q->given & EXCHANGE_HAS_TEMPERATURE) && q->temperature == 0;
+    return greedy || (q->given & EXCHANGE_HAS_SEED);
+}
+
 bool rescue_begin(struct call *c)
 {
     struct call_rescue *r = &c->rescue;
     struct exchange_request *q = &c->request;
     restore(c);
     r->on = true;
-    r->repeats = same_model(c, c->model) && !(c->model->continues && c->model->remote);
+    r->repeats = same_model(c, c->model) &&
+                 (!c->model->continues || (!c->model->remote && says_the_same(q)));
     q->spoken = NULL; // its body says something else
     r->repeated = r->repeats ? 0 : r->said.len;
     if (r->repeats)

@@ -6,6 +6,8 @@ never a character twice. What the provider saw is asked of the provider.
 """
 
 import json
+import socket
+import threading
 import time
 
 import harness
@@ -150,6 +152,91 @@ class Wall(harness.ServerCase):
         self.assertEqual(len(times), 3)
         for earlier, later in zip(times, times[1:]):
             self.assertGreaterEqual(later - earlier, 0.69)
+
+
+class CuttingProxy:
+    """In front of a server: cuts each answer off after so many bytes."""
+
+    def __init__(self, port):
+        self.port, self.cut_after = port, None
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = "http://127.0.0.1:%d" % self.listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self):
+        self.listener.close()
+
+    def _accept(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client):
+        left = self.cut_after
+        with client, socket.create_connection(("127.0.0.1", self.port)) as server:
+            threading.Thread(target=self._copy, args=(client, server), daemon=True).start()
+            while block := server.recv(65536 if left is None else min(left, 65536)):
+                client.sendall(block)
+                if left is not None:
+                    left -= len(block)
+                    if left <= 0:
+                        break
+            try:
+                client.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    @staticmethod
+    def _copy(source, sink):
+        try:
+            while block := source.recv(65536):
+                sink.sendall(block)
+        except OSError:
+            pass
+
+
+class LocalRescue(harness.ServerCase):
+    """A second weir is cut off; the embedded engine goes on, and says what the other would have said."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.upstream = harness.Server().start()
+        cls.addClassCleanup(cls.upstream.stop)
+        cls.proxy = CuttingProxy(cls.upstream.port)
+        cls.addClassCleanup(cls.proxy.close)
+        name = cls.upstream.model
+        cls.config = (f"listen: 127.0.0.1:0\nrouting:\n  breaker: {{results_min: 1000000}}\n"
+                      f"providers:\n  - {{name: up, base_url: '{cls.proxy.url}/v1', models: [{name}]}}\n"
+                      f"routes:\n  - {{name: both, targets: [{{name: up/{name}}}, {{name: {name}}}]}}\n")
+        super().setUpClass()
+
+    def frames(self, server, model, **fields):
+        body = {"model": model, "messages": [{"role": "user", "content": "Tell me a story about a fox."}],
+                "stream": True, "max_tokens": 24, **fields}
+        return [e.data for e in server.stream("/v1/chat/completions", body)]
+
+    def test_the_same_model_goes_on_with_the_same_text_at_every_cut(self):
+        for options in ({"seed": 5}, {"temperature": 0}):
+            wanted = text_of(self.frames(self.upstream, self.upstream.model, **options))
+            for cut in range(300, 7000, 450):
+                self.proxy.cut_after = cut
+                with self.subTest(cut=cut, **options):
+                    frames = self.frames(self.server, "both", **options)
+                    self.assertEqual(text_of(frames), wanted)
+                    self.assertEqual(frames[-1], "[DONE]")
+
+    def test_without_a_seed_the_answer_goes_on_after_what_was_said(self):
+        for cut in range(900, 5000, 400):
+            self.proxy.cut_after = cut
+            with self.subTest(cut=cut):
+                frames = self.frames(self.server, "both", temperature=1.2)
+                self.assertEqual(frames[-1], "[DONE]")
+                finishes = [json.loads(f)["choices"][0]["finish_reason"] for f in frames[:-1]]
+                self.assertIn(finishes[-1], ("stop", "length"))
+                self.assertNotIn("\ufffd", text_of(frames))
 
 
 if __name__ == "__main__":
