@@ -662,6 +662,24 @@ static void test_idle_means_asleep(void **state)
     assert_true(ns < 10000000);
 }
 
+// Forced bytes come first, whatever cuts them into tokens, and what follows is drawn freely.
+static void test_an_answer_begins_with_forced_bytes(void **state)
+{
+    (void)state;
+    static const char *const forced[] = {"a", "ab", "abc", "zz top", "\xe2\x82\xac uro", "x\ny\tz"};
+    open_with(client_options());
+    for (size_t i = 0; i < ARRAY_LEN(forced); i++)
+        for (int hot = 0; hot < 2; hot++) {
+            struct engine_request r = ask(40);
+            r.forced = str_of(forced[i]);
+            r.temperature = hot ? 1.5f : 0;
+            struct client_job *c = client_run(model, r);
+            assert_int_equal(c->n_answer, 40);
+            assert_true(str_starts(buf_str(&c->text), r.forced));
+            client_free(c);
+        }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -692,6 +710,7 @@ int main(void)
         TEST(test_a_small_memory_preempts_and_changes_nothing),
         TEST(test_different_texts_preempt_each_other_and_change_nothing),
         TEST(test_the_engine_may_go_before_its_jobs),
+        TEST(test_an_answer_begins_with_forced_bytes),
         TEST(test_idle_means_asleep),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
