@@ -72,6 +72,77 @@ void upstream_lose_at(struct upstream_writing *w, const char *fmt, ...)
         exchange_lose(w->losses, name);
 }
 
+static bool is_carried(const char *const *carried, const char *name)
+{
+    for (; *carried; carried++)
+        if (strcmp(*carried, name) == 0)
+            return true;
+    return false;
+}
+
+void upstream_lose_others(struct upstream_writing *w, const char *const *carried)
+{
+    const struct exchange_request *r = w->request;
+    const struct {
+        const char *name;
+        bool given;
+    } rows[] = {
+        {"temperature", r->given & EXCHANGE_HAS_TEMPERATURE},
+        {"top_p", r->given & EXCHANGE_HAS_TOP_P},
+        {"top_k", r->given & EXCHANGE_HAS_TOP_K},
+        {"min_p", r->given & EXCHANGE_HAS_MIN_P},
+        {"presence_penalty", r->given & EXCHANGE_HAS_PRESENCE},
+        {"frequency_penalty", r->given & EXCHANGE_HAS_FREQUENCY},
+        {"repetition_penalty", r->given & EXCHANGE_HAS_REPETITION},
+        {"seed", r->given & EXCHANGE_HAS_SEED},
+        {"dimensions", r->given & EXCHANGE_HAS_DIMENSIONS},
+        {"parallel_tool_calls", !r->parallel_tool_calls && r->tools_len},
+        {"logit_bias", r->bias_len},
+        {"logprobs", r->logprobs},
+        {"echo", r->echo},
+        {"user", r->user.len},
+        {"reasoning_effort", r->reasoning_effort.len},
+        {"thinking", r->thinking_tokens_max},
+        {"min_tokens", r->tokens_min},
+        {"ignore_eos", r->ignore_eos},
+        {"stop_token_ids", r->stop_ids_len},
+        {"include_stop_str_in_output", r->include_stop},
+        {"add_special_tokens", r->given & EXCHANGE_HAS_ADD_SPECIAL},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (rows[i].given && !is_carried(carried, rows[i].name))
+            upstream_lose(w, rows[i].name);
+}
+
+bool upstream_one_choice(struct upstream_writing *w)
+{
+    return w->request->n <= 1 ||
+           upstream_refuse(w, API_UNSUPPORTED_PARAMETER, "n",
+                           "The provider '" STR_FMT "' answers one choice only: leave 'n' out.",
+                           STR_ARG(w->target->provider));
+}
+
+bool upstream_arguments_of(struct upstream_writing *w, const struct exchange_tool_call *c,
+                           size_t message, size_t call, str *ret)
+{
+    struct json_doc doc = {0};
+    struct diag d;
+    char param[96];
+    *ret = str_trim(c->arguments);
+    if (!ret->len) {
+        *ret = STR("{}");
+        return true;
+    }
+    bool ok = json_parse(&doc, *ret, JSON_LIMITS_DEFAULT, &d) == ERR_OK && yyjson_is_obj(doc.root);
+    json_done(&doc);
+    snprintf(param, sizeof param, "messages[%zu].tool_calls[%zu].function.arguments", message,
+             call);
+    return ok || upstream_refuse(w, API_INVALID_VALUE, param,
+                                 "'%s' must be the text of a JSON object: the provider '" STR_FMT
+                                 "' takes nothing else.",
+                                 param, STR_ARG(w->target->provider));
+}
+
 static void write_root(struct json_writer *j, const void *root)
 {
     jw_value(j, (yyjson_val *)(uintptr_t)root);

@@ -60,6 +60,10 @@ struct upstream_dialect {
 extern const struct upstream_dialect upstream_openai_chat;
 extern const struct upstream_dialect upstream_openai_completions;
 extern const struct upstream_dialect upstream_openai_embeddings;
+extern const struct upstream_dialect upstream_anthropic_messages;
+extern const struct upstream_dialect upstream_ollama_chat;
+extern const struct upstream_dialect upstream_ollama_generate;
+extern const struct upstream_dialect upstream_ollama_embed;
 
 // Whether the request travels as it came.
 bool upstream_is_spliced(const struct upstream_dialect *d, const struct exchange_request *r);
@@ -74,6 +78,14 @@ void upstream_edit(struct upstream_edits *edits, str name, str value);
 // A JSON text in the arena, written by `write`; STR_NONE when there is no memory.
 str upstream_json(struct upstream_writing *w, void (*write)(struct json_writer *j, const void *ctx),
                   const void *ctx);
+// Every optional member that the client gave and that is not `carried` (NULL-ended) is lost.
+void upstream_lose_others(struct upstream_writing *w, const char *const *carried);
+// For what answers one choice only.
+bool upstream_one_choice(struct upstream_writing *w);
+// The arguments of a call of messages[message] as the text of an object: "" is "{}", what is no
+// object is refused.
+bool upstream_arguments_of(struct upstream_writing *w, const struct exchange_tool_call *c,
+                           size_t message, size_t call, str *ret);
 // Note a loss by its place, such as "messages[2].content[0]".
 void upstream_lose_at(struct upstream_writing *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void upstream_lose(struct upstream_writing *w, const char *name);

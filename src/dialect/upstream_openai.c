@@ -33,6 +33,39 @@ static void write_bias(struct json_writer *j, const struct exchange_request *r)
     jw_object_end(j);
 }
 
+// OpenAI's own members; servers of its shape take more.
+static void lose(struct upstream_writing *w)
+{
+    static const char *const own[] = {"temperature",
+                                      "top_p",
+                                      "presence_penalty",
+                                      "frequency_penalty",
+                                      "seed",
+                                      "logit_bias",
+                                      "user",
+                                      "logprobs",
+                                      "echo",
+                                      "parallel_tool_calls",
+                                      "reasoning_effort",
+                                      NULL};
+    static const char *const more[] = {"temperature",
+                                       "top_p",
+                                       "presence_penalty",
+                                       "frequency_penalty",
+                                       "seed",
+                                       "logit_bias",
+                                       "user",
+                                       "logprobs",
+                                       "echo",
+                                       "parallel_tool_calls",
+                                       "reasoning_effort",
+                                       "top_k",
+                                       "min_p",
+                                       "repetition_penalty",
+                                       NULL};
+    upstream_lose_others(w, w->target->own_only ? own : more);
+}
+
 // What servers of OpenAI's shape understand beyond its own members: vLLM, llama.cpp, weir.
 static void write_extensions(struct upstream_writing *w, struct json_writer *j)
 {
@@ -47,11 +80,7 @@ static void write_extensions(struct upstream_writing *w, struct json_writer *j)
         {EXCHANGE_HAS_REPETITION, "repetition_penalty", r->repetition_penalty},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        if (!(r->given & rows[i].given))
-            continue;
-        if (w->target->own_only)
-            upstream_lose(w, rows[i].name);
-        else
+        if ((r->given & rows[i].given) && !w->target->own_only)
             jw_kv_f64(j, rows[i].name, rows[i].value);
     }
 }
@@ -85,6 +114,7 @@ void upstream_openai_write_common(struct upstream_writing *w, struct json_writer
     write_stops(j, r);
     write_bias(j, r);
     write_extensions(w, j);
+    lose(w);
     if (!r->stream)
         return;
     jw_kv_bool(j, "stream", true);

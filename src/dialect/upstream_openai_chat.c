@@ -39,8 +39,6 @@ static bool write_chat(struct upstream_writing *w, struct json_writer *j)
     }
     if (r->reasoning_effort.len)
         jw_kv_str(j, "reasoning_effort", r->reasoning_effort);
-    else if (r->thinking_tokens_max)
-        upstream_lose(w, "thinking");
     if (r->logprobs) {
         jw_kv_bool(j, "logprobs", true);
         jw_kv_int(j, "top_logprobs", r->top_logprobs);
@@ -60,17 +58,8 @@ static void read_call(struct upstream_reader *r, int64_t choice, yyjson_val *v, 
     upstream_call(r, choice, key, json_str(json_get(v, "id")),
                   json_str(json_get(function, "name")));
     yyjson_val *arguments = json_get(function, "arguments");
-    if (yyjson_is_obj(arguments)) { // seen from servers that mean well
-        struct buf text;
-        struct json_writer j;
-        buf_init(&text, UPSTREAM_FRAME_BYTES_MAX);
-        jw_init(&j, &text);
-        jw_value(&j, arguments);
-        upstream_arguments(r, choice, key, arena_str(&r->arena, buf_str(&text)));
-        buf_done(&text);
-        return;
-    }
     upstream_arguments(r, choice, key, json_str(arguments));
+    upstream_arguments_object(r, choice, key, arguments); // seen from servers that mean well
 }
 
 static str first_of(yyjson_val *v, const char *a, const char *b)

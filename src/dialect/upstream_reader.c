@@ -221,6 +221,20 @@ void upstream_arguments(struct upstream_reader *r, int64_t choice, int64_t key, 
     r->text_bytes += text.len;
 }
 
+void upstream_arguments_object(struct upstream_reader *r, int64_t choice, int64_t key,
+                               yyjson_val *object)
+{
+    struct buf text;
+    struct json_writer j;
+    if (!yyjson_is_obj(object))
+        return;
+    buf_init(&text, UPSTREAM_FRAME_BYTES_MAX);
+    jw_init(&j, &text);
+    jw_value(&j, object);
+    upstream_arguments(r, choice, key, arena_str(&r->arena, buf_str(&text)));
+    buf_done(&text);
+}
+
 void upstream_call_end(struct upstream_reader *r, int64_t choice, int64_t key)
 {
     struct upstream_choice *c = r->ended ? NULL : choice_at(r, choice);

@@ -75,6 +75,9 @@ void upstream_thinking(struct upstream_reader *r, int64_t choice, str text, str 
 // A piece of a call: it opens when `key` is new, or another `id` comes with a name.
 void upstream_call(struct upstream_reader *r, int64_t choice, int64_t key, str id, str name);
 void upstream_arguments(struct upstream_reader *r, int64_t choice, int64_t key, str text);
+// … or all of them, as an object.
+void upstream_arguments_object(struct upstream_reader *r, int64_t choice, int64_t key,
+                               yyjson_val *object);
 // "{}" for a call that got none.
 void upstream_call_end(struct upstream_reader *r, int64_t choice, int64_t key);
 // A vector completes its choice; NULL is malformed.
