@@ -13,8 +13,7 @@
 void upstream_reader_init(struct upstream_reader *r, const struct upstream_dialect *d,
                           const struct exchange_request *q, str provider, bool raw)
 {
-    *r = (struct upstream_reader){
-        .dialect = d, .request = q, .provider = provider, .raw = raw, .block = -1};
+    *r = (struct upstream_reader){.dialect = d, .request = q, .provider = provider, .raw = raw};
     r->choices_len = exchange_choices(q);
     r->choices = mem_array(r->choices_len, sizeof *r->choices);
     arena_init(&r->arena, ARENA_BYTES_MAX);
@@ -235,6 +234,11 @@ void upstream_arguments_object(struct upstream_reader *r, int64_t choice, int64_
     buf_done(&text);
 }
 
+bool upstream_has_call(struct upstream_reader *r, int64_t choice, int64_t key)
+{
+    return (uint64_t)choice < r->choices_len && find_call(&r->choices[choice], key) >= 0;
+}
+
 void upstream_call_end(struct upstream_reader *r, int64_t choice, int64_t key)
 {
     struct upstream_choice *c = r->ended ? NULL : choice_at(r, choice);
@@ -341,18 +345,22 @@ static void give_raw(struct upstream_reader *r, size_t before, str event, str da
     q->items[q->len - 1].raw = buf_str(&r->raw_text);
 }
 
+void upstream_complete(struct upstream_reader *r)
+{
+    if (r->ended)
+        return;
+    if (upstream_all_finished(r))
+        upstream_end(r);
+    else
+        cut(r);
+}
+
 // Also where the word is missing: the client shall have it.
 static void end_of_words(struct upstream_reader *r)
 {
     size_t before = r->events.len;
-    if (r->ended)
-        return;
-    if (!upstream_all_finished(r)) {
-        cut(r);
-        return;
-    }
-    upstream_end(r);
-    if (r->dialect->ends_with_done)
+    upstream_complete(r);
+    if (r->dialect->ends_with_done && r->events.len > before)
         give_raw(r, before, STR_NONE, STR("[DONE]"));
 }
 

@@ -43,17 +43,6 @@ struct upstream_reader {
     struct exchange_usage usage;
     bool usage_known;
     uint64_t text_bytes; // said so far, for estimates
-    // The block that is open, where answers come in blocks (Anthropic).
-    int64_t block;
-    enum {
-        UPSTREAM_BLOCK_NONE,
-        UPSTREAM_BLOCK_TEXT,
-        UPSTREAM_BLOCK_CALL,
-        UPSTREAM_BLOCK_THINKING
-    } block_type;
-    enum exchange_finish finish; // told before the end
-    bool finish_known;
-    char stop_matched[256];
 };
 
 void upstream_reader_init(struct upstream_reader *r, const struct upstream_dialect *d,
@@ -75,6 +64,7 @@ void upstream_thinking(struct upstream_reader *r, int64_t choice, str text, str 
 // A piece of a call: it opens when `key` is new, or another `id` comes with a name.
 void upstream_call(struct upstream_reader *r, int64_t choice, int64_t key, str id, str name);
 void upstream_arguments(struct upstream_reader *r, int64_t choice, int64_t key, str text);
+bool upstream_has_call(struct upstream_reader *r, int64_t choice, int64_t key);
 // … or all of them, as an object.
 void upstream_arguments_object(struct upstream_reader *r, int64_t choice, int64_t key,
                                yyjson_val *object);
@@ -84,6 +74,8 @@ void upstream_call_end(struct upstream_reader *r, int64_t choice, int64_t key);
 void upstream_embedding(struct upstream_reader *r, int64_t choice, const float *values, size_t len);
 void upstream_finish(struct upstream_reader *r, int64_t choice, enum exchange_finish f, str stop);
 bool upstream_all_finished(const struct upstream_reader *r);
+// The provider says that it is complete: END, unless a choice is not.
+void upstream_complete(struct upstream_reader *r);
 void upstream_end(struct upstream_reader *r);
 void upstream_malformed(struct upstream_reader *r, const char *what);
 // The finish of OpenAI's word for it.

@@ -93,6 +93,12 @@ static str trim_base(str base)
     return base;
 }
 
+// Paths of Anthropic and Ollama begin at the root; people write the /v1 of others all the same.
+static str without_version(str base)
+{
+    return str_ends(base, STR("/v1")) ? str_sub(base, 0, base.len - 3) : base;
+}
+
 // What follows the address of an Azure resource depends on the API's version.
 static str base_of(struct http_provider *p)
 {
@@ -100,6 +106,8 @@ static str base_of(struct http_provider *p)
     str base = trim_base(c->base_url.len ? c->base_url : str_of(p->kind->base_url));
     if (c->kind == GATEWAY_PROVIDER_AZURE && !has_date(p) && !str_ends(base, STR("/openai/v1")))
         return arena_printf(&p->arena, STR_FMT "/openai/v1", STR_ARG(base));
+    if (c->kind == GATEWAY_PROVIDER_ANTHROPIC || c->kind == GATEWAY_PROVIDER_OLLAMA)
+        return without_version(base);
     return base;
 }
 

@@ -142,3 +142,47 @@ void upstream_log(const struct upstream_case *c, str bytes, size_t at, size_t st
     json_done(&f.doc);
     arena_done(&f.arena);
 }
+
+// --- Rows
+
+// Reads as OpenAI's do, and is the same as none.
+static struct dialect foreign(enum exchange_kind kind)
+{
+    if (kind == EXCHANGE_COMPLETION)
+        return dialect_openai_completions;
+    return kind == EXCHANGE_EMBEDDING ? dialect_openai_embeddings : dialect_openai_chat;
+}
+
+static bool holds(const struct upstream_row *r, size_t at, size_t step, struct buf *ret_said)
+{
+    struct dialect other = foreign(r->dialect->kind);
+    struct upstream_case c = {r->dialect, r->client ? r->client : &other, r->request, r->broken};
+    struct buf log;
+    buf_init(&log, 1 << 20);
+    upstream_log(&c, str_of(r->bytes), at, step, &log);
+    bool same = str_eq_z(buf_str(&log), r->expected);
+    if (!same)
+        (void)buf_printf(ret_said, "%s (cut at %zu, every %zu):\n%s\nexpected:\n%s", r->what, at,
+                         step, buf_cstr(&log), r->expected);
+    buf_done(&log);
+    return same;
+}
+
+static bool row_holds(const struct upstream_row *r, struct buf *ret_said)
+{
+    for (size_t at = 0; at <= strlen(r->bytes); at++)
+        if (!holds(r, at, 0, ret_said))
+            return false;
+    for (size_t step = 1; step < 8; step++)
+        if (!holds(r, 0, step, ret_said))
+            return false;
+    return true;
+}
+
+bool upstream_rows_hold(const struct upstream_row *rows, size_t len, struct buf *ret_said)
+{
+    for (size_t i = 0; i < len; i++)
+        if (!row_holds(&rows[i], ret_said))
+            return false;
+    return true;
+}

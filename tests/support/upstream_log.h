@@ -16,3 +16,15 @@ struct upstream_case {
 };
 void upstream_log(const struct upstream_case *c, str bytes, size_t at, size_t step,
                   struct buf *out);
+
+// A row of a test: an answer's bytes and the line that they become.
+struct upstream_row {
+    const char *what;
+    const struct upstream_dialect *dialect;
+    const struct dialect *client; // NULL: one of another dialect
+    const char *request, *bytes, *expected;
+    bool broken;
+};
+// Every row, whole, cut at every byte, and in pieces of 1 to 7 bytes. False: *ret_said tells of the
+// first that differs.
+bool upstream_rows_hold(const struct upstream_row *rows, size_t len, struct buf *ret_said);
