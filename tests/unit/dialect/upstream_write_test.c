@@ -105,7 +105,7 @@ static const struct row rows[] = {
      ""},
     {"tools, one at a time", CHAT, ANTHROPIC,
      "{" HELLO ",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"description\":"
-               "\"d\",\"parameters\":"
+     "\"d\",\"parameters\":"
      "{\"type\":\"object\",\"oneOf\":[{}]},\"strict\":true}},{\"type\":\"function\",\"function\":{"
      "\"name\":\"g\"}}],"
      "\"tool_choice\":\"required\",\"parallel_tool_calls\":false}",
@@ -119,7 +119,7 @@ static const struct row rows[] = {
      ""},
     {"a schema for the answer", CHAT, ANTHROPIC,
      "{" HELLO ",\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"n\","
-               "\"schema\":{\"type\":"
+     "\"schema\":{\"type\":"
      "\"object\"}}}}",
      "{\"model\":\"M\",\"max_tokens\":99,\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":"
      "\"text\",\"text\":"
@@ -151,7 +151,7 @@ static const struct row rows[] = {
      "tool_choice,parallel_tool_calls"},
     {"options, format, effort", CHAT, OLLAMA,
      "{" HELLO ",\"temperature\":0.5,\"top_k\":3,\"repetition_penalty\":1.5,\"seed\":-4,\"max_"
-               "tokens\":9,\"stop\":\"x\","
+     "tokens\":9,\"stop\":\"x\","
      "\"response_format\":{\"type\":\"json_object\"},\"reasoning_effort\":\"minimal\",\"user\":"
      "\"u\",\"min_tokens\":2}",
      "{\"model\":\"M\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}],\"format\":\"json\","

@@ -9,7 +9,7 @@
 #define WHOLE  "{\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}"
 #define SAY(t)                                                                                     \
     "{\"model\":\"m\",\"message\":{\"role\":\"assistant\",\"content\":\"" t "\"},\"done\":false}"  \
-                                                                            "\n"
+    "\n"
 #define ENDS(reason)                                                                               \
     "{\"model\":\"m\",\"message\":{\"role\":\"assistant\",\"content\":\"\"},\"done\":true,\"done_" \
     "reason\":\"" reason "\",\"prompt_eval_count\":4,\"eval_count\":3}\n"
