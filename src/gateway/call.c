@@ -42,6 +42,7 @@ static void call_free(struct call *c)
     list_remove(c->gateway, c);
     exchange_answer_done(&c->answer);
     rescue_done(&c->rescue);
+    ASSERT(!hedge_runs(c));
     if (c->stream.request && c->kind->dialect->done)
         c->kind->dialect->done(&c->stream);
     json_done(&c->doc);
@@ -256,7 +257,7 @@ static enum phase_result prepare(struct call *c, enum call_event event)
 
 static uint64_t nearest(const struct call_due *d)
 {
-    const uint64_t all[] = {d->backoff, d->first_token, d->idle, d->total, d->ping};
+    const uint64_t all[] = {d->backoff, d->first_token, d->idle, d->total, d->ping, d->hedge};
     uint64_t least = 0;
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         if (all[i] && (!least || all[i] < least))
@@ -307,6 +308,8 @@ static enum phase_result look_at_moments(struct call *c)
         return time_out(c, FAILURE_FIRST_TIMEOUT, "did not begin to answer");
     if (is_due(&d->idle, now) && c->phase == CALL_STREAM && !c->blocked)
         return time_out(c, FAILURE_IDLE_TIMEOUT, "did not go on");
+    if (is_due(&d->hedge, now) && c->phase == CALL_STREAM && !c->routing.spoke)
+        hedge_begin(c);
     if (is_due(&d->ping, now))
         call_ping(c);
     if (is_due(&d->backoff, now) && c->phase == CALL_BACKOFF)

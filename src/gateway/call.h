@@ -11,6 +11,7 @@
 #include "dialect/dialect.h"
 #include "gateway/answer_headers.h"
 #include "gateway/auth.h"
+#include "gateway/hedge.h"
 #include "gateway/model_route.h"
 #include "gateway/provider.h"
 #include "gateway/record.h"
@@ -80,21 +81,21 @@ enum phase_result { PHASE_NEXT, PHASE_WAIT, PHASE_ANSWERED };
 
 // How far the routing has come.
 struct call_routing {
-    uint32_t tried; // targets of the route, as bits, since the last wait
-    int at;         // index of the one that is asked
-    struct target_state *target;
-    enum attempt_reason reason; // of the next attempt
-    uint64_t began_ms;          // the first attempt
-    uint64_t waited_us;         // before the next attempt
-    uint32_t context_max;       // models with no more than that are too small
-    uint64_t key;               // of affinity, when known
-    bool spoke;                 // this attempt has said something
-    bool shown;                 // the client has seen a part of an answer
+    uint32_t tried;                // targets of the route, as bits, since the last wait
+    struct target_state *target;   // of the attempt that runs
+    struct attempt_record *record; // its row in the ledger
+    enum attempt_reason reason;    // of the next attempt
+    uint64_t began_ms;             // the first attempt
+    uint64_t waited_us;            // before the next attempt
+    uint32_t context_max;          // models with no more than that are too small
+    uint64_t key;                  // of affinity, when known
+    bool spoke;                    // this attempt has said something
+    bool shown;                    // the client has seen a part of an answer
 };
 
 // Moments of this call, in ms of its world; 0: none.
 struct call_due {
-    uint64_t backoff, first_token, idle, total, ping;
+    uint64_t backoff, first_token, idle, total, ping, hedge;
 };
 
 struct call {
@@ -110,6 +111,7 @@ struct call {
     const struct model_route *route;
     struct call_routing routing;
     struct call_rescue rescue;
+    struct call_side *side;   // a second attempt, while none has said anything
     struct world_timer timer; // for the nearest of `due`
     struct call_due due;
     bool stepping;                     // call_step is on the stack
@@ -166,6 +168,11 @@ bool phase_route(struct call *c);   // any thread
 enum phase_result phase_target(struct call *c);
 bool phase_prepare(struct call *c); // any thread
 enum phase_result phase_attempt(struct call *c);
+// Its parts, for a second attempt at the side. False: c->error may say why.
+bool target_choose(struct call *c);
+bool attempt_begin(struct call *c);
+// What the attempt has written and nobody has seen.
+void attempt_discard(struct call *c);
 // The attempt is over: closed in the ledger, in its target's breaker, and stopped.
 void attempt_close(struct call *c, enum attempt_end end);
 // The attempt, or its preparation, has failed with c->error: another, a wait, or the refusal.

@@ -277,6 +277,7 @@ void phase_account(struct call *c)
 {
     c->record.end_us = call_now_us(c);
     c->record.client_gone = c->gone && c->phase != CALL_ANSWERED;
+    hedge_end(c);
     attempt_close(c, c->record.client_gone     ? ATTEMPT_CANCELLED
                      : c->error.code != API_OK ? ATTEMPT_FAILED
                                                : ATTEMPT_ANSWERED);

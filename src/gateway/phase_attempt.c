@@ -44,10 +44,11 @@ static void set_moments(struct call *c)
             c->record.start_us / 1000 + (uint64_t)c->gateway->config->limits.request_timeout_ms;
     if (c->request.stream && c->kind->dialect->ping && !c->due.ping)
         c->due.ping = now + (uint64_t)c->gateway->config->stream_ping_ms;
+    hedge_arm(c);
     call_arm(c);
 }
 
-enum phase_result phase_attempt(struct call *c)
+bool attempt_begin(struct call *c)
 {
     const struct gateway_limits *limits = &c->gateway->config->limits;
     struct attempt_options o = {
@@ -56,16 +57,21 @@ enum phase_result phase_attempt(struct call *c)
         .deadline_ms = c->record.start_us / 1000 + (uint64_t)limits->request_timeout_ms,
         .tenant = c->key ? c->key->name : STR_NONE, // one key's prompts do not warm another's cache
     };
-    if (!c->head.id.ptr && !name_answer(c))
-        return call_refuse(c);
-    draw_seed(c);
     if (!c->request.stream)
         exchange_answer_init(&c->answer, exchange_choices(&c->request),
                              (size_t)limits->answer_bytes_max);
     if (!c->routing.shown)
         c->stream = (struct dialect_stream){.request = &c->request, .head = &c->head};
     c->attempt = c->model->provider->start(c->model, &c->request, c->plan, &o, &c->error);
-    if (!c->attempt)
+    return c->attempt;
+}
+
+enum phase_result phase_attempt(struct call *c)
+{
+    if (!c->head.id.ptr && !name_answer(c))
+        return call_refuse(c);
+    draw_seed(c);
+    if (!attempt_begin(c))
         return phase_failed(c);
     c->record.submitted_us = call_now_us(c);
     set_moments(c);

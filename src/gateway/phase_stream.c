@@ -172,9 +172,9 @@ static bool speaks(const struct exchange_event *e)
 // The attempt has said something for the first time.
 static void note_first(struct call *c)
 {
-    struct attempt_record *a = c->record.attempt_last;
+    struct attempt_record *a = c->routing.record;
     c->routing.spoke = true;
-    c->due.first_token = 0;
+    c->due.first_token = c->due.hedge = 0;
     a->first_us = call_now_us(c);
     target_first_output(c->routing.target, (a->first_us - a->started_us) / 1000,
                         a->first_us / 1000);
@@ -202,16 +202,41 @@ static void note_life(struct call *c)
         c->due.ping = now + (uint64_t)c->gateway->config->stream_ping_ms;
 }
 
-enum phase_result phase_stream(struct call *c)
+// What the attempt has to say now.
+static enum phase_result hear(struct call *c, bool *ret_came)
 {
     struct exchange_event e;
-    bool came = false;
+    *ret_came = false;
     while (!c->blocked && !c->gone && c->attempt->ops->poll(c->attempt, &e)) {
         enum phase_result result = handle(c, &e);
         if (result != PHASE_NEXT || c->phase != CALL_STREAM)
             return result;
-        came = true;
+        *ret_came = true;
     }
+    return PHASE_WAIT;
+}
+
+// Two run side by side: the first one to say something is the call's attempt from then on.
+static enum phase_result hear_side(struct call *c, bool *ret_came)
+{
+    hedge_swap(c);
+    enum phase_result result = hear(c, ret_came);
+    if (!hedge_runs(c) || c->routing.spoke)
+        return result; // it has failed and is gone, or it has won
+    hedge_swap(c);
+    return result;
+}
+
+enum phase_result phase_stream(struct call *c)
+{
+    bool came;
+    enum phase_result result = hear(c, &came);
+    if (result == PHASE_WAIT && c->phase == CALL_STREAM && hedge_runs(c) && !c->routing.spoke)
+        result = hear_side(c, &came);
+    if (result != PHASE_WAIT || c->phase != CALL_STREAM)
+        return result;
+    if (c->routing.spoke)
+        hedge_end(c);
     if (came)
         note_life(c);
     return c->gone ? PHASE_WAIT : stream_flush(c);

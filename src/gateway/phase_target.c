@@ -112,11 +112,13 @@ static enum phase_result none_left(struct call *c, const struct view *v)
     return call_refuse(c);
 }
 
-static bool begin_record(struct call *c, const struct target_state *t)
+static struct attempt_record *begin_record(struct call *c, const struct target_state *t)
 {
     struct attempt_record *a = record_attempt(&c->record, &c->arena);
-    if (!a)
-        return api_error_set(&c->error, API_JSON_LIMIT, NULL, "The request needs too much memory.");
+    if (!a) {
+        api_error_set(&c->error, API_JSON_LIMIT, NULL, "The request needs too much memory.");
+        return NULL;
+    }
     a->target = c->model->name;
     a->provider = c->model->provider_name;
     a->model = c->model->root;
@@ -124,7 +126,36 @@ static bool begin_record(struct call *c, const struct target_state *t)
     a->breaker = breaker_state(&t->breaker, now_ms(c));
     a->waited_us = c->routing.waited_us;
     a->started_us = call_now_us(c);
+    return a;
+}
+
+// The target is asked from now on.
+static bool enter(struct call *c, const struct view *v, int at)
+{
+    struct call_routing *r = &c->routing;
+    struct target_state *state = v->targets[at].state;
+    c->model = v->models[at];
+    r->tried |= 1u << at;
+    r->record = begin_record(c, state);
+    if (!r->record)
+        return false;
+    c->error = (struct api_error){.code = API_OK};
+    r->target = state;
+    r->spoke = false;
+    r->waited_us = 0;
+    state->running++;
+    if (c->model->remote)
+        breaker_enter(&state->breaker, now_ms(c));
     return true;
+}
+
+bool target_choose(struct call *c)
+{
+    struct view v;
+    look(c, &v);
+    int at = balance_pick(c->route->strategy, v.targets, v.len, c->routing.key, now_ms(c),
+                          random_bits(c));
+    return at >= 0 && enter(c, &v, at);
 }
 
 enum phase_result phase_target(struct call *c)
@@ -137,23 +168,13 @@ enum phase_result phase_target(struct call *c)
     int at = balance_pick(c->route->strategy, v.targets, v.len, r->key, now_ms(c), random_bits(c));
     if (at < 0)
         return none_left(c, &v);
-    c->model = v.models[at];
-    r->at = at;
-    r->tried |= 1u << at;
-    r->target = v.targets[at].state;
-    r->spoke = false;
+    if (!enter(c, &v, at))
+        return call_refuse(c);
     if (!r->began_ms) {
         r->began_ms = now_ms(c);
         retry_purse_request(&c->gateway->purse, c->gateway->config->routing.retry_share);
         account_routed(c);
     }
-    if (!begin_record(c, r->target))
-        return call_refuse(c);
-    c->error = (struct api_error){.code = API_OK};
-    r->target->running++;
-    if (c->model->remote)
-        breaker_enter(&r->target->breaker, now_ms(c));
-    r->waited_us = 0;
     c->phase = CALL_PREPARE;
     if (r->shown && !rescue_begin(c))
         return call_refuse(c);
@@ -165,7 +186,7 @@ enum phase_result phase_target(struct call *c)
 void attempt_close(struct call *c, enum attempt_end end)
 {
     struct call_routing *r = &c->routing;
-    struct attempt_record *a = c->record.attempt_last;
+    struct attempt_record *a = r->record;
     if (!r->target)
         return;
     if (c->attempt) {
@@ -197,7 +218,7 @@ void attempt_close(struct call *c, enum attempt_end end)
 }
 
 // What the attempt has written and nobody has seen.
-static void discard(struct call *c)
+void attempt_discard(struct call *c)
 {
     if (c->routing.shown)
         return;
@@ -212,7 +233,7 @@ static void discard(struct call *c)
 static enum phase_result again(struct call *c, const struct retry_decision *d)
 {
     struct call_routing *r = &c->routing;
-    discard(c);
+    attempt_discard(c);
     r->reason = r->shown                 ? ATTEMPT_RESCUE
                 : d->verb == RETRY_OTHER ? ATTEMPT_FALLBACK
                                          : ATTEMPT_RETRY;
@@ -233,10 +254,12 @@ enum phase_result phase_failed(struct call *c)
     struct call_routing *r = &c->routing;
     if (c->error.failure == FAILURE_NONE)
         c->error.failure = failure_of(c->error.code);
-    c->due.first_token = c->due.idle = 0;
+    c->due.first_token = c->due.idle = c->due.hedge = 0;
     if (c->error.failure == FAILURE_CONTEXT && c->model->context_max > r->context_max)
         r->context_max = c->model->context_max;
     attempt_close(c, ATTEMPT_FAILED);
+    if (hedge_take_over(c))
+        return PHASE_NEXT;
     struct retry_policy policy = c->route->retry;
     if (!c->model->remote && !c->route->targets_len)
         policy.attempts_max = 1; // the engine of this process has a queue of its own

@@ -1,4 +1,4 @@
-// REQ: ROUTE-1 ROUTE-2 ROUTE-3 ROUTE-4 ROUTE-5 ROUTE-7 ROUTE-9 API-11
+// REQ: ROUTE-1 ROUTE-2 ROUTE-3 ROUTE-4 ROUTE-5 ROUTE-6 ROUTE-7 ROUTE-9 API-11
 // Calls over routes of several scripted targets, in virtual time: what the client sees, what each
 // target saw, what the ledger says.
 #include <stdio.h>
@@ -553,6 +553,92 @@ static void without_another_attempt_it_ends_with_an_error(void **state)
     tear_down();
 }
 
+// --- Hedges
+
+// The first target has been quick so far.
+static void hedge_after(uint64_t usual_ms)
+{
+    b.route.policy.hedge_quantile = 0.95;
+    open_gateway();
+    for (int i = 0; i < 20; i++)
+        target_first_output(targets_at(&b.g.targets, 0), usual_ms, 1);
+}
+
+static void a_slow_target_is_overtaken_by_a_second(void **state)
+{
+    (void)state;
+    for (int stream = 0; stream < 2; stream++) {
+        set_up(2);
+        b.s[0].free_running = false;
+        hedge_after(300);
+        ask(stream);
+        scripted_release(&b.s[0], 1);
+        scripted_wait(&b.s[0], 290);
+        assert_int_equal(b.s[1].started, 0);
+        b.s[1].free_running = false;
+        scripted_wait(&b.s[0], 20);
+        assert_int_equal(b.s[1].started, 1);
+        assert_int_equal(b.s[0].stopped, 0); // both run
+        scripted_release(&b.s[1], 2);
+        assert_int_equal(b.s[0].stopped, 1); // the loser, at once
+        scripted_release(&b.s[1], 9);
+        assert_int_equal(b.status, 200);
+        assert_true(says("B1") && says("B2") && !says("A1"));
+        ledger_is("a:first:- b:hedge:-");
+        tear_down();
+    }
+}
+
+static void the_first_may_still_win(void **state)
+{
+    (void)state;
+    set_up(2);
+    b.s[0].free_running = b.s[1].free_running = false;
+    hedge_after(300);
+    ask(true);
+    scripted_wait(&b.s[0], 310);
+    scripted_release(&b.s[1], 1); // BEGIN says nothing yet
+    scripted_release(&b.s[0], 2);
+    assert_int_equal(b.s[1].stopped, 1);
+    scripted_release(&b.s[0], 9);
+    assert_true(says("A1") && says("A2") && !says("B1") && says("[DONE]"));
+    assert_int_equal(strstr(strstr(buf_cstr(&b.body), "\"role\"") + 1, "\"role\"") != NULL, 0);
+    tear_down();
+}
+
+static void when_one_of_two_fails_the_other_goes_on(void **state)
+{
+    (void)state;
+    for (int who = 0; who < 2; who++) {
+        set_up(2);
+        b.s[0].free_running = b.s[1].free_running = false;
+        hedge_after(300);
+        ask(true);
+        scripted_wait(&b.s[0], 310);
+        b.s[who].error_after = 1;
+        b.s[who].error_code = API_UPSTREAM_CUT;
+        scripted_release(&b.s[who], 2);
+        assert_false(b.over);
+        scripted_release(&b.s[1 - who], 9);
+        assert_true(says(who ? "A1" : "B1") && says("[DONE]") && !says(who ? "B1" : "A1"));
+        ledger_is(who ? "a:first:- b:hedge:truncated" : "a:first:truncated b:hedge:-");
+        tear_down();
+    }
+}
+
+static void a_client_that_goes_stops_both(void **state)
+{
+    (void)state;
+    set_up(2);
+    b.s[0].free_running = b.s[1].free_running = false;
+    hedge_after(300);
+    ask(true);
+    scripted_wait(&b.s[0], 310);
+    assert_int_equal(b.s[1].running, 1);
+    call_step(b.call, CALL_GONE);
+    tear_down();
+}
+
 // --- All of it, at random
 
 static enum api_error_code random_failure(struct random *r)
@@ -599,6 +685,7 @@ static void every_request_ends_whole_or_with_an_error(void **state)
         set_up(1 + random_next(&r) % TARGETS);
         b.route.strategy = (int64_t)(random_next(&r) % 7);
         b.route.policy.rescue = random_next(&r) % 2;
+        b.route.policy.hedge_quantile = random_next(&r) % 2 ? 0.5 : 0;
         b.config.routing.breaker.hard_down_ms = b.config.routing.breaker.open_ms = 200;
         b.route.policy.first_token_timeout_ms = random_next(&r) % 2 ? 500 : 0;
         open_gateway();
@@ -649,6 +736,10 @@ int main(void)
         cmocka_unit_test(the_same_model_says_it_again_and_is_held_to_it),
         cmocka_unit_test(the_target_itself_may_say_it_again),
         cmocka_unit_test(without_another_attempt_it_ends_with_an_error),
+        cmocka_unit_test(a_slow_target_is_overtaken_by_a_second),
+        cmocka_unit_test(the_first_may_still_win),
+        cmocka_unit_test(when_one_of_two_fails_the_other_goes_on),
+        cmocka_unit_test(a_client_that_goes_stops_both),
         cmocka_unit_test(every_request_ends_whole_or_with_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
