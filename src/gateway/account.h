@@ -9,7 +9,7 @@ struct call;
 
 // Series of one model, found once.
 struct account_model {
-    struct metrics_series *inflight, *duration, *first_token, *token_gap, *queue_wait;
+    struct metrics_series *inflight, *waiting, *duration, *first_token, *token_gap, *queue_wait;
     struct metrics_series *input, *output, *cached, *input_size, *output_size;
     struct metrics_series *vllm_first_token, *vllm_gap, *vllm_per_token, *vllm_latency, *vllm_queue;
     struct metrics_series *vllm_prefill, *vllm_decode, *vllm_inference, *vllm_prompt, *vllm_output;
@@ -43,3 +43,5 @@ void account_loop(struct account *a, const struct loop *l);
 // The call found its model; its first output and those after it.
 void account_routed(struct call *c);
 void account_output(struct call *c);
+// It waits for a place (+1), or no more (-1).
+void account_waiting(struct call *c, int change);

@@ -4,7 +4,7 @@
 
 #include "dialect/api_error.h"
 
-#define ANSWER_HEADERS_MAX 16
+#define ANSWER_HEADERS_MAX 32
 
 struct answer_headers {
     struct {

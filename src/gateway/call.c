@@ -89,6 +89,7 @@ static void fill_headers(const struct call *c, struct answer_headers *h)
     str dropped = list_names(c->losses.names, c->losses.len, text, sizeof text);
     if (dropped.len)
         answer_headers_add(h, "x-weir-dropped-params", dropped);
+    admission_headers(c, h);
     if (dialect(c)->request_id_header)
         answer_headers_add(h, dialect(c)->request_id_header, c->request_id);
     if (c->model)
@@ -110,6 +111,8 @@ static enum phase_result respond(struct call *c, int status, const struct answer
 enum phase_result call_respond_json(struct call *c, str body)
 {
     struct answer_headers h;
+    if (c->routing.target)
+        admission_close(c, c->routing.record, ATTEMPT_ANSWERED); // the headers tell its cost
     fill_headers(c, &h);
     return respond(c, 200, &h, body);
 }
@@ -247,7 +250,7 @@ static enum phase_result prepare(struct call *c, enum call_event event)
         ok = phase_prepare(c);
     if (!body_is_needed(c))
         forget_body(c);
-    if (!ok)
+    if (!ok || !admission_prepared(c))
         return phase_failed(c);
     c->phase = CALL_ATTEMPT;
     return PHASE_NEXT;
@@ -257,7 +260,8 @@ static enum phase_result prepare(struct call *c, enum call_event event)
 
 static uint64_t nearest(const struct call_due *d)
 {
-    const uint64_t all[] = {d->backoff, d->first_token, d->idle, d->total, d->ping, d->hedge};
+    const uint64_t all[] = {d->backoff, d->admission, d->first_token, d->idle,
+                            d->total,   d->ping,      d->hedge};
     uint64_t least = 0;
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         if (all[i] && (!least || all[i] < least))
@@ -310,6 +314,7 @@ static enum phase_result look_at_moments(struct call *c)
         return time_out(c, FAILURE_IDLE_TIMEOUT, "did not go on");
     if (is_due(&d->hedge, now) && c->phase == CALL_STREAM && !c->routing.spoke)
         hedge_begin(c);
+    (void)is_due(&d->admission, now); // phase_admit looks itself
     if (is_due(&d->ping, now))
         call_ping(c);
     if (is_due(&d->backoff, now) && c->phase == CALL_BACKOFF)
@@ -326,6 +331,8 @@ static enum phase_result run_phase(struct call *c, enum call_event event)
         return phase_read(c, event);
     case CALL_TARGET:
         return phase_target(c);
+    case CALL_ADMIT:
+        return phase_admit(c);
     case CALL_PREPARE:
         return prepare(c, event);
     case CALL_BACKOFF:

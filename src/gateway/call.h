@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "base/json.h"
 #include "dialect/dialect.h"
+#include "gateway/admission.h"
 #include "gateway/answer_headers.h"
 #include "gateway/auth.h"
 #include "gateway/hedge.h"
@@ -59,6 +60,7 @@ enum call_phase {
     CALL_AUTH,    // who is it?
     CALL_READ,    // what does it say, and where may it go? (maybe elsewhere)
     CALL_TARGET,  // which target is asked now?
+    CALL_ADMIT,   // may it run now?
     CALL_PREPARE, // what it is asked: its tokens, its body (maybe elsewhere)
     CALL_ATTEMPT, // start it at its provider
     CALL_STREAM,  // hand on what comes
@@ -71,6 +73,7 @@ enum call_event {
     CALL_BEGIN,
     CALL_WORKED,   // long work came back
     CALL_TIMER,    // a moment that was waited for
+    CALL_ROOM,     // a place it waits for may be free
     CALL_PROVIDER, // the provider has events
     CALL_DRAINED,  // the client reads again
     CALL_GONE      // the client has gone
@@ -95,7 +98,7 @@ struct call_routing {
 
 // Moments of this call, in ms of its world; 0: none.
 struct call_due {
-    uint64_t backoff, first_token, idle, total, ping, hedge;
+    uint64_t backoff, admission, first_token, idle, total, ping, hedge;
 };
 
 struct call {
@@ -111,7 +114,8 @@ struct call {
     const struct model_route *route;
     struct call_routing routing;
     struct call_rescue rescue;
-    struct call_side *side;   // a second attempt, while none has said anything
+    struct call_side *side; // a second attempt, while none has said anything
+    struct admission admission;
     struct world_timer timer; // for the nearest of `due`
     struct call_due due;
     bool stepping;                     // call_step is on the stack
@@ -166,6 +170,7 @@ enum phase_result phase_auth(struct call *c);
 bool phase_receive(struct call *c); // any thread; false: c->error says why
 bool phase_route(struct call *c);   // any thread
 enum phase_result phase_target(struct call *c);
+enum phase_result phase_admit(struct call *c);
 bool phase_prepare(struct call *c); // any thread
 enum phase_result phase_attempt(struct call *c);
 // Its parts, for a second attempt at the side. False: c->error may say why.

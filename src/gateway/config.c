@@ -518,6 +518,27 @@ const struct option gateway_config_table[] = {
      .table = store_table,
      .table_size = sizeof(struct gateway_store),
      .help = "What is kept on disk."},
+    {.name = "prices",
+     .type = OPTION_TABLES,
+     .offset = AT(gateway_config, prices),
+     .table = gateway_price_table,
+     .table_size = sizeof(struct gateway_price),
+     .help =
+         "What tokens cost, by model; the first that fits is taken. Models without a price cost "
+         "nothing."},
+    {.name = "rate_limits",
+     .type = OPTION_TABLES,
+     .offset = AT(gateway_config, rate_limits),
+     .table = gateway_rate_limit_table,
+     .table_size = sizeof(struct gateway_rate_limit),
+     .help = "Limits of models and providers, shared by all clients; a request keeps to each that "
+             "fits it, beside those of its key."},
+    {.name = "admission",
+     .type = OPTION_TABLE,
+     .offset = AT(gateway_config, admission),
+     .table = gateway_admission_table,
+     .table_size = sizeof(struct gateway_admission),
+     .help = "Where requests wait when as many run at once as may."},
     {0},
 };
 
@@ -538,22 +559,9 @@ bool gateway_address_is_loopback(str address)
     return listen_address(address, &a, NULL) == ERR_OK && sock_address_is_loopback(&a);
 }
 
-static enum err check_key(const struct gateway_key *k, struct diag *d)
-{
-    struct gateway_key_terms terms;
-    if (k->secret.len < 8)
-        return diag_set(d, ERR_INVALID, "keys." STR_FMT ": a key needs 8 characters or more",
-                        STR_ARG(k->name));
-    enum err e = gateway_key_terms(k, &terms, d);
-    if (e != ERR_OK)
-        diag_where(d, "keys." STR_FMT, STR_ARG(k->name));
-    return e;
-}
-
 enum err gateway_config_check(const struct gateway_config *c, struct diag *d)
 {
-    for (size_t i = 0; i < c->keys.len; i++)
-        ERR_TRY(check_key(&gateway_config_keys(c)[i], d));
+    ERR_TRY(gateway_keys_check(c, d));
     ERR_TRY(model_routes_check(c, d));
     for (size_t i = 0; i < c->providers.len; i++)
         ERR_TRY(gateway_provider_check(&gateway_config_providers(c)[i], d));

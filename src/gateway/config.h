@@ -122,6 +122,20 @@ struct gateway_log {
     int64_t level, format; // enum log_level, enum log_format
 };
 
+// One price, in US dollars for a million tokens, as text (price_read).
+struct gateway_price {
+    str model, input, cached_input, cache_write, output;
+};
+
+struct gateway_rate_limit {
+    str name, model, provider;
+    struct limit_rules rules;
+};
+
+struct gateway_admission {
+    int64_t queue_max, queue_timeout_ms;
+};
+
 struct gateway_store {
     str path; // empty: store_default_path; "off": none
     int64_t records_max;
@@ -142,9 +156,13 @@ struct gateway_config {
     struct gateway_engine engine;
     struct gateway_log log;
     struct gateway_store store;
+    struct option_items prices;      // struct gateway_price
+    struct option_items rate_limits; // struct gateway_rate_limit
+    struct gateway_admission admission;
 };
 
-extern const struct option gateway_config_table[], gateway_key_table[];
+extern const struct option gateway_config_table[], gateway_key_table[], gateway_price_table[];
+extern const struct option gateway_rate_limit_table[], gateway_admission_table[];
 
 static inline const struct gateway_key *gateway_config_keys(const struct gateway_config *c)
 {
@@ -162,6 +180,8 @@ gateway_config_providers(const struct gateway_config *c)
 // config_providers.c: its table, and what single rows cannot say.
 extern const struct option gateway_provider_table[];
 enum err gateway_provider_check(const struct gateway_provider *p, struct diag *d) MUST_USE;
+// config_key.c: what single rows cannot say of keys, prices and rate limits.
+enum err gateway_keys_check(const struct gateway_config *c, struct diag *d) MUST_USE;
 // What a key's texts say.
 enum err gateway_key_terms(const struct gateway_key *k, struct gateway_key_terms *ret,
                            struct diag *d) MUST_USE;

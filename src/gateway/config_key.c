@@ -1,8 +1,10 @@
 // The rows of keys, and of limits wherever there are some; what single rows cannot check.
 #include "base/clock.h"
+#include "gateway/admission.h"
 #include "gateway/config.h"
 #include "gateway/key.h"
 #include "gateway/money.h"
+#include "gateway/price.h"
 
 #include "base/banned.h"
 
@@ -67,5 +69,106 @@ enum err gateway_key_terms(const struct gateway_key *k, struct gateway_key_terms
                         "\"0.50\"",
                         STR_ARG(k->budget));
     *ret = (struct gateway_key_terms){(int64_t)expires, budget};
+    return ERR_OK;
+}
+
+// --- Prices and rules
+
+#define PRICE_AT(member) offsetof(struct gateway_price, member)
+#define RULE_AT(member)  offsetof(struct gateway_rate_limit, member)
+
+const struct option gateway_price_table[] = {
+    {.name = "name",
+     .type = OPTION_STRING,
+     .offset = PRICE_AT(model),
+     .help = "The model, by its own name or as clients call it; * stands for any characters."},
+    {.name = "input",
+     .type = OPTION_STRING,
+     .offset = PRICE_AT(input),
+     .arg = "USD",
+     .help = "US dollars for a million tokens of prompts, such as \"2.50\"."},
+    {.name = "cached_input",
+     .type = OPTION_STRING,
+     .offset = PRICE_AT(cached_input),
+     .arg = "USD",
+     .help = "Of those that the provider read from its cache. Default: as input."},
+    {.name = "cache_write",
+     .type = OPTION_STRING,
+     .offset = PRICE_AT(cache_write),
+     .arg = "USD",
+     .help = "Of those that it wrote to its cache. Default: as input."},
+    {.name = "output",
+     .type = OPTION_STRING,
+     .offset = PRICE_AT(output),
+     .arg = "USD",
+     .help = "Of answers, reasoning included."},
+    {0},
+};
+
+const struct option gateway_rate_limit_table[] = {
+    {.name = "name",
+     .type = OPTION_STRING,
+     .offset = RULE_AT(name),
+     .help = "What the rule is called, in refusals."},
+    {.name = "model",
+     .type = OPTION_STRING,
+     .offset = RULE_AT(model),
+     .help = "Models it is for; * stands for any characters. None: all. Those that fit share the "
+             "limits."},
+    {.name = "provider",
+     .type = OPTION_STRING,
+     .offset = RULE_AT(provider),
+     .help = "Providers it is for, likewise."},
+    LIMIT_ROWS(struct gateway_rate_limit, rules),
+    {0},
+};
+
+const struct option gateway_admission_table[] = {
+    {.name = "queue_max",
+     .type = OPTION_INT,
+     .offset = offsetof(struct gateway_admission, queue_max),
+     .value = "256",
+     .max = 1e6,
+     .help = "Requests that may wait for a place (see 'concurrency'); more are answered 429."},
+    {.name = "queue_timeout",
+     .type = OPTION_DURATION,
+     .offset = offsetof(struct gateway_admission, queue_timeout_ms),
+     .value = "10s",
+     .max = 3600e3,
+     .help = "How long one may wait. Who would have to wait longer is answered 429 at once."},
+    {0},
+};
+
+static enum err check_key(const struct gateway_key *k, struct diag *d)
+{
+    struct gateway_key_terms terms;
+    if (k->secret.len < 8)
+        return diag_set(d, ERR_INVALID, "keys." STR_FMT ": a key needs 8 characters or more",
+                        STR_ARG(k->name));
+    enum err e = gateway_key_terms(k, &terms, d);
+    if (e != ERR_OK)
+        diag_where(d, "keys." STR_FMT, STR_ARG(k->name));
+    return e;
+}
+
+static enum err check_price(const struct gateway_price *p, struct diag *d)
+{
+    struct price price;
+    enum err e = price_read(p, &price, d);
+    if (e != ERR_OK)
+        diag_where(d, "prices." STR_FMT, STR_ARG(p->model));
+    return e;
+}
+
+enum err gateway_keys_check(const struct gateway_config *c, struct diag *d)
+{
+    const struct gateway_price *prices = c->prices.items;
+    for (size_t i = 0; i < c->keys.len; i++)
+        ERR_TRY(check_key(&gateway_config_keys(c)[i], d));
+    for (size_t i = 0; i < c->prices.len; i++)
+        ERR_TRY(check_price(&prices[i], d));
+    if (c->rate_limits.len > ADMISSION_SCOPES_MAX - 1)
+        return diag_set(d, ERR_LIMIT, "rate_limits: there may be %d rules at most",
+                        ADMISSION_SCOPES_MAX - 1);
     return ERR_OK;
 }

@@ -26,6 +26,7 @@ struct gateway {
     struct provider_local *local;
     struct providers providers;
     struct account account;
+    struct admission_queue admission;
     struct call *calls;
     size_t calls_len;
     uint64_t started_wall_ms;

@@ -19,6 +19,7 @@ struct call_side {
     struct buf out;
     struct target_state *target;
     struct attempt_record *record;
+    struct admission admission;
     bool spoke;
 };
 
@@ -58,6 +59,7 @@ void hedge_swap(struct call *c)
     SWAP(struct buf, c->out, s->out);
     SWAP(struct target_state *, c->routing.target, s->target);
     SWAP(struct attempt_record *, c->routing.record, s->record);
+    SWAP(struct admission, c->admission, s->admission);
     SWAP(bool, c->routing.spoke, s->spoke);
 }
 
@@ -72,7 +74,8 @@ static void drop(struct call *c, enum attempt_end end)
 static bool start(struct call *c)
 {
     c->routing.reason = ATTEMPT_HEDGE;
-    return target_choose(c) && phase_prepare(c) && attempt_begin(c);
+    return target_choose(c) && admission_try(c) && phase_prepare(c) && admission_prepared(c) &&
+           attempt_begin(c);
 }
 
 void hedge_begin(struct call *c)
@@ -84,7 +87,7 @@ void hedge_begin(struct call *c)
         c->side = arena_zalloc(&c->arena, 1, sizeof *c->side);
     if (!c->side)
         return;
-    *c->side = (struct call_side){.model = NULL};
+    *c->side = (struct call_side){.admission = admission_beside(&c->admission)};
     buf_init(&c->side->out, c->out.limit);
     struct api_error before = c->error;
     hedge_swap(c);

@@ -74,6 +74,7 @@ static struct account_model *find_model(struct account *a, const struct model_en
     m = a->models[e->index] = mem_new(struct account_model);
     const str *both = METRICS_VALUES(name, provider);
     m->inflight = metrics_series(s, METRIC_REQUESTS_INFLIGHT, &name);
+    m->waiting = metrics_series(s, METRIC_QUEUE_DEPTH, &name);
     m->queue_wait = metrics_series(s, METRIC_QUEUE_WAIT, &name);
     m->duration = metrics_series(s, METRIC_REQUEST_DURATION, both);
     m->first_token = metrics_series(s, METRIC_TIME_TO_FIRST_TOKEN, both);
@@ -92,6 +93,11 @@ void account_routed(struct call *c)
 {
     metrics_add(find_model(&c->gateway->account, c->model)->inflight, 1);
     c->counted = c->model;
+}
+
+void account_waiting(struct call *c, int change)
+{
+    metrics_add(find_model(&c->gateway->account, c->model)->waiting, change);
 }
 
 void account_output(struct call *c)
@@ -281,6 +287,7 @@ void phase_account(struct call *c)
     attempt_close(c, c->record.client_gone     ? ATTEMPT_CANCELLED
                      : c->error.code != API_OK ? ATTEMPT_FAILED
                                                : ATTEMPT_ANSWERED);
+    admission_leave(c);
     if (!c->kind->work)
         count(c);
     if (!c->kind->quiet)

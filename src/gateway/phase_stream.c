@@ -39,6 +39,8 @@ static void note(struct call *c, const struct exchange_event *e)
     case EXCHANGE_EVENT_CALL:
     case EXCHANGE_EVENT_EMBEDDING:
         account_output(c);
+        r->seen_bytes += e->text.len;
+        r->seen_pieces++;
         return;
     case EXCHANGE_EVENT_FINISH:
         r->finish = e->finish;

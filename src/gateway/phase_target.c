@@ -175,7 +175,7 @@ enum phase_result phase_target(struct call *c)
         retry_purse_request(&c->gateway->purse, c->gateway->config->routing.retry_share);
         account_routed(c);
     }
-    c->phase = CALL_PREPARE;
+    c->phase = CALL_ADMIT;
     if (r->shown && !rescue_begin(c))
         return call_refuse(c);
     return PHASE_NEXT;
@@ -197,13 +197,12 @@ void attempt_close(struct call *c, enum attempt_end end)
         a->upstream_status = a->report.status;
         a->upstream_request_id = arena_str(&c->arena, str_of(a->report.request_id));
     }
-    a->end = end;
     a->ended_us = call_now_us(c);
-    a->usage = c->record.usage;
     if (end == ATTEMPT_FAILED) {
         a->failure = c->error.failure;
         a->code = c->error.code;
     }
+    admission_close(c, a, end);
     struct breaker *b = &r->target->breaker;
     const struct breaker_options *o = &c->gateway->config->routing.breaker;
     r->target->running--;

@@ -48,6 +48,8 @@ struct provider_ops {
     bool (*prepare)(const struct model_entry *m, const struct exchange_request *r,
                     struct arena *arena, struct exchange_losses *losses, void **ret_plan,
                     struct api_error *ret_error);
+    // The prompt's tokens, counted by the preparation; NULL where it does not know.
+    uint64_t (*prompt_tokens)(const void *plan);
     // Loop thread. NULL: refused, *ret_error says why.
     struct attempt *(*start)(const struct model_entry *m, const struct exchange_request *r,
                              void *plan, const struct attempt_options *o,

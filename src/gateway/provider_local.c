@@ -291,9 +291,15 @@ static void facts(const struct model_entry *m, struct model_facts *ret)
     };
 }
 
+static uint64_t prompt_tokens(const void *plan)
+{
+    return ((const struct local_plan *)plan)->prompt_tokens;
+}
+
 static const struct provider_ops local_ops = {
     .name = "local",
     .prepare = local_prepare,
+    .prompt_tokens = prompt_tokens,
     .start = attempt_start,
     .poll = attempt_poll,
     .report = attempt_report,

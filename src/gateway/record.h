@@ -46,8 +46,9 @@ struct attempt_record {
     uint64_t started_us, first_us, ended_us;
     struct exchange_usage usage;  // what it used, answered or not
     struct attempt_report report; // the provider's own times
-    uint64_t cost_nano_usd;
-    bool priced; // false: no price is known for it
+    int64_t cost_nano_usd;
+    bool priced;  // a price is known for it
+    bool settled; // usage and cost are final
 };
 
 struct call_record {
@@ -59,6 +60,9 @@ struct call_record {
     int status;
     enum exchange_finish finish;
     bool finished, client_gone;
+    uint64_t seen_bytes, seen_pieces;               // of the attempt that runs
+    int64_t cost_nano_usd;                          // of all attempts
+    bool priced;                                    // a price was known for one of them
     struct attempt_record *attempts, *attempt_last; // the ledger
     uint32_t attempts_len;
 };

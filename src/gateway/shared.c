@@ -64,6 +64,8 @@ enum err gateway_shared_open(struct gateway_shared *s, const struct gateway_conf
     struct arena a;
     *s = (struct gateway_shared){0};
     keyring_init(&s->keys, config);
+    prices_init(&s->prices, config);
+    admission_rules_init(&s->rules, config);
     arena_init(&a, 65536);
     enum err e = open_store(s, config, &a, d);
     arena_done(&a);
@@ -76,5 +78,7 @@ void gateway_shared_close(struct gateway_shared *s)
 {
     store_close(s->store);
     keyring_done(&s->keys);
+    prices_done(&s->prices);
+    admission_rules_done(&s->rules);
     *s = (struct gateway_shared){0};
 }
