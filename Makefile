@@ -15,7 +15,7 @@ JOBS ?= $(shell nproc)
 .DEFAULT_GOAL := weir
 # The work is parallel inside each step (ninja, ctest); the steps share build folders.
 .NOTPARALLEL:
-.PHONY: weir serve test test-oracle check bench requirements fuzz docs coverage arm64 model format install clean help \
+.PHONY: weir serve test test-oracle check bench bench-gateway requirements fuzz docs coverage arm64 model format install clean help \
         setup-build setup-test setup-check setup-bench setup-oracle
 
 # ---- build and run ----
@@ -47,6 +47,9 @@ check: setup-check ## format, analysers, layers, sizes, sanitizers: everything t
 bench: setup-test setup-bench weir ## measure; figures in build/bench/*.json (ONLY=name)
 	@cmake --build --preset release --target benches
 	@/usr/bin/python3 tests/bench/bench.py --all $(filter-out .,$(ONLY))
+
+bench-gateway: ## only the gateway's part of bench
+	@$(MAKE) bench ONLY=gateway
 
 fuzz: setup-check ## run each fuzz program for SECONDS (ONLY=part of its name)
 	@scripts/fuzz "$(SECONDS)" "$(filter-out .,$(ONLY))"
