@@ -13,5 +13,6 @@ extern const struct command cmd_fault;
 extern const struct command cmd_help;
 extern const struct command cmd_key;
 extern const struct command cmd_model;
+extern const struct command cmd_prompt;
 extern const struct command cmd_serve;
 extern const struct command cmd_version;

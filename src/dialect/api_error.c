@@ -38,6 +38,7 @@ static const struct api_error_row rows[API_ERROR_COUNT] = {
     [API_FOREIGN_HOST] = {"foreign_host", "permission_error", 403, false},
     [API_FOREIGN_ORIGIN] = {"foreign_origin", "permission_error", 403, false},
     [API_MODEL_NOT_FOUND] = {"model_not_found", INVALID, 404, false},
+    [API_PROMPT_NOT_FOUND] = {"prompt_not_found", INVALID, 404, false},
     [API_UNKNOWN_URL] = {"unknown_url", INVALID, 404, false},
     [API_METHOD_NOT_ALLOWED] = {"method_not_allowed", INVALID, 405, false},
     [API_UNSUPPORTED_MEDIA_TYPE] = {"unsupported_media_type", INVALID, 415, false},

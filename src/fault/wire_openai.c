@@ -361,14 +361,14 @@ static void openai_stream_error(const struct mishap *m, struct buf *out)
 
 #define OPENAI_WIRE(called, errors)                                                                \
     {                                                                                              \
-        .name = called,                                                                            \
+        .name = (called),                                                                          \
         .stream_type = "text/event-stream; charset=utf-8",                                         \
         .ping = ": ping\n\n",                                                                      \
         .read = openai_read,                                                                       \
         .whole = openai_whole,                                                                     \
         .stream = openai_stream,                                                                   \
         .status = openai_status,                                                                   \
-        .error = errors,                                                                           \
+        .error = (errors),                                                                         \
         .stream_error = openai_stream_error,                                                       \
     }
 

@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "gateway/gateway_internal.h"
+#include "gateway/phase_prompt.h"
 
 #include "base/banned.h"
 
@@ -217,10 +218,15 @@ static enum phase_result answer_nothing(struct call *c)
     return call_respond_json(c, buf_str(&c->out));
 }
 
+static bool is_long(const struct call *c)
+{
+    return c->kind->elsewhere || c->in.body.len > INLINE_BODY_BYTES || phase_prompt_named(c);
+}
+
 static enum phase_result phase_read(struct call *c, enum call_event event)
 {
     bool ok = c->worked;
-    if (event != CALL_WORKED && (c->kind->elsewhere || c->in.body.len > INLINE_BODY_BYTES)) {
+    if (event != CALL_WORKED && is_long(c)) {
         c->output->take_body(c->output_ctx, &c->body);
         c->in.body = buf_str(&c->body);
         return call_offload(c, heavy);

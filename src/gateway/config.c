@@ -466,6 +466,13 @@ const struct option gateway_config_table[] = {
      .table_size = sizeof(struct gateway_route),
      .help = "Names that lead to several models: which one answers, and what happens when it "
              "fails."},
+    {.name = "prompts",
+     .type = OPTION_STRING,
+     .offset = AT(gateway_config, prompts),
+     .arg = "FOLDER",
+     .help =
+         "The folder of prompts, each a file NAME@VERSION.yaml (docs/prompts.md), that requests "
+         "may call by name."},
     {.name = "routing",
      .type = OPTION_TABLE,
      .offset = AT(gateway_config, routing),

@@ -148,6 +148,7 @@ struct gateway_config {
     struct option_items keys;   // struct gateway_key
     struct option_items models; // struct gateway_model
     struct option_items routes; // struct gateway_route
+    str prompts;                // folder; empty: none
     struct gateway_routing routing;
     struct option_items providers; // struct gateway_provider
     bool providers_from_environment;

@@ -2,6 +2,7 @@
 #include "base/utf8.h"
 #include "gateway/call.h"
 #include "gateway/gateway_internal.h"
+#include "gateway/phase_prompt.h"
 
 #include "base/banned.h"
 
@@ -63,6 +64,8 @@ bool phase_receive(struct call *c)
         return false;
     if (!d)
         return true;
+    if (!phase_prompt(c))
+        return false;
     bool ok = d->read(c->doc.root, &c->arena, &c->request, &c->error);
     c->request.spoken = d;
     c->request.root = c->doc.root;

@@ -55,6 +55,7 @@ const struct route routes[] = {
     {ROUTE_GET, PATH("/api/tags"), "ollama_tags", NULL, ollama_tags, NULL, false},
     {ROUTE_GET, PATH("/api/ps"), "ollama_ps", NULL, ollama_ps, NULL, false},
     {ROUTE_GET, PATH("/api/version"), "ollama_version", NULL, ollama_version, NULL, true},
+    {ROUTE_GET, PATH("/v1/prompts"), "prompts", NULL, prompts_page, NULL, false},
     {ROUTE_POST, PATH("/tokenize"), "tokenize", &tokenize, NULL, NULL, false},
     {ROUTE_POST, PATH("/detokenize"), "detokenize", &detokenize, NULL, NULL, false},
     {ROUTE_GET, PATH("/tokenizer_info"), "tokenizer_info", NULL, tokenizer_info, NULL, false},

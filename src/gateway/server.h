@@ -20,4 +20,5 @@ void health_live(struct gateway *g, struct http_call *hc);
 void health_ready(struct gateway *g, struct http_call *hc);
 void health_version(struct gateway *g, struct http_call *hc);
 void models_list(struct gateway *g, struct http_call *hc);
+void prompts_page(struct gateway *g, struct http_call *hc); // phase_prompt.c
 void models_one(struct gateway *g, struct http_call *hc, str id);

@@ -58,6 +58,15 @@ static enum err open_store(struct gateway_shared *s, const struct gateway_config
     return ERR_OK;
 }
 
+static enum err open_prompts(struct gateway_shared *s, const struct gateway_config *config,
+                             struct arena *a, struct diag *d)
+{
+    str folder = arena_str(a, config->prompts);
+    if (!folder.ptr)
+        return diag_set(d, ERR_LIMIT, "prompts: the path is too long");
+    return prompts_load(folder.ptr, &s->prompts, d);
+}
+
 enum err gateway_shared_open(struct gateway_shared *s, const struct gateway_config *config,
                              struct diag *d)
 {
@@ -68,6 +77,8 @@ enum err gateway_shared_open(struct gateway_shared *s, const struct gateway_conf
     admission_rules_init(&s->rules, config);
     arena_init(&a, 65536);
     enum err e = open_store(s, config, &a, d);
+    if (e == ERR_OK && config->prompts.len)
+        e = open_prompts(s, config, &a, d);
     arena_done(&a);
     if (e != ERR_OK)
         gateway_shared_close(s);
@@ -77,6 +88,7 @@ enum err gateway_shared_open(struct gateway_shared *s, const struct gateway_conf
 void gateway_shared_close(struct gateway_shared *s)
 {
     store_close(s->store);
+    prompts_free(s->prompts);
     keyring_done(&s->keys);
     prices_done(&s->prices);
     admission_rules_done(&s->rules);

@@ -1,17 +1,19 @@
-// What the gateways of all loops have in common: keys, limits, prices, the store. Made before the
-// first gateway, ended after the last. Everything in it may be used from any thread.
+// What the gateways of all loops have in common: keys, limits, prices, prompts, the store. Made
+// before the first gateway, ended after the last. Everything in it may be used from any thread.
 #pragma once
 
 #include "gateway/admission.h"
 #include "gateway/key.h"
 #include "gateway/price.h"
+#include "prompt/prompts.h"
 #include "store/store.h"
 
 struct gateway_shared {
     struct keyring keys;
     struct prices prices;
     struct admission_rules rules;
-    struct store *store; // NULL: nothing is kept
+    struct store *store;     // NULL: nothing is kept
+    struct prompts *prompts; // NULL: there are none
 };
 
 // Opens the store as the configuration says. Where it lies at its usual place and cannot even be
