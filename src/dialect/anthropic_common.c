@@ -140,7 +140,8 @@ void anthropic_error(const struct api_error *e, str request_id, struct buf *out)
     jw_object_end(&w);
 }
 
-void anthropic_stream_error(const struct api_error *e, str request_id, struct buf *out)
+void anthropic_stream_error(struct dialect_stream *s UNUSED, const struct api_error *e,
+                            str request_id, struct buf *out)
 {
     frame_begin(out, "error");
     anthropic_error(e, request_id, out);

@@ -17,7 +17,8 @@ void anthropic_read_usage(yyjson_val *usage, struct exchange_usage *u);
 
 // {"type":"error","error":{"type","message","details":{"error_code"}},"request_id"}
 void anthropic_error(const struct api_error *e, str request_id, struct buf *out);
-void anthropic_stream_error(const struct api_error *e, str request_id, struct buf *out);
+void anthropic_stream_error(struct dialect_stream *s, const struct api_error *e, str request_id,
+                            struct buf *out);
 int anthropic_status(const struct api_error *e);
 
 // --- Parts of the request (anthropic_read.c, anthropic_content.c)

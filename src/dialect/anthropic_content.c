@@ -78,16 +78,15 @@ static bool read_tool_use(struct reader *r, yyjson_val *v, struct exchange_tool_
 
 static bool content_text(struct reader *r, yyjson_val *v, struct exchange_message *m)
 {
-    m->parts = field_alloc(r, 1, sizeof *m->parts);
-    if (!m->parts)
+    struct exchange_part *p = field_add_part(r, m);
+    if (!p)
         return false;
-    m->parts[0] = (struct exchange_part){.type = EXCHANGE_PART_TEXT, .text = json_str(v)};
-    m->parts_len = 1;
+    *p = (struct exchange_part){.type = EXCHANGE_PART_TEXT, .text = json_str(v)};
     return true;
 }
 
-// What takes a block of a content; `left` is how many there are from it on.
-typedef bool take_block(struct reader *r, yyjson_val *v, str type, size_t left, void *ctx);
+// What takes a block of a content.
+typedef bool take_block(struct reader *r, yyjson_val *v, str type, void *ctx);
 
 static bool each_block(struct reader *r, yyjson_val *content, take_block *take, void *ctx)
 {
@@ -99,7 +98,7 @@ static bool each_block(struct reader *r, yyjson_val *content, take_block *take, 
         struct field_scope scope = field_enter(r, "content", i);
         bool ok = yyjson_is_obj(item) ? field_str(r, item, "type", false, &type)
                                       : field_wrong_type(r, NULL, "an object with a 'type'", item);
-        ok = ok && take(r, item, type, max - i, ctx);
+        ok = ok && take(r, item, type, ctx);
         field_leave(r, scope);
         if (!ok)
             return false;
@@ -107,12 +106,10 @@ static bool each_block(struct reader *r, yyjson_val *content, take_block *take, 
     return true;
 }
 
-static bool take_part(struct reader *r, yyjson_val *v, str type, size_t left, void *ctx)
+static bool take_part(struct reader *r, yyjson_val *v, str type, void *ctx)
 {
-    struct exchange_message *m = ctx;
-    if (!m->parts && !(m->parts = field_alloc(r, left, sizeof *m->parts)))
-        return false;
-    return read_part(r, v, type, &m->parts[m->parts_len++]);
+    struct exchange_part *p = field_add_part(r, ctx);
+    return p && read_part(r, v, type, p);
 }
 
 static bool read_content(struct reader *r, yyjson_val *v, take_block *take, void *ctx,
@@ -135,14 +132,12 @@ static struct exchange_message *add_message(struct exchange_request *q, enum exc
     return m;
 }
 
-static bool take_assistant(struct reader *r, yyjson_val *v, str type, size_t left, void *ctx)
+static bool take_assistant(struct reader *r, yyjson_val *v, str type, void *ctx)
 {
-    struct exchange_message *m = ctx;
     if (!str_eq_z(type, "tool_use"))
-        return take_part(r, v, type, left, ctx);
-    if (!m->calls && !(m->calls = field_alloc(r, left, sizeof *m->calls)))
-        return false;
-    return read_tool_use(r, v, &m->calls[m->calls_len++]);
+        return take_part(r, v, type, ctx);
+    struct exchange_tool_call *call = field_add_call(r, ctx);
+    return call && read_tool_use(r, v, call);
 }
 
 static bool read_result(struct reader *r, yyjson_val *v)
@@ -161,7 +156,7 @@ static bool read_result(struct reader *r, yyjson_val *v)
 
 // `ctx`: the message that collects what is not a result; NULL until there is such a block, and
 // again behind a result.
-static bool take_user(struct reader *r, yyjson_val *v, str type, size_t left, void *ctx)
+static bool take_user(struct reader *r, yyjson_val *v, str type, void *ctx)
 {
     struct exchange_message **m = ctx;
     if (str_eq_z(type, "tool_result")) {
@@ -170,7 +165,7 @@ static bool take_user(struct reader *r, yyjson_val *v, str type, size_t left, vo
     }
     if (!*m)
         *m = add_message(r->request, EXCHANGE_USER);
-    return take_part(r, v, type, left, *m);
+    return take_part(r, v, type, *m);
 }
 
 static bool read_turn(struct reader *r, yyjson_val *v)
@@ -232,10 +227,10 @@ static bool read_system(struct reader *r, yyjson_val *v)
     if (!text.len)
         return true;
     struct exchange_message *m = add_message(r->request, EXCHANGE_SYSTEM);
-    if (!(m->parts = field_alloc(r, 1, sizeof *m->parts)))
+    struct exchange_part *p = field_add_part(r, m);
+    if (!p)
         return false;
-    m->parts[0] = (struct exchange_part){.type = EXCHANGE_PART_TEXT, .text = text};
-    m->parts_len = 1;
+    *p = (struct exchange_part){.type = EXCHANGE_PART_TEXT, .text = text};
     return true;
 }
 

@@ -28,7 +28,8 @@ struct dialect {
     void (*done)(struct dialect_stream *s);
     // The error document with its status, and the error inside a stream. request_id may be empty.
     void (*error)(const struct api_error *e, str request_id, struct buf *out);
-    void (*stream_error)(const struct api_error *e, str request_id, struct buf *out);
+    void (*stream_error)(struct dialect_stream *s, const struct api_error *e, str request_id,
+                         struct buf *out);
     int (*status)(const struct api_error *e); // NULL: the vocabulary's
     const char *stream_type;                  // content type of a stream
     const char *ping; // what keeps a silent stream alive and says nothing; NULL: nothing can
@@ -41,6 +42,7 @@ int dialect_status(const struct dialect *d, const struct api_error *e);
 extern const struct dialect dialect_openai_chat;
 extern const struct dialect dialect_openai_completions;
 extern const struct dialect dialect_openai_embeddings;
+extern const struct dialect dialect_openai_responses;
 extern const struct dialect dialect_anthropic_messages;
 extern const struct dialect dialect_ollama_chat;
 extern const struct dialect dialect_ollama_generate;

@@ -57,6 +57,51 @@ void *field_alloc(struct reader *r, size_t count, size_t size)
     return p;
 }
 
+// Doubled each time, so that what is left behind in the arena is no more than what is used.
+void *field_grow(struct reader *r, void **items, size_t len, size_t size)
+{
+    if ((len & (len - 1)) == 0) {
+        char *more = field_alloc(r, len ? 2 * len : 1, size);
+        if (!more)
+            return NULL;
+        if (len)
+            memcpy(more, *items, len * size);
+        *items = more;
+    }
+    return (char *)*items + len * size;
+}
+
+struct exchange_part *field_add_part(struct reader *r, struct exchange_message *m)
+{
+    void *items = m->parts;
+    struct exchange_part *p = field_grow(r, &items, m->parts_len, sizeof *p);
+    m->parts = items;
+    m->parts_len += p ? 1 : 0;
+    return p;
+}
+
+struct exchange_tool_call *field_add_call(struct reader *r, struct exchange_message *m)
+{
+    void *items = m->calls;
+    struct exchange_tool_call *c = field_grow(r, &items, m->calls_len, sizeof *c);
+    m->calls = items;
+    m->calls_len += c ? 1 : 0;
+    return c;
+}
+
+void field_ignore(struct reader *r, str name)
+{
+    struct exchange_request *q = r->request;
+    if (q->ignored_len == EXCHANGE_IGNORED_MAX)
+        return;
+    if (r->path[0])
+        name = arena_printf(r->arena, "%s%.*s", r->path, (int)min_size(name.len, 64), name.ptr);
+    if (!q->ignored)
+        q->ignored = arena_zalloc(r->arena, EXCHANGE_IGNORED_MAX, sizeof *q->ignored);
+    if (name.ptr && q->ignored)
+        q->ignored[q->ignored_len++] = name;
+}
+
 struct field_scope field_enter(struct reader *r, const char *name, size_t index)
 {
     struct field_scope scope = {strlen(r->path)};
@@ -252,19 +297,6 @@ static const struct field *find(const struct field *table, str name)
     return NULL;
 }
 
-static void ignore(struct reader *r, str name)
-{
-    struct exchange_request *q = r->request;
-    if (q->ignored_len == EXCHANGE_IGNORED_MAX)
-        return;
-    if (r->path[0])
-        name = arena_printf(r->arena, "%s%.*s", r->path, (int)min_size(name.len, 64), name.ptr);
-    if (!q->ignored)
-        q->ignored = arena_zalloc(r->arena, EXCHANGE_IGNORED_MAX, sizeof *q->ignored);
-    if (name.ptr && q->ignored)
-        q->ignored[q->ignored_len++] = name;
-}
-
 bool fields_read(struct reader *r, const struct field *table, yyjson_val *object, void *target,
                  bool collect)
 {
@@ -274,7 +306,7 @@ bool fields_read(struct reader *r, const struct field *table, yyjson_val *object
         str name = {yyjson_get_str(key), yyjson_get_len(key)};
         const struct field *f = find(table, name);
         if (!f && collect)
-            ignore(r, name);
+            field_ignore(r, name);
         if (!f || yyjson_is_null(v))
             continue;
         if (!read_one(r, f, v, (char *)target + f->offset))

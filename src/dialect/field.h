@@ -46,6 +46,13 @@ bool field_refuse(struct reader *r, enum api_error_code code, const char *name, 
 // Memory of the call: refuses the request when its ceiling is passed.
 void *field_alloc(struct reader *r, size_t count, size_t size);
 bool field_no_memory(struct reader *r);
+// Room for one more item behind `len`: *items moves as it grows. NULL: refused.
+void *field_grow(struct reader *r, void **items, size_t len, size_t size);
+// One more part or call of a message, zeroed. NULL: refused.
+struct exchange_part *field_add_part(struct reader *r, struct exchange_message *m);
+struct exchange_tool_call *field_add_call(struct reader *r, struct exchange_message *m);
+// Report a member of the object being read as ignored.
+void field_ignore(struct reader *r, str name);
 // A value as JSON text, in the call's memory.
 bool field_json_text(struct reader *r, yyjson_val *v, str *ret);
 // "data:TYPE;base64,…", in the call's memory.

@@ -195,7 +195,8 @@ void ollama_error(const struct api_error *e, str request_id UNUSED, struct buf *
     jw_object_end(&w);
 }
 
-void ollama_stream_error(const struct api_error *e, str request_id, struct buf *out)
+void ollama_stream_error(struct dialect_stream *s UNUSED, const struct api_error *e, str request_id,
+                         struct buf *out)
 {
     ollama_error(e, request_id, out);
     buf_append_char(out, '\n');

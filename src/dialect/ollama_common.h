@@ -49,4 +49,5 @@ void ollama_event(struct dialect_stream *s, const struct exchange_event *e, stru
 void ollama_stream_done(struct dialect_stream *s);
 
 void ollama_error(const struct api_error *e, str request_id, struct buf *out);
-void ollama_stream_error(const struct api_error *e, str request_id, struct buf *out);
+void ollama_stream_error(struct dialect_stream *s, const struct api_error *e, str request_id,
+                         struct buf *out);

@@ -58,7 +58,8 @@ void openai_write_token_key(struct json_writer *w, str bytes, bool as_key);
 void openai_write_head(struct json_writer *w, const struct exchange_head *h, const char *object);
 
 void openai_error(const struct api_error *e, str request_id, struct buf *out);
-void openai_stream_error(const struct api_error *e, str request_id, struct buf *out);
+void openai_stream_error(struct dialect_stream *s, const struct api_error *e, str request_id,
+                         struct buf *out);
 // "data: " … "\n\n" around one document.
 void openai_sse_begin(struct buf *out);
 void openai_sse_end(struct buf *out);

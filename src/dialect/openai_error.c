@@ -21,7 +21,8 @@ void openai_error(const struct api_error *e, str request_id UNUSED, struct buf *
     jw_object_end(&w);
 }
 
-void openai_stream_error(const struct api_error *e, str request_id, struct buf *out)
+void openai_stream_error(struct dialect_stream *s UNUSED, const struct api_error *e, str request_id,
+                         struct buf *out)
 {
     openai_sse_begin(out);
     openai_error(e, request_id, out);

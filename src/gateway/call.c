@@ -133,7 +133,7 @@ void call_begin_stream(struct call *c, const char *content_type)
 // takes such an answer for whole.
 static enum phase_result refuse_stream(struct call *c)
 {
-    dialect(c)->stream_error(&c->error, c->request_id, &c->out);
+    dialect(c)->stream_error(&c->stream, &c->error, c->request_id, &c->out);
     c->phase = CALL_ANSWERED;
     (void)c->output->write(c->output_ctx, buf_str(&c->out));
     if (!c->gone)

@@ -12,6 +12,8 @@ static const struct call_kind completions = {.endpoint = "completions",
                                              .dialect = &dialect_openai_completions};
 static const struct call_kind embeddings = {.endpoint = "embeddings",
                                             .dialect = &dialect_openai_embeddings};
+static const struct call_kind responses = {.endpoint = "responses",
+                                           .dialect = &dialect_openai_responses};
 static const struct call_kind messages = {.endpoint = "messages",
                                           .dialect = &dialect_anthropic_messages};
 static const struct call_kind count_tokens = {
@@ -43,6 +45,7 @@ const struct route routes[] = {
     {ROUTE_POST, PATH("/v1/chat/completions"), "chat", &chat, NULL, NULL, false},
     {ROUTE_POST, PATH("/v1/completions"), "completions", &completions, NULL, NULL, false},
     {ROUTE_POST, PATH("/v1/embeddings"), "embeddings", &embeddings, NULL, NULL, false},
+    {ROUTE_POST, PATH("/v1/responses"), "responses", &responses, NULL, NULL, false},
     {ROUTE_POST, PATH("/v1/messages"), "messages", &messages, NULL, NULL, false},
     {ROUTE_POST, PATH("/v1/messages/count_tokens"), "count_tokens", &count_tokens, NULL, NULL, false},
     {ROUTE_GET, PATH("/v1/models"), "models", NULL, models_list, NULL, false},

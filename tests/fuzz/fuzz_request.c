@@ -7,7 +7,7 @@
 // Properties: a complete request has exactly one whole answer, 200 or an error document in the
 // route's own shape; a stream ends as its protocol says, or with an error; a client that has gone
 // leaves nothing running.
-// REQ: API-5 API-10 API-11 SEC-3 SEC-4
+// REQ: API-5 API-6 API-10 API-11 SEC-3 SEC-4
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -171,6 +171,9 @@ struct shape {
 };
 
 static const struct shape openai = {openai_error, {"data: [DONE]\n\n", "data: {\"error\":"}};
+static const struct shape responses = {
+    openai_error,
+    {"event: response.completed\n", "event: response.incomplete\n", "event: response.failed\n"}};
 static const struct shape anthropic = {anthropic_error,
                                        {"event: message_stop\ndata: ", "event: error\ndata: "}};
 
@@ -186,6 +189,7 @@ static const struct {
     {'E', "/v1/embeddings", &openai},
     {'K', "/tokenize", &openai},
     {'D', "/detokenize", &openai},
+    {'P', "/v1/responses", &responses},
     {'M', "/v1/messages", &anthropic},
     {'N', "/v1/messages/count_tokens", &anthropic},
     {'O', "/api/chat", &ollama},
