@@ -9,6 +9,7 @@ extern const struct command cmd_chat;
 extern const struct command cmd_completion;
 extern const struct command cmd_config;
 extern const struct command cmd_doctor;
+extern const struct command cmd_explain;
 extern const struct command cmd_fault;
 extern const struct command cmd_help;
 extern const struct command cmd_key;

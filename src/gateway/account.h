@@ -2,9 +2,11 @@
 // client has its answer by then. Loop thread.
 #pragma once
 
+#include "base/str.h"
 #include "gateway/registry.h"
 #include "telemetry/names.h"
 
+struct answer_headers;
 struct call;
 
 // Series of one model, found once.
@@ -45,3 +47,15 @@ void account_routed(struct call *c);
 void account_output(struct call *c);
 // It waits for a place (+1), or no more (-1).
 void account_waiting(struct call *c, int change);
+
+// --- account_headers.c, account_store.c
+// x-weir-{provider,attempts,cost,overhead-us,request-id} and Server-Timing.
+void account_headers(struct call *c, struct answer_headers *h);
+// Hands the call's record to the store, where there is one.
+void account_store(const struct call *c);
+// What weir itself has added so far: the whole time less the providers'.
+uint64_t account_overhead_us(const struct call *c, uint64_t now_us);
+const char *account_outcome(const struct call *c); // "ok", "rate_limited"
+int account_status(const struct call *c);          // 499: the client had gone before
+// "a, b, c", with what may not stand in a header shown as '?'.
+str account_list(const str *names, size_t len, char *out, size_t size);

@@ -55,41 +55,22 @@ static void call_free(struct call *c)
 
 // --- Answering
 
-// "a, b, c", with what may not stand in a header shown as '?'.
-static str list_names(const str *names, size_t len, char *out, size_t size)
-{
-    size_t used = 0;
-    for (size_t i = 0; i < len; i++) {
-        str name = names[i];
-        if (used + name.len + 3 > size)
-            break;
-        if (used) {
-            out[used++] = ',';
-            out[used++] = ' ';
-        }
-        for (size_t k = 0; k < name.len; k++) {
-            char b = name.ptr[k];
-            out[used++] = (char)(b > ' ' && b < 0x7f && b != ',' ? b : '?');
-        }
-    }
-    return str_slice(out, used);
-}
-
 static const struct dialect *dialect(const struct call *c)
 {
     return c->kind->dialect ? c->kind->dialect : &dialect_openai_chat;
 }
 
-static void fill_headers(const struct call *c, struct answer_headers *h)
+static void fill_headers(struct call *c, struct answer_headers *h)
 {
     char text[512];
     h->len = h->text_len = 0;
-    str ignored = list_names(c->request.ignored, c->request.ignored_len, text, sizeof text);
+    str ignored = account_list(c->request.ignored, c->request.ignored_len, text, sizeof text);
     if (ignored.len)
         answer_headers_add(h, "x-weir-ignored-fields", ignored);
-    str dropped = list_names(c->losses.names, c->losses.len, text, sizeof text);
+    str dropped = account_list(c->losses.names, c->losses.len, text, sizeof text);
     if (dropped.len)
         answer_headers_add(h, "x-weir-dropped-params", dropped);
+    account_headers(c, h);
     admission_headers(c, h);
     if (dialect(c)->request_id_header)
         answer_headers_add(h, dialect(c)->request_id_header, c->request_id);

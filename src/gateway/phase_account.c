@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "gateway/gateway_internal.h"
+#include "gateway/money.h"
 
 #include "base/banned.h"
 
@@ -117,7 +118,7 @@ void account_output(struct call *c)
 
 // --- At the end of a call
 
-static const char *outcome(const struct call *c)
+const char *account_outcome(const struct call *c)
 {
     int status = c->record.status;
     if (c->record.client_gone)
@@ -138,6 +139,11 @@ static const char *outcome(const struct call *c)
     default:
         return api_error_row(c->error.code)->status < 500 ? "client_error" : "internal";
     }
+}
+
+int account_status(const struct call *c)
+{
+    return c->record.client_gone && !c->begun ? 499 : c->record.status;
 }
 
 static const char *vllm_finish(const struct call *c)
@@ -191,13 +197,23 @@ static void observe_times(const struct call *c, struct account_model *m)
                         seconds(r->end_us - r->start_us - provider_us));
 }
 
+static void count_cost(const struct call *c)
+{
+    struct metrics_shard *s = c->gateway->account.shard;
+    double usd = (double)c->record.cost_nano_usd / (double)MONEY_USD; // for the eye; sums are exact
+    str key = c->key ? c->key->name : STR("none");
+    metrics_add(metrics_series(s, METRIC_COST,
+                               METRICS_VALUES(c->model->label, c->model->provider_name, key)),
+                usd);
+}
+
 static void count(const struct call *c)
 {
     struct account *a = &c->gateway->account;
     str name = c->model ? c->model->label : STR("none");
     str provider = c->model ? c->model->provider_name : STR("none");
     metrics_add(metrics_series(a->shard, METRIC_REQUESTS,
-                               METRICS_VALUES(name, provider, str_of(outcome(c)))),
+                               METRICS_VALUES(name, provider, str_of(account_outcome(c)))),
                 1);
     if (!c->counted)
         return;
@@ -214,6 +230,8 @@ static void count(const struct call *c)
                 1);
     observe_tokens(c, m);
     observe_times(c, m);
+    if (c->record.cost_nano_usd)
+        count_cost(c);
 }
 
 static double ms(uint64_t us)
@@ -222,8 +240,9 @@ static double ms(uint64_t us)
 }
 
 struct line {
-    struct log_field fields[32];
+    struct log_field fields[40];
     size_t len;
+    char money[MONEY_TEXT_MAX];
 };
 
 static void put(struct line *l, struct log_field f)
@@ -248,6 +267,9 @@ static void put_work(const struct call *c, struct line *l)
         put(l, LOG_Z("finish", exchange_finish_name(r->finish)));
     if (r->seeded)
         put(l, LOG_I("seed", r->seed));
+    put(l, LOG_I("attempts", r->attempts_len));
+    if (r->priced)
+        put(l, LOG_Z("cost_usd", money_text(r->cost_nano_usd, l->money)));
     put(l, LOG_F("queue_ms", ms(r->attempt.queue_us)));
     put(l, LOG_F("prefill_ms", ms(r->attempt.prefill_us)));
     put(l, LOG_F("decode_ms", ms(r->attempt.decode_us)));
@@ -262,8 +284,8 @@ static void write_line(const struct call *c)
     struct line l = {.len = 0};
     put(&l, LOG_S("request_id", c->request_id));
     put(&l, LOG_Z("endpoint", c->kind->endpoint));
-    put(&l, LOG_I("status", r->client_gone && !c->begun ? 499 : r->status));
-    put(&l, LOG_Z("outcome", outcome(c)));
+    put(&l, LOG_I("status", account_status(c)));
+    put(&l, LOG_Z("outcome", account_outcome(c)));
     if (c->error.code != API_OK)
         put(&l, LOG_Z("code", api_error_row(c->error.code)->name));
     if (c->error.param[0])
@@ -290,6 +312,8 @@ void phase_account(struct call *c)
     admission_leave(c);
     if (!c->kind->work)
         count(c);
-    if (!c->kind->quiet)
-        write_line(c);
+    if (c->kind->quiet)
+        return;
+    write_line(c);
+    account_store(c);
 }

@@ -8,6 +8,8 @@
 #include "prompt/prompts.h"
 #include "store/store.h"
 
+struct metrics;
+
 struct gateway_shared {
     struct keyring keys;
     struct prices prices;
@@ -20,5 +22,8 @@ struct gateway_shared {
 // made (no home, a disk that cannot be written), weir goes on without one and says so.
 enum err gateway_shared_open(struct gateway_shared *s, const struct gateway_config *config,
                              struct diag *d) MUST_USE;
+// Shows on the metrics page what the store does; once. `metrics` is not read after the shared is
+// closed.
+void gateway_shared_watch(struct gateway_shared *s, struct metrics *metrics);
 // Writes what waits. A zeroed one is fine.
 void gateway_shared_close(struct gateway_shared *s);

@@ -22,6 +22,7 @@ static const char *const outcomes[] = {
     NULL};
 static const char *const token_types[] = {"input", "output", "cached_input", "reasoning", NULL};
 static const char *const abort_sides[] = {"client", "upstream", NULL};
+static const char *const record_states[] = {"written", "dropped", "missing", NULL};
 static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
 static const char *const kv_states[] = {"used", "cached", "free", NULL};
 static const char *const step_phases[] = {"prefill", "decode", "mixed", NULL};
@@ -118,6 +119,14 @@ const struct metric names_table[METRIC_COUNT + 1] = {
         "Tokens of one request.", tokens_n, MODEL, ONE_OF("type", token_types)),
     [METRIC_STREAM_ABORTS] = COUNTER("weir_stream_aborts_total", NULL,
         "Streams that broke before their end, by the side that left.", ONE_OF("side", abort_sides)),
+    [METRIC_COST] = COUNTER("weir_cost_usd_total", NULL,
+        "What requests have cost, by the table of prices, in US dollars.",
+        MODEL_PROVIDER, ANY("key")),
+    [METRIC_RECORDS] = COUNTER("weir_records_total", NULL,
+        "Records of requests: on disk, dropped because the queue was full, missing after a crash.",
+        ONE_OF("state", record_states)),
+    [METRIC_RECORDS_WAITING] = GAUGE("weir_records_waiting", NULL,
+        "Records on their way to the disk."),
 
     [METRIC_ENGINE_RUNNING] = GAUGE("weir_engine_requests_running", NULL,
         "Sequences in the running batch.", MODEL, ANY("engine")),
