@@ -38,7 +38,7 @@ static void answer(const char *isa, const char *arch, enum tensor_type type, con
     struct random_model shape;
     struct buf image;
     struct engine *e = NULL;
-    struct engine_model *m;
+    struct engine_model *m = NULL;
     struct diag d = {0};
     random_model_tiny(arch, &shape);
     shape.type = type;
