@@ -132,18 +132,39 @@ static struct admission_scope *take(struct call *c, struct limit_refusal *why)
     return NULL;
 }
 
+// The most that the attempt may cost.
+static int64_t cost_at_most(const struct call *c)
+{
+    const struct price *p = admission_price(c);
+    struct exchange_usage most = {.prompt_tokens = c->admission.prompt_tokens,
+                                  .completion_tokens = c->admission.output_tokens};
+    return p ? price_cost(p, &most) : 0;
+}
+
 static bool take_money(struct call *c)
 {
     struct admission *a = &c->admission;
-    const struct price *p = admission_price(c);
-    struct exchange_usage most = {.prompt_tokens = a->prompt_tokens,
-                                  .completion_tokens = a->output_tokens};
     if (!c->key || c->key->budget.limit_nano < 0)
         return true;
-    a->reserved_nano = p ? price_cost(p, &most) : 0;
+    a->reserved_nano = cost_at_most(c);
     a->reserved_wall_ms = wall_ms(c);
     a->money = budget_take(&c->key->budget, a->reserved_wall_ms, a->reserved_nano);
     return a->money;
+}
+
+// The prompt is not as long as it was thought to be.
+static bool correct_money(struct call *c)
+{
+    struct admission *a = &c->admission;
+    int64_t cost = cost_at_most(c), more = cost - a->reserved_nano;
+    if (!a->money)
+        return true;
+    if (more > 0 && !budget_take(&c->key->budget, a->reserved_wall_ms, more))
+        return false;
+    if (more < 0)
+        budget_settle(&c->key->budget, a->reserved_wall_ms, a->reserved_wall_ms, -more, 0);
+    a->reserved_nano = cost;
+    return true;
 }
 
 // --- Refusing
@@ -237,38 +258,31 @@ struct admission admission_beside(const struct admission *a)
     return beside;
 }
 
-static bool take_more(struct call *c, uint64_t more)
+static bool take_more(struct call *c, uint64_t more, struct limit_refusal *why)
 {
     struct admission *a = &c->admission;
-    struct limit_refusal why = {0};
     for (size_t i = 0; i < a->scopes_len; i++) {
-        if (!a->scopes[i].charged || limit_take_tokens(a->scopes[i].limit, now_ns(c), more, &why))
+        if (!a->scopes[i].charged || limit_take_tokens(a->scopes[i].limit, now_ns(c), more, why))
             continue;
         while (i-- > 0)
             if (a->scopes[i].charged)
                 limit_settle_tokens(a->scopes[i].limit, more, 0);
-        c->error.retry_after_ms = (uint32_t)(why.wait_ns / 1000000 + 1);
         return false;
     }
     return true;
 }
 
-bool admission_prepared(struct call *c)
+static bool correct_tokens(struct call *c, uint64_t was)
 {
     struct admission *a = &c->admission;
-    if (!c->model->provider->prompt_tokens)
-        return true;
-    uint64_t counted = c->model->provider->prompt_tokens(c->plan), was = a->prompt_tokens;
-    a->prompt_tokens = counted;
-    if (!a->reserved_tokens || counted == was)
-        return true;
-    if (counted > was && !take_more(c, counted - was)) {
-        uint32_t wait_ms = c->error.retry_after_ms;
+    struct limit_refusal why = {0};
+    uint64_t counted = a->prompt_tokens;
+    if (counted > was && !take_more(c, counted - was, &why)) {
         api_error_set(&c->error, API_RATE_LIMITED, NULL,
                       "Rate limit reached: the prompt has %llu tokens, more than are left of this "
                       "minute's. Try again later.",
                       (unsigned long long)counted);
-        c->error.retry_after_ms = wait_ms;
+        c->error.retry_after_ms = (uint32_t)(why.wait_ns / 1000000 + 1);
         return false;
     }
     for (size_t i = 0; i < a->scopes_len && counted < was; i++)
@@ -276,4 +290,16 @@ bool admission_prepared(struct call *c)
             limit_settle_tokens(a->scopes[i].limit, was - counted, 0);
     a->reserved_tokens = counted + a->output_tokens;
     return true;
+}
+
+bool admission_prepared(struct call *c)
+{
+    struct admission *a = &c->admission;
+    uint64_t was = a->prompt_tokens;
+    if (!c->model->provider->prompt_tokens)
+        return true;
+    a->prompt_tokens = c->model->provider->prompt_tokens(c->plan);
+    if (!a->reserved_tokens || a->prompt_tokens == was)
+        return true;
+    return correct_tokens(c, was) && (correct_money(c) || set_budget_error(c));
 }

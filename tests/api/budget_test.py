@@ -3,6 +3,7 @@
 
 import json
 import os
+import sqlite3
 import tempfile
 import threading
 from decimal import Decimal
@@ -121,8 +122,9 @@ class Budgets(harness.ServerCase):
                 pass
 
             def written():
-                found = harness.weir("key", "show", "made", "--store", store, "--json").stdout
-                return json.loads(found)["spent_nano_usd"]["month"] > 120_000
+                with sqlite3.connect(store) as db:
+                    spent = db.execute("SELECT key, nano_usd FROM spend WHERE period = 'total'").fetchall()
+                return len([nano for _, nano in spent if nano > 120_000]) == 2
 
             self.assertTrue(harness.wait_until(written, 5, 0.1))
             server.stop(9)
