@@ -94,6 +94,7 @@ const struct dialect dialect_anthropic_messages = {
     .stream_error = anthropic_stream_error,
     .status = anthropic_status,
     .stream_type = "text/event-stream; charset=utf-8",
+    .ping = "event: ping\ndata: {\"type\":\"ping\"}\n\n",
     .request_id_header = "request-id",
 };
 

@@ -122,11 +122,6 @@ static bool read_generate(yyjson_val *root, struct arena *arena, struct exchange
 
 // --- Writing
 
-static bool is_chat(const struct exchange_request *r)
-{
-    return r->spoken != &dialect_ollama_generate;
-}
-
 void ollama_line_begin(struct json_writer *w, const struct exchange_head *h, struct buf *out)
 {
     jw_init(w, out);
@@ -134,22 +129,21 @@ void ollama_line_begin(struct json_writer *w, const struct exchange_head *h, str
     ollama_write_head(w, h);
 }
 
-void ollama_said_begin(struct json_writer *w, const struct exchange_request *r, str text,
-                       str thinking)
+void ollama_said_begin(struct json_writer *w, bool chat, str text, str thinking)
 {
-    if (is_chat(r)) {
+    if (chat) {
         jw_key(w, "message");
         jw_object_begin(w);
         jw_kv_z(w, "role", "assistant");
     }
-    jw_kv_str(w, is_chat(r) ? "content" : "response", text);
+    jw_kv_str(w, chat ? "content" : "response", text);
     if (thinking.len)
         jw_kv_str(w, "thinking", thinking);
 }
 
-void ollama_said_end(struct json_writer *w, const struct exchange_request *r)
+void ollama_said_end(struct json_writer *w, bool chat)
 {
-    if (is_chat(r))
+    if (chat)
         jw_object_end(w);
 }
 
@@ -187,31 +181,32 @@ void ollama_write_done(struct json_writer *w, const struct exchange_head *h,
 }
 
 // Asked for nothing: the model is at hand.
-static void write_loaded(const struct exchange_request *r, const struct exchange_head *head,
-                         struct json_writer *w, struct buf *out)
+static void write_loaded(bool chat, const struct exchange_head *head, struct json_writer *w,
+                         struct buf *out)
 {
     ollama_line_begin(w, head, out);
-    ollama_said_begin(w, r, STR(""), STR_NONE);
-    ollama_said_end(w, r);
+    ollama_said_begin(w, chat, STR(""), STR_NONE);
+    ollama_said_end(w, chat);
     jw_kv_bool(w, "done", true);
     jw_kv_z(w, "done_reason", "load");
     jw_object_end(w);
     buf_append_char(out, '\n');
 }
 
-static void write_answer(const struct exchange_request *r, const struct exchange_head *head,
-                         const struct exchange_answer *a, struct buf *out)
+static void write_answer(bool chat, const struct exchange_request *r,
+                         const struct exchange_head *head, const struct exchange_answer *a,
+                         struct buf *out)
 {
     struct json_writer w;
     size_t tokens_len;
     if (r->nothing) {
-        write_loaded(r, head, &w, out);
+        write_loaded(chat, head, &w, out);
         return;
     }
     const struct exchange_choice *c = &a->choices[0];
     const struct exchange_token *tokens = exchange_choice_tokens(c, &tokens_len);
     ollama_line_begin(&w, head, out);
-    ollama_said_begin(&w, r, buf_str(&c->text), buf_str(&c->thinking));
+    ollama_said_begin(&w, chat, buf_str(&c->text), buf_str(&c->thinking));
     if (c->calls_len) {
         jw_key(&w, "tool_calls");
         jw_array_begin(&w);
@@ -220,10 +215,22 @@ static void write_answer(const struct exchange_request *r, const struct exchange
                               buf_str(&c->calls[i].arguments));
         jw_array_end(&w);
     }
-    ollama_said_end(&w, r);
+    ollama_said_end(&w, chat);
     ollama_write_logprobs(&w, tokens, tokens_len);
     ollama_write_done(&w, head, c->finish, &a->usage);
     jw_object_end(&w);
+}
+
+static void write_chat(const struct exchange_request *r, const struct exchange_head *head,
+                       const struct exchange_answer *a, struct buf *out)
+{
+    write_answer(true, r, head, a, out);
+}
+
+static void write_generate(const struct exchange_request *r, const struct exchange_head *head,
+                           const struct exchange_answer *a, struct buf *out)
+{
+    write_answer(false, r, head, a, out);
 }
 
 const struct dialect dialect_ollama_chat = {
@@ -231,8 +238,8 @@ const struct dialect dialect_ollama_chat = {
     .kind = EXCHANGE_CHAT,
     .id_prefix = "",
     .read = read_chat,
-    .answer = write_answer,
-    .event = ollama_event,
+    .answer = write_chat,
+    .event = ollama_chat_event,
     .done = ollama_stream_done,
     .error = ollama_error,
     .stream_error = ollama_stream_error,
@@ -245,8 +252,8 @@ const struct dialect dialect_ollama_generate = {
     .kind = EXCHANGE_CHAT, // or a completion, when it is raw
     .id_prefix = "",
     .read = read_generate,
-    .answer = write_answer,
-    .event = ollama_event,
+    .answer = write_generate,
+    .event = ollama_generate_event,
     .done = ollama_stream_done,
     .error = ollama_error,
     .stream_error = ollama_stream_error,

@@ -38,14 +38,15 @@ void ollama_write_times(struct json_writer *w, const struct exchange_times *t,
 // Pieces of chat's and generate's answers (ollama_chat.c): a line's head, what the model said as a
 // message or as members of their own, and the members of the last line.
 void ollama_line_begin(struct json_writer *w, const struct exchange_head *h, struct buf *out);
-void ollama_said_begin(struct json_writer *w, const struct exchange_request *r, str text,
-                       str thinking);
-void ollama_said_end(struct json_writer *w, const struct exchange_request *r);
+void ollama_said_begin(struct json_writer *w, bool chat, str text, str thinking);
+void ollama_said_end(struct json_writer *w, bool chat);
 void ollama_write_call(struct json_writer *w, size_t index, str id, str name, str arguments);
 void ollama_write_logprobs(struct json_writer *w, const struct exchange_token *tokens, size_t len);
 void ollama_write_done(struct json_writer *w, const struct exchange_head *h,
                        enum exchange_finish finish, const struct exchange_usage *u);
-void ollama_event(struct dialect_stream *s, const struct exchange_event *e, struct buf *out);
+void ollama_chat_event(struct dialect_stream *s, const struct exchange_event *e, struct buf *out);
+void ollama_generate_event(struct dialect_stream *s, const struct exchange_event *e,
+                           struct buf *out);
 void ollama_stream_done(struct dialect_stream *s);
 
 void ollama_error(const struct api_error *e, str request_id, struct buf *out);

@@ -11,6 +11,7 @@
 struct ollama_stream {
     struct blocks blocks;
     struct dialect_stream *ds;
+    bool chat; // what is said is in a message
     struct buf *out;
     const struct exchange_token *tokens; // of the event being written, until a line has them
     size_t tokens_len;
@@ -22,14 +23,14 @@ static void line(struct ollama_stream *s, str text, str thinking, const struct b
 {
     struct json_writer w;
     ollama_line_begin(&w, s->ds->head, s->out);
-    ollama_said_begin(&w, s->ds->request, text, thinking);
+    ollama_said_begin(&w, s->chat, text, thinking);
     if (call) {
         jw_key(&w, "tool_calls");
         jw_array_begin(&w);
         ollama_write_call(&w, s->calls++, call->id, call->name, buf_str(&call->text));
         jw_array_end(&w);
     }
-    ollama_said_end(&w, s->ds->request);
+    ollama_said_end(&w, s->chat);
     ollama_write_logprobs(&w, s->tokens, s->tokens_len);
     s->tokens_len = 0;
     jw_kv_bool(&w, "done", false);
@@ -65,8 +66,8 @@ static void last_line(struct ollama_stream *s, const struct exchange_usage *u)
 {
     struct json_writer w;
     ollama_line_begin(&w, s->ds->head, s->out);
-    ollama_said_begin(&w, s->ds->request, STR(""), STR_NONE);
-    ollama_said_end(&w, s->ds->request);
+    ollama_said_begin(&w, s->chat, STR(""), STR_NONE);
+    ollama_said_end(&w, s->chat);
     ollama_write_done(&w, s->ds->head, s->finish, u);
     jw_object_end(&w);
     buf_append_char(s->out, '\n');
@@ -84,9 +85,11 @@ static struct ollama_stream *state_of(struct dialect_stream *ds, struct buf *out
     return s;
 }
 
-void ollama_event(struct dialect_stream *ds, const struct exchange_event *e, struct buf *out)
+static void write_event(struct dialect_stream *ds, bool chat, const struct exchange_event *e,
+                        struct buf *out)
 {
     struct ollama_stream *s = state_of(ds, out);
+    s->chat = chat;
     if (e->choice > 0)
         return;
     s->tokens = e->tokens;
@@ -101,6 +104,17 @@ void ollama_event(struct dialect_stream *ds, const struct exchange_event *e, str
     if (e->type == EXCHANGE_EVENT_END)
         last_line(s, &e->usage);
     ds->failed = s->blocks.failed;
+}
+
+void ollama_chat_event(struct dialect_stream *ds, const struct exchange_event *e, struct buf *out)
+{
+    write_event(ds, true, e, out);
+}
+
+void ollama_generate_event(struct dialect_stream *ds, const struct exchange_event *e,
+                           struct buf *out)
+{
+    write_event(ds, false, e, out);
 }
 
 void ollama_stream_done(struct dialect_stream *ds)

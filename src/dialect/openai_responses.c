@@ -251,4 +251,5 @@ const struct dialect dialect_openai_responses = {
     .error = openai_error,
     .stream_error = responses_stream_error,
     .stream_type = "text/event-stream; charset=utf-8",
+    .ping = ": ping\n\n",
 };

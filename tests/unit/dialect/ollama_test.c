@@ -202,7 +202,6 @@ static void a_whole_answer_is_one_object(void **state)
                         HEAD "\"message\":{\"role\":\"assistant\",\"content\":\"Hi\","
                              "\"thinking\":\"hm\"," CALLS "}," LAST);
     buf_done(&out);
-    q.spoken = GENERATE;
     dialects_whole(GENERATE, &q, script, 3, &out);
     assert_non_null(
         strstr(buf_cstr(&out), HEAD "\"response\":\"Hi\",\"thinking\":\"hm\",\"done\":true"));
