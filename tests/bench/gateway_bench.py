@@ -6,7 +6,9 @@ upstream and the client share the other. Instructions are those of the programs 
 """
 
 import json
+import re
 import shutil
+import socket
 import statistics
 import subprocess
 import tempfile
@@ -109,6 +111,68 @@ def speeds(b, proxies, folder, wrk):
             s.close()
 
 
+def stream_body(model, tokens, gap_us):
+    return json.dumps({"model": f"{model},tokens={tokens},itl_us={gap_us},jit=1", "stream": True, "max_tokens": tokens,
+                       "messages": [{"role": "user", "content": "Tell me a story."}]})
+
+
+def read_streams(b, port, model, streams, seconds):
+    out = subprocess.run(["taskset", "-c", str(servers.CLIENT_CPU), b.program("sse_reader"), str(port),
+                          "/v1/chat/completions", str(streams), str(seconds), stream_body(model, 1000, 20000)],
+                         capture_output=True, text=True, check=True).stdout
+    return json.loads(out)
+
+
+def streams(b, proxies, up):
+    """512 streams of 50 chunks a second: what the gateway adds to the gaps, and its CPU a chunk."""
+    gateway = proxies.weir()
+    try:
+        before = gateway.cpu_seconds()
+        through = read_streams(b, gateway.port, "up/m", 512, 6)
+        took = gateway.cpu_seconds() - before
+        direct = read_streams(b, up.port, "m", 512, 6)
+        if through["cut"] or direct["cut"]:
+            raise SystemExit(f"streams were cut: {through['cut']} through weir, {direct['cut']} directly")
+        b.row("512 streams, 99th percentile of gaps: added by the gateway", (through["p99_us"] - direct["p99_us"]) / 1000,
+              "ms", must="value <= 1")
+        b.row("512 streams, CPU a chunk", took / through["events"] * 1e6, "µs", must="value <= 10")
+    finally:
+        gateway.close()
+
+
+def idle_streams(b, proxies, count=4000):
+    """Streams that wait for their provider's next word, each with a connection on both sides."""
+    gateway = proxies.weir()
+
+    def own_kb():
+        text = Path(f"/proc/{gateway.process.pid}/smaps_rollup").read_text()
+        return int(re.search(r"Anonymous:\s+(\d+)", text).group(1))
+
+    def open_some(n):
+        body = stream_body("up/m", 10, 600_000_000).encode()
+        raw = (b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+               b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        connections = []
+        for _ in range(n):
+            s = socket.create_connection(("127.0.0.1", gateway.port), timeout=20)
+            s.sendall(raw)
+            connections.append(s)
+        for s in connections:
+            if not s.recv(65536).startswith(b"HTTP/1.1 200"):
+                raise SystemExit("a stream did not begin")
+        return connections
+
+    try:
+        few = open_some(50)
+        before = own_kb()
+        many = open_some(count)
+        b.row(f"{count} idle streams, resident memory each", (own_kb() - before) * 1.024 / count, "kB", must="value <= 8")
+        for s in few + many:
+            s.close()
+    finally:
+        gateway.close()
+
+
 def instructions(b, proxies, folder):
     if not shutil.which("valgrind"):
         b.not_measured("proxied chat, instructions a request", "no valgrind", must="ratio <= 1")
@@ -133,6 +197,8 @@ def main(b):
             proxies = Proxies(b, folder, up)
             instructions(b, proxies, folder)
             speeds(b, proxies, folder, wrk)
+            streams(b, proxies, up)
+            idle_streams(b, proxies)
         finally:
             up.close()
 

@@ -1,6 +1,7 @@
 // Reads many event streams at once and says how long the gaps between events were.
-//   bench_sse_reader PORT PATH STREAMS SECONDS
-// prints {"events", "median_us", "p99_us", "max_us", "cut"} over the gaps of all streams together.
+//   bench_sse_reader PORT PATH STREAMS SECONDS [BODY]
+// (with a body, JSON, it posts) prints {"events", "median_us", "p99_us", "max_us", "cut"} over the
+// gaps of all streams together.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,17 +82,29 @@ static void stop(void *ctx)
     loop_stop(ctx);
 }
 
+static void write_request(char *out, size_t size, const char *path, const char *address,
+                          const char *body)
+{
+    if (body)
+        snprintf(out, size,
+                 "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\n"
+                 "Content-Length: %zu\r\n\r\n%s",
+                 path, address, strlen(body), body);
+    else
+        snprintf(out, size, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", path, address);
+}
+
 int main(int argc, char **argv)
 {
-    char address[64], request[512];
+    char address[64], request[4096];
     struct sock_address at;
     struct loop_timer end;
     uint64_t streams, seconds;
-    if (argc != 5 || str_to_u64(str_of(argv[3]), &streams) != ERR_OK ||
+    if ((argc != 5 && argc != 6) || str_to_u64(str_of(argv[3]), &streams) != ERR_OK ||
         str_to_u64(str_of(argv[4]), &seconds) != ERR_OK)
         return 2;
     snprintf(address, sizeof address, "127.0.0.1:%s", argv[1]);
-    snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", argv[2], address);
+    write_request(request, sizeof request, argv[2], address, argc == 6 ? argv[5] : NULL);
     if (sock_address_parse(address, &at, NULL) != ERR_OK ||
         loop_new(LOOP_BACKEND_DEFAULT, &loop, NULL) != ERR_OK)
         return 1;
