@@ -54,7 +54,7 @@ bench-gateway: ## only the gateway's part of bench
 fuzz: setup-check ## run each fuzz program for SECONDS (ONLY=part of its name)
 	@scripts/fuzz "$(SECONDS)" "$(filter-out .,$(ONLY))"
 
-coverage: setup-test setup-check ## unit tests under gcov; report in build/coverage/report/
+coverage: setup-test setup-check ## unit, HTTP and API tests under gcov; report in build/coverage/report/
 	@scripts/coverage
 
 arm64: setup-test ## cross build; unit tests of the 64-bit Arm program under qemu-user
