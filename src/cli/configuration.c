@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/fs.h"
 #include "cli/command.h"
@@ -40,6 +41,8 @@ enum err configuration_load(struct arena *a, str path, struct gateway_config *re
     if (path.len == 0)
         path = str_of(getenv("WEIR_CONFIG"));
     ERR_TRY(option_defaults(gateway_config_table, &c, a, d));
+    const char *look = getenv("WEIR_PROVIDERS_FROM_ENVIRONMENT");
+    c.providers_from_environment = !path.len && !(look && strcmp(look, "false") == 0);
     if (path.len) {
         path = arena_str(a, path);
         enum err e =

@@ -1,8 +1,12 @@
 #include "gateway/providers.h"
 
+#include "base/log.h"
 #include "base/mem.h"
+#include "gateway/providers_environment.h"
 
 #include "base/banned.h"
+
+#define ENVIRONMENT_BYTES_MAX (1u << 20)
 
 // The provider that "PROVIDER/MODEL" begins with, or NULL.
 static struct http_provider *provider_of(const struct providers *p, str name)
@@ -22,7 +26,8 @@ static str model_of(str name)
 }
 
 // Both names of a model: PROVIDER/MODEL always, its own where it is free.
-static enum err list_model(struct providers *p, struct http_provider *h, str model, struct diag *d)
+static enum err list_model(struct providers *p, struct http_provider *h, str model,
+                           uint32_t context_max, struct diag *d)
 {
     struct model_entry entry;
     str full =
@@ -31,10 +36,32 @@ static enum err list_model(struct providers *p, struct http_provider *h, str mod
     if (!full.ptr || !own.ptr)
         return diag_set(d, ERR_LIMIT, "the model names are too long");
     http_provider_describe(h, full, own, &entry);
+    entry.context_max = context_max;
     ERR_TRY(registry_add(p->registry, &entry, false, d));
     entry.name = own;
     enum err e = registry_add(p->registry, &entry, true, d);
     return e == ERR_INVALID ? ERR_OK : e; // another provider has it first
+}
+
+static bool is_listed(const struct providers *p, const struct http_provider *h, str model)
+{
+    size_t len = registry_len(p->registry);
+    for (size_t i = 0; i < len; i++)
+        if (p->registry->entries[i].provider_model == h &&
+            str_eq(p->registry->entries[i].root, model))
+            return true;
+    return false;
+}
+
+static void on_found(void *ctx, struct http_provider *h, str model, uint32_t context_max)
+{
+    struct providers *p = ctx;
+    struct diag d = {0};
+    if (p->full || is_listed(p, h, model) || list_model(p, h, model, context_max, &d) == ERR_OK)
+        return;
+    p->full = d.code == ERR_LIMIT;
+    log_write(LOG_WARN, "model not listed", LOG_S("provider", h->config->name),
+              LOG_S("model", model), LOG_Z("why", d.text));
 }
 
 static enum err add(struct providers *p, struct loop *l, const struct gateway_provider *c,
@@ -49,9 +76,11 @@ static enum err add(struct providers *p, struct loop *l, const struct gateway_pr
     }
     ERR_TRY(http_provider_new(l, p->client, c, answer_bytes_max, &h, d));
     p->items[p->len++] = h;
+    if (c->discover && !c->models.len && h->kind->models_path)
+        p->discoveries[p->len - 1] = http_discover_new(h, on_found, p);
     h->index = registry_reserve(p->registry);
     for (size_t i = 0; i < c->models.len; i++)
-        ERR_TRY(list_model(p, h, c->models.items[i], d));
+        ERR_TRY(list_model(p, h, c->models.items[i], 0, d));
     return ERR_OK;
 }
 
@@ -65,8 +94,25 @@ static enum err list_targets(struct providers *p, const struct gateway_config *c
         for (size_t k = 0; k < r->targets.len; k++) {
             struct http_provider *h = provider_of(p, targets[k].name);
             if (h && !registry_find(p->registry, targets[k].name))
-                ERR_TRY(list_model(p, h, model_of(targets[k].name), d));
+                ERR_TRY(list_model(p, h, model_of(targets[k].name), 0, d));
         }
+    }
+    return ERR_OK;
+}
+
+// A name of the configuration comes first.
+static enum err add_environment(struct providers *p, struct loop *l, size_t answer_bytes_max,
+                                struct diag *d)
+{
+    struct gateway_provider *found = arena_zalloc(&p->arena, PROVIDERS_MAX, sizeof *found);
+    size_t len = found ? providers_environment(&p->arena, found, PROVIDERS_MAX) : 0;
+    size_t configured = p->len;
+    for (size_t i = 0; i < len; i++) {
+        bool taken = false;
+        for (size_t k = 0; k < configured; k++)
+            taken = taken || str_eq(p->items[k]->config->name, found[i].name);
+        if (!taken)
+            ERR_TRY(add(p, l, &found[i], answer_bytes_max, d));
     }
     return ERR_OK;
 }
@@ -74,21 +120,27 @@ static enum err list_targets(struct providers *p, const struct gateway_config *c
 enum err providers_init(struct providers *p, struct loop *l, const struct gateway_config *config,
                         struct registry *registry, struct diag *d)
 {
+    size_t answer_bytes_max = (size_t)config->limits.answer_bytes_max;
     *p = (struct providers){.registry = registry};
+    arena_init(&p->arena, ENVIRONMENT_BYTES_MAX);
     ERR_TRY(http_client_new(l, &http_client_options_default, &p->client, d));
     for (size_t i = 0; i < config->providers.len; i++)
-        ERR_TRY(add(p, l, &gateway_config_providers(config)[i],
-                    (size_t)config->limits.answer_bytes_max, d));
+        ERR_TRY(add(p, l, &gateway_config_providers(config)[i], answer_bytes_max, d));
+    if (config->providers_from_environment)
+        ERR_TRY(add_environment(p, l, answer_bytes_max, d));
     return list_targets(p, config, d);
 }
 
 void providers_done(struct providers *p)
 {
-    for (size_t i = 0; i < p->len; i++)
+    for (size_t i = 0; i < p->len; i++) {
+        http_discover_free(p->discoveries[i]);
         http_provider_free(p->items[i]);
+    }
     http_client_free(p->client);
     for (size_t i = 0; i < p->faults_len; i++)
         provider_fault_free(p->faults[i]);
+    arena_done(&p->arena);
     *p = (struct providers){0};
 }
 

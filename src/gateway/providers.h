@@ -2,6 +2,7 @@
 // Made before the loop runs; the set never changes, what they list may. Look-ups: any thread.
 #pragma once
 
+#include "gateway/http_discover.h"
 #include "gateway/provider_fault.h"
 #include "gateway/provider_http.h"
 
@@ -10,10 +11,13 @@
 struct providers {
     struct http_client *client; // shared by all without certificates of their own
     struct http_provider *items[PROVIDERS_MAX];
+    struct http_discover *discoveries[PROVIDERS_MAX]; // NULL where models are configured
     size_t len;
     struct provider_fault *faults[PROVIDERS_MAX]; // behind those of that kind
     size_t faults_len;
     struct registry *registry;
+    struct arena arena; // of what the environment gave
+    bool full;          // the registry was, once: said once
 };
 
 enum err providers_init(struct providers *p, struct loop *l, const struct gateway_config *config,

@@ -7,7 +7,7 @@
 
 #include "gateway/provider.h"
 
-#define REGISTRY_MAX 256
+#define REGISTRY_MAX 512
 
 struct model_entry {
     str name;        // as clients call it, or an alias

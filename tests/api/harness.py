@@ -40,6 +40,8 @@ from pathlib import Path
 SOURCE = Path(os.environ.get("WEIR_SOURCE_DIR", Path(__file__).resolve().parents[2]))
 WEIR = os.environ.get("WEIR", str(SOURCE / "build" / "weir"))
 SKIPPED = 77
+# A test knows all its providers: none come from this machine's environment unless it says so itself.
+os.environ["WEIR_PROVIDERS_FROM_ENVIRONMENT"] = "false"
 # How much longer than on a free machine with an ordinary build things may take (under a sanitizer: 10).
 SLOWNESS = float(os.environ.get("WEIR_TEST_SLOWNESS", "1"))
 START_TIMEOUT_S = float(os.environ.get("WEIR_START_TIMEOUT_S", "60"))

@@ -38,6 +38,7 @@ SOURCE = Path(__file__).resolve().parents[2]
 OUT = SOURCE / "build" / "bench"
 PROGRAMS = SOURCE / "build" / "release" / "tests"
 os.environ.setdefault("WEIR_STORE", "off")  # the user's stays as it is; a bench that weighs it names one
+os.environ.setdefault("WEIR_PROVIDERS_FROM_ENVIRONMENT", "false")
 DATA = Path(os.environ.get("WEIR_TEST_DATA", SOURCE.parent / "shared"))
 WEIR = os.environ.get("WEIR", str(SOURCE / "build" / "weir"))
 sys.path.insert(0, str(SOURCE / "tests" / "api"))  # harness.Server, for benches of the server
