@@ -21,7 +21,7 @@ bool upstream_refuse(struct upstream_writing *w, enum api_error_code code, const
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
     api_error_set(w->error, code, param, "%s", text);
-    w->error->failure = FAILURE_CLIENT;
+    w->error->failure = failure_of(code);
     return false;
 }
 
@@ -116,10 +116,13 @@ void upstream_lose_others(struct upstream_writing *w, const char *const *carried
 
 bool upstream_one_choice(struct upstream_writing *w)
 {
-    return w->request->n <= 1 ||
-           upstream_refuse(w, API_UNSUPPORTED_PARAMETER, "n",
-                           "The provider '" STR_FMT "' answers one choice only: leave 'n' out.",
-                           STR_ARG(w->target->provider));
+    if (w->request->n <= 1)
+        return true;
+    upstream_refuse(w, API_UNSUPPORTED_PARAMETER, "n",
+                    "The provider '" STR_FMT "' answers one choice only: leave 'n' out.",
+                    STR_ARG(w->target->provider));
+    w->error->failure = FAILURE_UNSUITED; // another may
+    return false;
 }
 
 bool upstream_arguments_of(struct upstream_writing *w, const struct exchange_tool_call *c,

@@ -91,6 +91,32 @@ void upstream_ollama_write_answer_shape(struct upstream_writing *w, struct json_
     jw_kv_bool(j, "stream", r->stream); // its own default is true
 }
 
+static void write_limited(struct json_writer *j, const void *ctx)
+{
+    const struct exchange_request *r = ctx;
+    yyjson_obj_iter it = yyjson_obj_iter_with(json_get(r->root, "options"));
+    jw_object_begin(j);
+    for (yyjson_val *key; (key = yyjson_obj_iter_next(&it));) {
+        if (yyjson_equals_str(key, "num_predict"))
+            continue;
+        jw_key_str(j, json_str(key));
+        jw_value(j, yyjson_obj_iter_get_val(key));
+    }
+    jw_kv_int(j, "num_predict", r->tokens_max);
+    jw_object_end(j);
+}
+
+bool upstream_ollama_splice(struct upstream_writing *w, struct upstream_edits *edits)
+{
+    const struct exchange_request *r = w->request;
+    yyjson_val *told = json_get(json_get(r->root, "options"), "num_predict");
+    int64_t tokens = -1;
+    bool same = json_is_int(told, &tokens) && tokens == r->tokens_max;
+    if ((r->given & EXCHANGE_HAS_TOKENS_MAX) && !same)
+        upstream_edit(edits, STR("options"), upstream_json(w, write_limited, r));
+    return true;
+}
+
 static bool refuse_ids(struct upstream_writing *w, const char *param)
 {
     return upstream_refuse(w, API_OPERATION_UNSUPPORTED, param,
@@ -206,8 +232,10 @@ const struct upstream_dialect upstream_ollama_generate = {
     .name = "ollama.generate",
     .kind = EXCHANGE_COMPLETION,
     .framing = UPSTREAM_NDJSON,
+    .same = &dialect_ollama_generate,
     .path = "/api/generate",
     .write = write_generate,
+    .splice = upstream_ollama_splice,
     .whole = read_generated,
     .frame = read_line,
 };
@@ -216,6 +244,7 @@ const struct upstream_dialect upstream_ollama_embed = {
     .name = "ollama.embed",
     .kind = EXCHANGE_EMBEDDING,
     .framing = UPSTREAM_NDJSON,
+    .same = &dialect_ollama_embed,
     .path = "/api/embed",
     .write = write_embed,
     .whole = read_embeddings,

@@ -209,8 +209,10 @@ const struct upstream_dialect upstream_ollama_chat = {
     .name = "ollama.chat",
     .kind = EXCHANGE_CHAT,
     .framing = UPSTREAM_NDJSON,
+    .same = &dialect_ollama_chat,
     .path = "/api/chat",
     .write = write_chat,
+    .splice = upstream_ollama_splice,
     .whole = read_answer,
     .frame = read_line,
 };

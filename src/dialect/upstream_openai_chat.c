@@ -33,7 +33,7 @@ static bool write_chat(struct upstream_writing *w, struct json_writer *j)
     upstream_openai_write_common(w, j);
     bool ok = upstream_openai_write_messages(w, j) && upstream_openai_write_tools(w, j);
     write_format(j, r);
-    if (r->continues) { // vLLM's words for it
+    if (r->continues && !w->target->own_only) { // vLLM's words for it
         jw_kv_bool(j, "continue_final_message", true);
         jw_kv_bool(j, "add_generation_prompt", false);
     }

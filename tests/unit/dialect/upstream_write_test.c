@@ -46,6 +46,12 @@ static const struct row rows[] = {
      "{\"model\":\"M\",\"max_tokens\":5," HELLO ",\"system\":[{\"type\":\"text\",\"text\":\"s\","
      "\"cache_control\":{\"type\":\"ephemeral\"}}]}",
      ""},
+    {"spliced: Ollama's own", &dialect_ollama_chat, OLLAMA,
+     "{\"model\":\"x\"," HELLO
+     ",\"keep_alive\":\"5m\",\"options\":{\"num_ctx\":9,\"num_predict\":3}}",
+     "{\"model\":\"M\"," HELLO
+     ",\"keep_alive\":\"5m\",\"options\":{\"num_ctx\":9,\"num_predict\":3}}",
+     ""},
     // --- OpenAI's chat to Anthropic
     {"system prompts apart, results merged, roles alternate", CHAT, ANTHROPIC,
      "{\"messages\":[{\"role\":\"system\",\"content\":\"s\"},{\"role\":\"user\",\"content\":\"a\"},"
@@ -262,7 +268,8 @@ static void check_refusal(const struct row *r, const struct written *w)
     snprintf(said, sizeof said, "%s %s", api_error_row(w->error.code)->name, w->error.param);
     if (w->ok || strcmp(said, r->losses) != 0)
         fail_msg("%s: %s", r->what, said);
-    assert_int_equal(w->error.failure, FAILURE_CLIENT);
+    enum failure f = w->error.failure;
+    assert_true(f == (w->error.code == API_INVALID_VALUE ? FAILURE_CLIENT : FAILURE_UNSUITED));
 }
 
 static void requests_are_carried_over_and_losses_named(void **state)
@@ -326,6 +333,9 @@ static void a_changed_limit_goes_where_the_clients_own_stands(void **state)
         {{"anthropic", MESSAGES, ANTHROPIC, "{\"model\":\"x\",\"max_tokens\":50," HELLO "}", NULL,
           NULL},
          "{\"model\":\"M\",\"max_tokens\":5," HELLO "}"},
+        {{"ollama", &dialect_ollama_chat, OLLAMA,
+          "{\"model\":\"x\",\"options\":{\"num_predict\":50,\"num_ctx\":9}," HELLO "}", NULL, NULL},
+         "{\"model\":\"M\",\"options\":{\"num_ctx\":9,\"num_predict\":5}," HELLO "}"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         const struct upstream_target target = {.provider = STR("p"), .model = STR("M")};

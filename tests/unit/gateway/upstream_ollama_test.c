@@ -58,6 +58,10 @@ static const struct upstream_row rows[] = {
      "begin text(0:a) finish(0:stop) end(4+3)", false},
     {"whole, not done", CHAT, NULL, WHOLE, "{\"message\":{\"content\":\"a\"},\"done\":false}",
      "begin text(0:a) error(upstream_cut,truncated)", false},
+    {"a spliced stream keeps every line", CHAT, &dialect_ollama_chat,
+     "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}",
+     SAY("a") ENDS("stop"),
+     "begin text(0:a)<" SAY("a") "> finish(0:stop) end(4+3)<" ENDS("stop") ">", false},
     {"generate", &upstream_ollama_generate, NULL, "{\"prompt\":\"x\",\"stream\":true}",
      "{\"response\":\"a\",\"done\":false}\n{\"response\":\"b\",\"done\":true,\"done_reason\":"
      "\"stop\"}\n",
