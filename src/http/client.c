@@ -234,16 +234,16 @@ static bool is_redirect(const struct http_exchange *x, const struct h1_head *hea
 }
 
 // Credentials are for the origin that they were given for.
-static void drop_credentials(struct http_headers *h)
+static void drop_credentials(struct http_exchange *x)
 {
     size_t kept = 0;
-    for (size_t i = 0; i < h->len; i++)
-        if (!str_eq_nocase(h->items[i].name, STR("authorization")) &&
-            !str_eq_nocase(h->items[i].name, STR("cookie")) &&
-            !str_eq_nocase(h->items[i].name, STR("x-api-key")) &&
-            !str_eq_nocase(h->items[i].name, STR("api-key")))
-            h->items[kept++] = h->items[i];
-    h->len = kept;
+    for (size_t i = 0; i < x->headers_len; i++) {
+        str name = x->headers[i].name;
+        if (!str_eq_nocase(name, STR("authorization")) && !str_eq_nocase(name, STR("cookie")) &&
+            !str_eq_nocase(name, STR("x-api-key")) && !str_eq_nocase(name, STR("api-key")))
+            x->headers[kept++] = x->headers[i];
+    }
+    x->headers_len = kept;
 }
 
 static enum err follow(struct http_exchange *x, str location, struct diag *d)
@@ -256,7 +256,7 @@ static enum err follow(struct http_exchange *x, str location, struct diag *d)
         return diag_set(d, ERR_UPSTREAM, "the server redirects from https to http: " STR_FMT,
                         STR_ARG(text));
     if (!url_same_origin(&x->url, &next))
-        drop_credentials(x->headers);
+        drop_credentials(x);
     x->url = next;
     x->url_text = text;
     x->redirects++;
@@ -312,13 +312,20 @@ void exchange_end(struct http_exchange *x)
 
 // --- Sending
 
-static enum err check_headers(const struct http_headers *h, struct diag *d)
+static enum err copy_headers(struct http_exchange *x, const struct http_headers *h, struct diag *d)
 {
-    for (size_t i = 0; i < h->len; i++)
+    x->headers = arena_zalloc(&x->arena, h->len ? h->len : 1, sizeof *x->headers);
+    for (size_t i = 0; x->headers && i < h->len; i++) {
+        x->headers[i].name = arena_str(&x->arena, h->items[i].name);
+        x->headers[i].value = arena_str(&x->arena, h->items[i].value);
+        if (!x->headers[i].name.ptr || !x->headers[i].value.ptr)
+            return diag_set(d, ERR_LIMIT, "the request's headers are too large");
+        x->headers_len = i + 1;
         if (!http_token_ok(h->items[i].name) || !http_value_ok(h->items[i].value))
             return diag_set(d, ERR_INVALID, "header %zu holds bytes that a header may not hold",
                             i + 1);
-    return ERR_OK;
+    }
+    return x->headers ? ERR_OK : diag_set(d, ERR_LIMIT, "the request is too large");
 }
 
 static enum err copy_request(struct http_exchange *x, const struct http_request *r, struct diag *d)
@@ -326,19 +333,12 @@ static enum err copy_request(struct http_exchange *x, const struct http_request 
     x->r = *r;
     x->r.method = arena_str(&x->arena, r->method);
     x->url_text = arena_str(&x->arena, r->url);
-    x->headers = arena_zalloc(&x->arena, 1, sizeof *x->headers);
-    if (!x->r.method.ptr || !x->url_text.ptr || !x->headers)
+    if (!x->r.method.ptr || !x->url_text.ptr)
         return diag_set(d, ERR_LIMIT, "the request is too large");
-    for (size_t i = 0; r->headers && i < r->headers->len; i++) {
-        x->headers->items[i].name = arena_str(&x->arena, r->headers->items[i].name);
-        x->headers->items[i].value = arena_str(&x->arena, r->headers->items[i].value);
-        if (!x->headers->items[i].name.ptr || !x->headers->items[i].value.ptr)
-            return diag_set(d, ERR_LIMIT, "the request's headers are too large");
-        x->headers->len = i + 1;
-    }
+    if (r->headers)
+        ERR_TRY(copy_headers(x, r->headers, d));
     if (!http_token_ok(x->r.method))
         return diag_set(d, ERR_INVALID, "the method is not a word");
-    ERR_TRY(check_headers(x->headers, d));
     return url_parse(x->url_text, &x->url, d);
 }
 

@@ -61,10 +61,10 @@ static void request_head(const struct client_conn *k, const struct http_exchange
     if (k->absolute_form && k->proxy_authorization.len)
         (void)buf_printf(out, "Proxy-Authorization: " STR_FMT "\r\n",
                          STR_ARG(k->proxy_authorization));
-    for (size_t i = 0; i < x->headers->len; i++) {
-        (void)buf_append_str(out, x->headers->items[i].name);
+    for (size_t i = 0; i < x->headers_len; i++) {
+        (void)buf_append_str(out, x->headers[i].name);
         (void)buf_append_str(out, STR(": "));
-        (void)buf_append_str(out, x->headers->items[i].value);
+        (void)buf_append_str(out, x->headers[i].value);
         (void)buf_append_str(out, STR("\r\n"));
     }
     bool has_body = x->r.body.len || str_eq_z(x->r.method, "POST") || str_eq_z(x->r.method, "PUT");

@@ -39,8 +39,9 @@ struct http_exchange {
     struct http_exchange *next, *prev;
     const struct http_answer_handler *h;
     void *ctx;
-    struct http_request r; // strings in the arena, but for the body
-    struct http_headers *headers;
+    struct http_request r;       // strings in the arena, but for the body
+    struct http_header *headers; // in the arena, just as many
+    size_t headers_len;
     struct arena arena;
     struct url url;
     str url_text;
