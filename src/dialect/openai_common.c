@@ -182,11 +182,13 @@ void openai_write_usage(struct json_writer *w, const struct exchange_usage *u)
     jw_object_end(w);
     jw_key(w, "completion_tokens_details");
     jw_object_begin(w);
-    jw_kv_int(w, "reasoning_tokens", 0);
+    jw_kv_int(w, "reasoning_tokens", (int64_t)u->reasoning_tokens);
     jw_kv_int(w, "audio_tokens", 0);
     jw_kv_int(w, "accepted_prediction_tokens", 0);
     jw_kv_int(w, "rejected_prediction_tokens", 0);
     jw_object_end(w);
+    if (u->estimated)
+        jw_kv_bool(w, "usage_estimated", true);
     jw_object_end(w);
 }
 

@@ -4,6 +4,7 @@ refusals are told, when it is given up, and that no key is ever shown. The provi
 
 import http.client
 import json
+import shutil
 import tempfile
 import time
 import unittest
@@ -140,6 +141,16 @@ class Upstreams(harness.ServerCase):
                 asked = self.frames(kind, stream_options={"include_usage": True})
                 usage = json.loads(asked[-2])["usage"]
                 self.assertEqual((usage["prompt_tokens"], usage["completion_tokens"]), (11, 7))
+
+    def test_usage_that_a_provider_does_not_tell_is_marked_as_estimated(self):
+        def without_usage(request):
+            for line in upstreams.ollama_stream(upstreams.Say("abcdefgh"), request.json()):
+                document = json.loads(line)
+                document.pop("eval_count", None)
+                yield json.dumps(document) + "\n"
+        self.up.says = without_usage
+        usage = json.loads(self.frames("ollama", stream_options={"include_usage": True})[-2])["usage"]
+        self.assertEqual((usage["completion_tokens"], usage["usage_estimated"]), (2, True))
 
     def test_tool_calls_in_parallel_and_without_arguments(self):
         self.up.says = upstreams.Say("Let me", calls=[("f", {"x": [1, "é"]}), ("g", {})])
@@ -379,6 +390,69 @@ class Environment(harness.ServerCase):
     def test_the_local_model_stays_the_default(self):
         answer = self.post("/v1/chat/completions", {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 2})
         self.assertEqual(answer.headers["x-weir-model"], "weir-tiny")
+
+
+@unittest.skipUnless(shutil.which("openssl"), "the program openssl is missing")
+class Tls(harness.ServerCase):
+    """A provider behind a certificate that nobody vouches for but a file of the configuration."""
+
+    @classmethod
+    def setUpClass(cls):
+        folder = cls.enterClassContext(tempfile.TemporaryDirectory(prefix="weir-tls-"))
+        cls.up = upstreams.Upstream(tls=upstreams.certificate(folder, "localhost"))
+        cls.addClassCleanup(cls.up.stop)
+        url = cls.up.url.replace("127.0.0.1", "localhost") + "/v1"
+        cls.config = f"""
+listen: 127.0.0.1:0
+routing: {{attempts_max: 1}}
+providers:
+  - {{name: trusted, base_url: "{url}", ca_file: "{folder}/cert.pem", models: [m]}}
+  - {{name: other-name, base_url: "{cls.up.url}/v1", ca_file: "{folder}/cert.pem", models: [m]}}
+  - {{name: unknown, base_url: "{url}", key: "${{EGRESS_KEY}}", models: [m]}}
+"""
+        super().setUpClass()
+
+    env = {"EGRESS_KEY": KEY}
+
+    def ask(self, provider):
+        return self.post("/v1/chat/completions", {"model": provider + "/m", "messages": [{"role": "user", "content": "Hi"}]})
+
+    def test_a_trusted_certificate_is_spoken_to(self):
+        self.assertEqual(self.ask("trusted").status, 200)
+
+    def test_an_unknown_one_and_one_of_another_name_get_nothing(self):
+        self.up.requests.clear()
+        for name in ("unknown", "other-name"):
+            error = self.assert_error(self.ask(name), 502, "upstream_unreachable")
+            self.assertIn("certificate", error["message"])
+        self.assertEqual(self.up.requests, [])
+
+
+class Proxy(harness.ServerCase):
+    """A proxy of the environment is gone through, but not to what no_proxy names."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.proxy = upstreams.Upstream(upstreams.Say("by proxy"))
+        cls.direct = upstreams.Upstream(upstreams.Say("direct"))
+        cls.addClassCleanup(cls.proxy.stop)
+        cls.addClassCleanup(cls.direct.stop)
+        cls.env = {"http_proxy": cls.proxy.url, "no_proxy": "127.0.0.1"}
+        cls.config = f"""
+listen: 127.0.0.1:0
+providers:
+  - {{name: far, base_url: "http://provider.invalid/v1", models: [m]}}
+  - {{name: near, base_url: "{cls.direct.url}/v1", models: [m]}}
+"""
+        super().setUpClass()
+
+    def test_each_goes_its_way(self):
+        for name, text in (("far", "by proxy"), ("near", "direct")):
+            body = {"model": name + "/m", "messages": [{"role": "user", "content": "Hi"}]}
+            answer = self.post("/v1/chat/completions", body)
+            self.assertEqual(answer.json()["choices"][0]["message"]["content"], text, answer)
+        self.assertEqual(self.proxy.posts()[0].path, "http://provider.invalid/v1/chat/completions")
+        self.assertEqual(len(self.proxy.posts()), 1)
 
 
 class Configuration(unittest.TestCase):

@@ -12,6 +12,8 @@ By path: …/chat/completions, …/completions, …/embeddings, …/models (Open
 
 import http.server
 import json
+import ssl
+import subprocess
 import threading
 import time
 
@@ -184,11 +186,21 @@ def ollama_stream(say, body):
 # ---- the server ----
 
 
+def certificate(folder, name):
+    """A context for a certificate of `name`, made in folder (cert.pem, key.pem) and signed by itself."""
+    key, cert = f"{folder}/key.pem", f"{folder}/cert.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={name}",
+                    "-addext", f"subjectAltName=DNS:{name}", "-keyout", key, "-out", cert], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    return context
+
+
 class Upstream:
     """Listens on a free port of loopback until stop(). `says` is a Say, a Refuse, what goes over the wire (bytes, or an
-    iterable of bytes, text, and None for a cut), or a function of the Request that gives one of these. `models`: what it lists."""
+    iterable of bytes, text, and None for a cut), or a function of the Request that gives one of these. `models`: what it lists. `tls`: an ssl.SSLContext."""
 
-    def __init__(self, says=None, models=("m",)):
+    def __init__(self, says=None, models=("m",), tls=None):
         self.says, self.models, self.requests = says or Say("Hel", "lo"), list(models), []
         upstream = self
 
@@ -205,11 +217,15 @@ class Upstream:
 
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
+        self._scheme = "https" if tls else "http"
+        if tls:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
+            self._server.handle_error = lambda *_: None  # a client that does not trust us
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return f"{self._scheme}://127.0.0.1:{self._server.server_address[1]}"
 
     def stop(self):
         self._server.shutdown()
