@@ -45,6 +45,9 @@ void account_loop(struct account *a, const struct loop *l);
 // The call found its model; its first output and those after it.
 void account_routed(struct call *c);
 void account_output(struct call *c);
+// One attempt has ended; `tripped`: its target's breaker opened by it.
+struct attempt_record;
+void account_attempt(struct call *c, const struct attempt_record *r, bool tripped);
 // It waits for a place (+1), or no more (-1).
 void account_waiting(struct call *c, int change);
 

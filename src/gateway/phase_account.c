@@ -116,6 +116,37 @@ void account_output(struct call *c)
     r->last_us = now;
 }
 
+static const char *attempt_outcome(const struct attempt_record *r)
+{
+    switch (r->end) {
+    case ATTEMPT_ANSWERED:
+        return "ok";
+    case ATTEMPT_CANCELLED:
+        return "cancelled";
+    case ATTEMPT_LOST:
+        return "lost";
+    default:
+        return failure_name(r->failure);
+    }
+}
+
+void account_attempt(struct call *c, const struct attempt_record *r, bool tripped)
+{
+    struct metrics_shard *s = c->gateway->account.shard;
+    str model = c->model->label, provider = r->provider;
+    const str *target = METRICS_VALUES(model, provider);
+    metrics_add(
+        metrics_series(s, METRIC_ATTEMPTS,
+                       METRICS_VALUES(model, provider, str_of(attempt_reason_name(r->reason)),
+                                      str_of(attempt_outcome(r)))),
+        1);
+    if (tripped)
+        metrics_add(metrics_series(s, METRIC_BREAKER_TRIPS, target), 1);
+    if (tripped || r->breaker != BREAKER_CLOSED)
+        metrics_set(metrics_series(s, METRIC_BREAKER_OPEN, target),
+                    tripped || r->end == ATTEMPT_FAILED);
+}
+
 // --- At the end of a call
 
 const char *account_outcome(const struct call *c)
@@ -131,6 +162,8 @@ const char *account_outcome(const struct call *c)
         return "auth";
     case 429:
         return "rate_limited";
+    case 502:
+        return "upstream_error";
     case 503:
         return "overloaded";
     case 408:

@@ -122,8 +122,8 @@ static struct attempt_record *begin_record(struct call *c, const struct target_s
     a->target = c->model->name;
     a->provider = c->model->provider_name;
     a->model = c->model->root;
-    a->reason = c->routing.reason;
     a->breaker = breaker_state(&t->breaker, now_ms(c));
+    a->reason = a->breaker == BREAKER_HALF_OPEN ? ATTEMPT_PROBE : c->routing.reason;
     a->waited_us = c->routing.waited_us;
     a->started_us = call_now_us(c);
     return a;
@@ -206,13 +206,17 @@ void attempt_close(struct call *c, enum attempt_end end)
     struct breaker *b = &r->target->breaker;
     const struct breaker_options *o = &c->gateway->config->routing.breaker;
     r->target->running--;
+    bool tripped = false;
     if (!c->model->remote || end == ATTEMPT_CANCELLED || end == ATTEMPT_LOST)
         breaker_forget(b);
-    else if (breaker_leave(b, o, end == ATTEMPT_FAILED ? c->error.failure : FAILURE_NONE,
-                           c->error.retry_after_ms, now_ms(c), random_bits(c)))
+    else
+        tripped = breaker_leave(b, o, end == ATTEMPT_FAILED ? c->error.failure : FAILURE_NONE,
+                                c->error.retry_after_ms, now_ms(c), random_bits(c));
+    if (tripped)
         log_write(LOG_WARN, "target left alone", LOG_S("target", c->model->name),
                   LOG_Z("failure", failure_name(c->error.failure)),
                   LOG_I("for_ms", breaker_wait_ms(b, now_ms(c))));
+    account_attempt(c, a, tripped);
     r->target = NULL;
 }
 

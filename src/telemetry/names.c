@@ -21,6 +21,26 @@ static const char *const outcomes[] = {
     "overloaded", "upstream_error", "timeout", "cancelled",    "internal",
     NULL};
 static const char *const token_types[] = {"input", "output", "cached_input", "reasoning", NULL};
+static const char *const attempt_reasons[] = {"first",  "retry", "fallback", "hedge",
+                                              "rescue", "probe", NULL};
+static const char *const attempt_outcomes[] = {"ok",
+                                               "cancelled",
+                                               "lost",
+                                               "none",
+                                               "client",
+                                               "unsuited",
+                                               "rate_limited",
+                                               "transient",
+                                               "connect_timeout",
+                                               "first_token_timeout",
+                                               "hard_down",
+                                               "idle_timeout",
+                                               "total_timeout",
+                                               "context_too_long",
+                                               "content_policy",
+                                               "truncated",
+                                               "malformed",
+                                               NULL};
 static const char *const abort_sides[] = {"client", "upstream", NULL};
 static const char *const record_states[] = {"written", "dropped", "missing", NULL};
 static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
@@ -119,6 +139,13 @@ const struct metric names_table[METRIC_COUNT + 1] = {
         "Tokens of one request.", tokens_n, MODEL, ONE_OF("type", token_types)),
     [METRIC_STREAM_ABORTS] = COUNTER("weir_stream_aborts_total", NULL,
         "Streams that broke before their end, by the side that left.", ONE_OF("side", abort_sides)),
+    [METRIC_ATTEMPTS] = COUNTER("weir_attempts_total", NULL,
+        "Attempts at requests, by why they were made and how they ended; a request may need several.",
+        MODEL_PROVIDER, ONE_OF("reason", attempt_reasons), ONE_OF("outcome", attempt_outcomes)),
+    [METRIC_BREAKER_OPEN] = GAUGE("weir_breaker_open", NULL,
+        "1 while a target is left alone because it fails.", MODEL_PROVIDER),
+    [METRIC_BREAKER_TRIPS] = COUNTER("weir_breaker_trips_total", NULL,
+        "How often a target's breaker opened.", MODEL_PROVIDER),
     [METRIC_COST] = COUNTER("weir_cost_usd_total", NULL,
         "What requests have cost, by the table of prices, in US dollars.",
         MODEL_PROVIDER, ANY("key")),

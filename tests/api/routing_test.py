@@ -141,6 +141,17 @@ class Wall(harness.ServerCase):
         self.assert_error(answer, 503, "overloaded")
         self.assertEqual(len(self.bad.attempts()), 3)
 
+    def test_attempts_are_counted_by_why_and_how(self):
+        def count(*labels):
+            return sum(float(line.split()[-1]) for line in self.get("/metrics").text.splitlines()
+                       if line.startswith("weir_attempts_total{") and all(label in line for label in labels))
+
+        fallbacks = count('provider="good"', 'reason="fallback"', 'outcome="ok"')
+        failures = count('provider="bad"', 'reason="first"', 'outcome="transient"')
+        self.assertEqual(self.whole("error=503", "Count this.").status, 200)
+        self.assertEqual(count('provider="good"', 'reason="fallback"', 'outcome="ok"'), fallbacks + 1)
+        self.assertEqual(count('provider="bad"', 'reason="first"', 'outcome="transient"'), failures + 1)
+
     def test_a_client_fault_is_not_repeated(self):
         answer = self.post("/v1/chat/completions", self.body("bad/error=bad_request", "x"))
         self.assertEqual(answer.status, 400, answer)

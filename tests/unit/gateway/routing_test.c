@@ -347,8 +347,8 @@ static void a_target_that_keeps_failing_is_left_alone(void **state)
     ledger_is("b:first:-");
     b.s[0].fail_start = API_OK;
     scripted_wait(&b.s[0], 17000);
-    ask(false); // the probe
-    ledger_is("a:first:-");
+    ask(false);
+    ledger_is("a:probe:-");
     ask(false);
     ledger_is("a:first:-");
     tear_down();
