@@ -38,7 +38,9 @@ static enum err add_spaced(struct patterns *p, str text, uint32_t id, struct dia
 static char rot13(char c)
 {
     char first = c >= 'a' && c <= 'z' ? 'a' : 'A';
-    return is_letter(c) ? (char)(first + (c - first + 13) % 26) : c;
+    if (!is_letter(c))
+        return c;
+    return (char)(first + (c - first + 13) % 26);
 }
 
 static enum err add_rot13(struct patterns *p, str text, uint32_t id, struct diag *d)
