@@ -182,8 +182,10 @@ static bool read_root(yyjson_val *root, const struct field *table, struct reader
     exchange_request_init(r->request, EXCHANGE_CHAT);
     if (thinking && !yyjson_is_null(thinking) && !read_thinking(r, thinking))
         return false;
-    return fields_read(r, table, root, r->request, true) && anthropic_read_conversation(r, root) &&
-           tools_check_choice(r, "tool_choice", "tool_choice.name");
+    if (!fields_read(r, table, root, r->request, true) || !anthropic_read_conversation(r, root))
+        return false;
+    field_note_prefill(r->request);
+    return tools_check_choice(r, "tool_choice", "tool_choice.name");
 }
 
 bool anthropic_read_request(yyjson_val *root, struct arena *arena, struct exchange_request *ret,

@@ -154,6 +154,7 @@ struct exchange_request {
     size_t bias_len;
 
     bool continues; // the last message is the assistant's, and the answer goes on with it
+    bool prefilled; // … and it is the client who began it so: asked of every target that can
     bool stream, include_usage;
     bool nothing; // asks for no answer: its client only wants the model at hand
     bool echo, logprobs;

@@ -89,6 +89,14 @@ struct exchange_tool_call *field_add_call(struct reader *r, struct exchange_mess
     return c;
 }
 
+void field_note_prefill(struct exchange_request *q)
+{
+    const struct exchange_message *last =
+        q->messages_len ? &q->messages[q->messages_len - 1] : NULL;
+    q->prefilled = last && last->role == EXCHANGE_ASSISTANT && last->parts_len == 1 &&
+                   !last->calls_len && last->parts[0].type == EXCHANGE_PART_TEXT;
+}
+
 void field_ignore(struct reader *r, str name)
 {
     struct exchange_request *q = r->request;

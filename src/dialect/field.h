@@ -51,6 +51,8 @@ void *field_grow(struct reader *r, void **items, size_t len, size_t size);
 // One more part or call of a message, zeroed. NULL: refused.
 struct exchange_part *field_add_part(struct reader *r, struct exchange_message *m);
 struct exchange_tool_call *field_add_call(struct reader *r, struct exchange_message *m);
+// A last message of the assistant's that is one text is the beginning of the answer.
+void field_note_prefill(struct exchange_request *q);
 // Report a member of the object being read as ignored.
 void field_ignore(struct reader *r, str name);
 // A value as JSON text, in the call's memory.

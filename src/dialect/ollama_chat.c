@@ -64,6 +64,7 @@ static bool read_chat(yyjson_val *root, struct arena *arena, struct exchange_req
     if (!fields_read(&r, chat_fields, root, ret, true) || !check(&r))
         return false;
     ret->nothing = !ret->messages_len;
+    field_note_prefill(ret);
     return true;
 }
 

@@ -201,15 +201,16 @@ static void add_items(struct buf *output, const struct exchange_head *h,
     }
     if (c->text.len) {
         item = (struct responses_item){.type = BLOCK_TEXT,
-                                       .index = index++,
+                                       .index = index,
                                        .text = buf_str(&c->text),
                                        .logprobs = buf_str(logprobs),
                                        .status = cut && !c->calls_len ? "incomplete" : "completed"};
         add_item(output, h, &item);
+        index++;
     }
     for (size_t i = 0; i < c->calls_len; i++) {
         item = (struct responses_item){.type = BLOCK_CALL,
-                                       .index = index++,
+                                       .index = index + i,
                                        .text = buf_str(&c->calls[i].arguments),
                                        .call_id = c->calls[i].id,
                                        .name = c->calls[i].name,

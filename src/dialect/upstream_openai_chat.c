@@ -33,7 +33,10 @@ static bool write_chat(struct upstream_writing *w, struct json_writer *j)
     upstream_openai_write_common(w, j);
     bool ok = upstream_openai_write_messages(w, j) && upstream_openai_write_tools(w, j);
     write_format(j, r);
-    if (r->continues && !w->target->own_only) { // vLLM's words for it
+    bool goes_on = r->continues && !w->target->own_only;
+    if (r->prefilled && !goes_on)
+        upstream_lose_at(w, "messages[%zu].prefill", r->messages_len - 1);
+    if (goes_on) { // vLLM's words for it
         jw_kv_bool(j, "continue_final_message", true);
         jw_kv_bool(j, "add_generation_prompt", false);
     }

@@ -114,6 +114,7 @@ struct call {
     const struct model_route *route;
     struct call_routing routing;
     struct call_rescue rescue;
+    size_t unsaid;          // bytes to come that the client itself began the answer with
     struct call_side *side; // a second attempt, while none has said anything
     struct admission admission;
     struct world_timer timer; // for the nearest of `due`

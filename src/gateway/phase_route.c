@@ -76,6 +76,8 @@ static bool refuse_losses(struct call *c)
 bool phase_prepare(struct call *c)
 {
     c->losses.len = 0;
+    if (c->request.prefilled)
+        c->request.continues = c->model->continues;
     if (!c->model->provider->prepare(c->model, &c->request, &c->arena, &c->losses, &c->plan,
                                      &c->error))
         return false;

@@ -182,6 +182,18 @@ static void note_first(struct call *c)
                         a->first_us / 1000);
 }
 
+// An answer that the client began comes without that beginning.
+static void leave_out_prefill(struct call *c, struct exchange_event *e)
+{
+    if (e->type == EXCHANGE_EVENT_BEGIN)
+        c->unsaid = e->repeats;
+    if (e->type != EXCHANGE_EVENT_TEXT)
+        return;
+    size_t n = min_size(c->unsaid, e->text.len);
+    c->unsaid -= n;
+    e->text = str_sub(e->text, n, SIZE_MAX);
+}
+
 static enum phase_result handle(struct call *c, struct exchange_event *e)
 {
     note(c, e);
@@ -191,6 +203,8 @@ static enum phase_result handle(struct call *c, struct exchange_event *e)
     }
     if (!c->routing.spoke && speaks(e))
         note_first(c);
+    if (c->request.prefilled)
+        leave_out_prefill(c, e);
     return c->request.stream ? stream_event(c, e) : answer_whole(c, e);
 }
 

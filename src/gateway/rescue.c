@@ -17,8 +17,8 @@ static bool is_rescuable(const struct call *c)
 {
     const struct exchange_request *q = &c->request;
     bool elsewhere = c->model->remote || c->route->targets_len > 1;
-    return elsewhere && c->route->rescue && q->stream && !q->logprobs && !q->echo &&
-           exchange_choices(q) == 1 && q->format == EXCHANGE_FORMAT_TEXT &&
+    return elsewhere && c->route->rescue && q->stream && !q->prefilled && !q->logprobs &&
+           !q->echo && exchange_choices(q) == 1 && q->format == EXCHANGE_FORMAT_TEXT &&
            (q->kind == EXCHANGE_CHAT || (q->kind == EXCHANGE_COMPLETION && !q->prompts[0].is_ids));
 }
 

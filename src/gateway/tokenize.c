@@ -220,6 +220,7 @@ bool count_tokens_work(struct call *c)
     uint64_t tokens;
     if (!ops->count)
         return no_tokenizer(c);
+    c->request.continues = c->request.prefilled && c->model->continues;
     if (!ops->count(c->model, &c->request, &c->arena, &tokens, &c->error))
         return false;
     jw_init(&w, &c->out);

@@ -75,6 +75,16 @@ class Messages(Anthropic):
                       "type": "text", "media_type": "text/plain", "data": "A dog."}}, {"type": "text", "text": "Go on"}]}],
                  system=[{"type": "text", "text": "You tell stories."}], metadata={"user_id": "u"}, top_k=5, top_p=0.9)
 
+    def test_an_answer_that_was_begun_goes_on(self):
+        for words in (9, 14):
+            text = self.ask(temperature=0)["content"][0]["text"]
+            begun, rest = text[:words], text[words:]
+            messages = HELLO + [{"role": "assistant", "content": begun}]
+            self.assertEqual(self.ask(messages, temperature=0, max_tokens=40)["content"][0]["text"][:len(rest)], rest)
+            streamed = "".join(d["delta"]["text"] for n, d in self.events(messages=messages, temperature=0, max_tokens=40)
+                               if n == "content_block_delta")
+            self.assertEqual(streamed[:len(rest)], rest)
+
     def test_a_version_and_a_beta_change_nothing(self):
         answer = self.post(PATH, {"max_tokens": 2, "messages": HELLO},
                            {"anthropic-version": "2023-06-01", "anthropic-beta": "some-2025-01-01"})

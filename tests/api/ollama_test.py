@@ -50,6 +50,12 @@ class Ollama(harness.ServerCase):
                                                 "stream": False}).json()
         self.assertEqual(chat["message"]["content"], generated["response"])
 
+    def test_an_answer_that_was_begun_goes_on(self):
+        body = {"options": {"temperature": 0, "num_predict": 24}, "stream": False}
+        text = self.post("/api/chat", {"messages": HELLO, **body}).json()["message"]["content"]
+        rest = self.post("/api/chat", {"messages": HELLO + [{"role": "assistant", "content": text[:11]}], **body}).json()
+        self.assertTrue((text[:11] + rest["message"]["content"]).startswith(text))
+
     def test_asking_for_nothing_finds_the_model(self):
         for path, body in (("/api/generate", {}), ("/api/chat", {"messages": []})):
             answer = self.post(path, {"model": "default", "keep_alive": "10m", **body}).json()

@@ -129,6 +129,12 @@ class Protocols(harness.ServerCase):
                 calls = sdk.said(f"{kind}/tools=1, arguments=empty", tools=True)[1]
                 self.assertEqual([arguments for _, arguments in calls], [{}])
 
+    def test_an_answer_that_was_begun_goes_on_or_is_told(self):
+        body = {"max_tokens": 20, "messages": QUESTION + [{"role": "assistant", "content": "It is"}]}
+        for kind in KINDS:
+            dropped = self.post("/v1/messages", {"model": f"{kind}/some", **body}).headers.get("x-weir-dropped-params")
+            self.assertEqual(dropped, "messages[1].prefill" if kind in ("openai", "nim") else None)
+
     def test_a_stream_that_breaks_off_is_an_error(self):
         for name, kind, sdk in self.each():
             for order in ("cut=3", "fail=3", "stop=3"):

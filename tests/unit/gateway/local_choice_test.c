@@ -244,6 +244,50 @@ static void an_echo_has_offsets_in_characters(void **state)
     fixture_done(&f);
 }
 
+static struct exchange_event next(struct fixture *f, enum exchange_event_type type)
+{
+    struct exchange_event e;
+    assert_true(exchange_events_pop(&f->queue, &e));
+    assert_int_equal(e.type, type);
+    return e;
+}
+
+static void a_stop_string_is_named_when_it_was_asked_for(void **state)
+{
+    (void)state;
+    static str stops[] = {{"END", 3}};
+    struct fixture f;
+    fixture_init(&f, EXCHANGE_CHAT, NULL);
+    f.request.stops = stops;
+    f.request.stops_len = 1;
+    end(&f, "", "END");
+    assert_true(str_eq_z(next(&f, EXCHANGE_EVENT_FINISH).stop_matched, "END"));
+    end(&f, "", "<|im_end|>"); // the template's own
+    assert_int_equal(next(&f, EXCHANGE_EVENT_FINISH).stop_matched.len, 0);
+    fixture_done(&f);
+}
+
+static void a_turn_with_calls_ends_as_such_even_when_the_last_is_not_closed(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f, EXCHANGE_CHAT, NULL);
+    f.request.logprobs = false;
+    local_choice_done(&f.choice);
+    f.plan.tools = true;
+    local_choice_init(&f.choice, 0, &f.request, &f.plan);
+    token(&f, "x", "<tool_call>{\"name\":\"f\",\"arguments\":{}}</tool_call>");
+    assert_true(str_eq_z(next(&f, EXCHANGE_EVENT_CALL).call.name, "f"));
+    next(&f, EXCHANGE_EVENT_ARGUMENTS);
+    token(&f, "x", "<tool_call>{\"name\":\"g\",\"arguments\":{\"a\":1}}");
+    expect_nothing(&f);
+    end(&f, "", NULL);
+    assert_true(str_eq_z(next(&f, EXCHANGE_EVENT_CALL).call.name, "g"));
+    assert_true(str_eq_z(next(&f, EXCHANGE_EVENT_ARGUMENTS).text, "{\"a\":1}"));
+    expect_finish(&f, EXCHANGE_FINISH_TOOL_CALLS);
+    fixture_done(&f);
+}
+
 static void a_failure_is_an_error_with_its_reason(void **state)
 {
     (void)state;
@@ -269,6 +313,8 @@ int main(void)
         cmocka_unit_test(what_a_stop_string_swallowed_is_not_scored),
         cmocka_unit_test(what_was_held_back_in_vain_is_scored_after_all),
         cmocka_unit_test(an_echo_has_offsets_in_characters),
+        cmocka_unit_test(a_stop_string_is_named_when_it_was_asked_for),
+        cmocka_unit_test(a_turn_with_calls_ends_as_such_even_when_the_last_is_not_closed),
         cmocka_unit_test(a_failure_is_an_error_with_its_reason),
     };
     return cmocka_run_group_tests(tests, load, unload);
