@@ -1,5 +1,7 @@
 #include "dialect/openai_models.h"
 
+#include "base/clock.h"
+
 #include "base/banned.h"
 
 // Not every provider says it.
@@ -13,6 +15,7 @@ static void write_length(struct json_writer *w, const char *name, uint32_t token
 
 static void write_model(struct json_writer *w, const struct openai_model *m)
 {
+    char created[25];
     jw_object_begin(w);
     jw_kv_str(w, "id", m->id);
     jw_kv_z(w, "object", "model");
@@ -23,6 +26,11 @@ static void write_model(struct json_writer *w, const struct openai_model *m)
     jw_kv_str(w, "provider", m->provider);
     write_length(w, "context_length", m->context_max);
     write_length(w, "max_model_len", m->context_max);
+    // What Anthropic's clients read, who ask on the same path.
+    clock_iso8601((uint64_t)m->created_s * 1000, created);
+    jw_kv_z(w, "type", "model");
+    jw_kv_str(w, "display_name", m->id);
+    jw_kv_z(w, "created_at", created);
     jw_object_end(w);
 }
 
@@ -31,6 +39,14 @@ void openai_models_one(const struct openai_model *m, struct buf *out)
     struct json_writer w;
     jw_init(&w, out);
     write_model(&w, m);
+}
+
+static void write_id(struct json_writer *w, const char *name, const struct openai_model *m)
+{
+    if (m)
+        jw_kv_str(w, name, m->id);
+    else
+        jw_kv_null(w, name);
 }
 
 void openai_models_list(const struct openai_model *models, size_t len, struct buf *out)
@@ -44,5 +60,8 @@ void openai_models_list(const struct openai_model *models, size_t len, struct bu
     for (size_t i = 0; i < len; i++)
         write_model(&w, &models[i]);
     jw_array_end(&w);
+    jw_kv_bool(&w, "has_more", false);
+    write_id(&w, "first_id", len ? &models[0] : NULL);
+    write_id(&w, "last_id", len ? &models[len - 1] : NULL);
     jw_object_end(&w);
 }

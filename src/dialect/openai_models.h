@@ -1,5 +1,6 @@
 // GET /v1/models and /v1/models/{id}: what there is to talk to, in OpenAI's shape with the members
-// that other servers' clients read (root, max_model_len). Pure.
+// that other servers' clients read (root, max_model_len), and Anthropic's (display_name, has_more).
+// Pure.
 #pragma once
 
 #include "dialect/exchange.h"

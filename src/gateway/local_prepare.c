@@ -450,10 +450,13 @@ static void lose(const struct exchange_request *r, struct exchange_losses *losse
         exchange_lose(losses, STR("reasoning_effort"));
     if (r->thinking_tokens_max)
         exchange_lose(losses, STR("thinking"));
-    for (size_t i = 0; i < r->messages_len; i++)
+    for (size_t i = 0; i < r->messages_len; i++) {
+        if (r->messages[i].is_error)
+            exchange_lose(losses, STR("messages[].is_error"));
         for (size_t k = 0; k < r->messages[i].parts_len; k++)
             if (r->messages[i].parts[k].type == EXCHANGE_PART_THINKING)
                 exchange_lose(losses, STR("messages[].thinking"));
+    }
 }
 
 bool local_prepare(const struct model_entry *m, const struct exchange_request *r,

@@ -19,14 +19,15 @@ static void add_cors(struct gateway *g, struct http_call *hc, struct http_header
     if (!allowed.len)
         return;
     http_headers_add(out, STR("Access-Control-Allow-Origin"), allowed);
-    http_headers_add(out, STR("Access-Control-Expose-Headers"),
-                     STR("x-request-id, x-weir-model, x-weir-seed, x-weir-ignored-fields, "
-                         "x-weir-request-id, x-weir-provider, x-weir-attempts, x-weir-cost, "
-                         "x-weir-overhead-us, x-weir-cache, Server-Timing, "
-                         "x-ratelimit-limit-requests, x-ratelimit-remaining-requests, "
-                         "x-ratelimit-reset-requests, x-ratelimit-limit-tokens, "
-                         "x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens, "
-                         "x-weir-dropped-params, retry-after, retry-after-ms, x-should-retry"));
+    http_headers_add(
+        out, STR("Access-Control-Expose-Headers"),
+        STR("x-request-id, request-id, x-weir-model, x-weir-seed, x-weir-ignored-fields, "
+            "x-weir-request-id, x-weir-provider, x-weir-attempts, x-weir-cost, "
+            "x-weir-overhead-us, x-weir-cache, Server-Timing, "
+            "x-ratelimit-limit-requests, x-ratelimit-remaining-requests, "
+            "x-ratelimit-reset-requests, x-ratelimit-limit-tokens, "
+            "x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens, "
+            "x-weir-dropped-params, retry-after, retry-after-ms, x-should-retry"));
     http_headers_add(out, STR("Vary"), STR("Origin"));
 }
 

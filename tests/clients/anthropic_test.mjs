@@ -35,6 +35,12 @@ test('whole, streamed and counted', async () => {
   assert.match(whole._request_id, /^req_/);
 });
 
+test('models', async () => {
+  const ids = [];
+  for await (const info of client.models.list()) ids.push(info.id);
+  assert.deepEqual(ids, [model]);
+});
+
 test('raw events come in order', async () => {
   const names = [];
   for await (const event of await client.messages.create({ ...body, stream: true })) names.push(event.type);

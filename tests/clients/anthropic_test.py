@@ -47,6 +47,10 @@ class Sdk(harness.ServerCase):
             self.assertEqual(usage.input_tokens + usage.cache_read_input_tokens, count)
         self.assertTrue(whole._request_id.startswith("req_"))
 
+    def test_models(self):
+        self.assertEqual([m.id for m in self.client.models.list()], [self.model])
+        self.assertEqual(self.client.models.retrieve(self.model).display_name, self.model)
+
     def test_raw_events_are_in_order(self):
         names = [event.type for event in self.create(stream=True)]
         self.assertEqual(names[0], "message_start")
