@@ -75,6 +75,18 @@ providers:
         for prompt, text in (({"name": "greet", "version": "1"}, "Old"), ({"id": "greet", "version": "9"}, "Nine")):
             self.assertEqual(self.seen(prompt, model="up/x")["messages"], [{"role": "user", "content": text}])
 
+    def test_responses_requests_take_them_before_their_input(self):
+        for own in ("Hello", [{"role": "user", "content": "Hello"}]):
+            self.provider.clear()
+            answer = self.ask({"name": "greet", "variables": {"name": "Ada"}}, "/v1/responses", input=own,
+                              temperature=1)
+            self.assertEqual(answer.status, 200, answer)
+            body = json.loads(self.provider.attempts()[0]["body"])
+            said = [(m["role"], text_of(m["content"])) for m in body["messages"]]
+            self.assertEqual(said, [("system", "Be kind to Ada.\n"), ("user", "Hello")])
+            self.assertEqual((body["model"], body["temperature"]), ("from-prompt", 1))
+            self.assertEqual(body.get("max_tokens", body.get("max_completion_tokens")), 7)
+
     def test_streams_and_the_local_model_take_prompts_too(self):
         events = list(self.server.stream("/v1/chat/completions", {"prompt": {"name": "greet", "version": "1"},
                                                                    "model": "weir-tiny", "stream": True,
@@ -104,6 +116,10 @@ providers:
         self.assertEqual(listed, [("greet", "1", False), ("greet", "9", False), ("greet", "10", True)])
         variables = {v["name"]: v for v in page["data"][2]["variables"]}
         self.assertEqual((variables["name"]["required"], variables["mood"]["default"]), (True, "kind"))
+
+
+def text_of(content):
+    return content if isinstance(content, str) else "".join(part["text"] for part in content)
 
 
 class CommandLine(unittest.TestCase):
