@@ -152,11 +152,13 @@ static str full_arguments(yyjson_val *schema, uint64_t seed, uint64_t hash, stru
     struct buf out;
     struct json_writer w;
     size_t i, max;
-    yyjson_val *key, *property;
+    yyjson_val *key, *property, *properties = json_get(schema, "properties");
+    if (!yyjson_is_obj(properties))
+        return STR("{}");
     buf_init(&out, ARGUMENTS_BYTES_MAX);
     jw_init(&w, &out);
     jw_object_begin(&w);
-    yyjson_obj_foreach(json_get(schema, "properties"), i, max, key, property)
+    yyjson_obj_foreach(properties, i, max, key, property)
     {
         jw_key_str(&w, json_str(key));
         write_argument(&w, property, random_counter(seed, hash, i));

@@ -127,7 +127,8 @@ static void write_rest(struct json_writer *w, const struct prompt *p, const stru
     }
     if (p->model.len && !json_get(root, "model"))
         jw_kv_str(w, "model", p->model);
-    write_parameters(w, p, of, root);
+    if (p->parameters.root)
+        write_parameters(w, p, of, root);
 }
 
 static bool write_body(struct call *c, const struct prompt *p, const struct words *of,

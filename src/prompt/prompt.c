@@ -141,9 +141,12 @@ enum err prompt_render(const struct prompt *p, yyjson_val *variables, size_t byt
 {
     struct buf text;
     struct json_doc data;
+    if (yyjson_is_null(variables))
+        variables = NULL;
     if (variables && !yyjson_is_obj(variables))
         return diag_set(d, ERR_INVALID, "the variables must be an object");
-    ERR_TRY(check_given(p, variables, d));
+    if (variables)
+        ERR_TRY(check_given(p, variables, d));
     buf_init(&text, bytes_max + PROMPT_FILE_BYTES_MAX);
     enum err e = write_data(p, variables, &text, d);
     if (e == ERR_OK)
