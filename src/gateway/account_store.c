@@ -115,6 +115,8 @@ void account_store(const struct call *c)
     if (c->route)
         put_work(c, &row);
     row.dropped = account_list(c->losses.names, c->losses.len, dropped, sizeof dropped);
+    if (c->cache.use)
+        row.cache = str_of(cache_use_name(c->cache.use));
     row.cost_nano_usd = c->record.priced ? c->record.cost_nano_usd : -1;
     for (const struct attempt_record *a = c->record.attempts; a; a = a->next)
         if (row.attempts_len < ATTEMPTS_MAX)

@@ -70,6 +70,8 @@ static void fill_headers(struct call *c, struct answer_headers *h)
     str dropped = account_list(c->losses.names, c->losses.len, text, sizeof text);
     if (dropped.len)
         answer_headers_add(h, "x-weir-dropped-params", dropped);
+    if (c->cache.use)
+        answer_headers_add(h, "x-weir-cache", str_of(cache_use_name(c->cache.use)));
     account_headers(c, h);
     admission_headers(c, h);
     if (dialect(c)->request_id_header)
@@ -219,7 +221,7 @@ static enum phase_result phase_read(struct call *c, enum call_event event)
         return call_respond_json(c, buf_str(&c->out));
     if (ok && c->request.nothing)
         return answer_nothing(c);
-    return proceed(c, ok, CALL_TARGET);
+    return proceed(c, ok, CALL_CACHE);
 }
 
 // May another attempt need the body as it came?
@@ -316,6 +318,8 @@ static enum phase_result run_phase(struct call *c, enum call_event event)
         return phase_auth(c);
     case CALL_READ:
         return phase_read(c, event);
+    case CALL_CACHE:
+        return phase_cache(c);
     case CALL_TARGET:
         return phase_target(c);
     case CALL_ADMIT:
@@ -338,7 +342,7 @@ static enum phase_result run_phase(struct call *c, enum call_event event)
 
 void call_step(struct call *c, enum call_event event)
 {
-    if (event == CALL_GONE)
+    if (event == CALL_GONE && !cache_desert(c))
         c->gone = true;
     if (event == CALL_DRAINED)
         c->blocked = false;

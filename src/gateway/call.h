@@ -14,6 +14,7 @@
 #include "gateway/auth.h"
 #include "gateway/hedge.h"
 #include "gateway/model_route.h"
+#include "gateway/phase_cache.h"
 #include "gateway/provider.h"
 #include "gateway/record.h"
 #include "gateway/rescue.h"
@@ -40,7 +41,8 @@ struct call_output {
 // What was asked. The strings live until the call has answered or was told CALL_GONE.
 struct call_input {
     struct auth_headers auth;
-    bool open;   // no key is asked for
+    bool open; // no key is asked for
+    enum cache_wish cache;
     bool strict; // what a provider cannot be told refuses the request
     str content_type, accept, request_id, peer, body;
 };
@@ -59,6 +61,7 @@ struct call_kind {
 enum call_phase {
     CALL_AUTH,    // who is it?
     CALL_READ,    // what does it say, and where may it go? (maybe elsewhere)
+    CALL_CACHE,   // was it asked before?
     CALL_TARGET,  // which target is asked now?
     CALL_ADMIT,   // may it run now?
     CALL_PREPARE, // what it is asked: its tokens, its body (maybe elsewhere)
@@ -117,6 +120,7 @@ struct call {
     size_t unsaid;          // bytes to come that the client itself began the answer with
     struct call_side *side; // a second attempt, while none has said anything
     struct admission admission;
+    struct call_cache cache;
     struct world_timer timer; // for the nearest of `due`
     struct call_due due;
     bool stepping;                     // call_step is on the stack
@@ -170,6 +174,9 @@ enum phase_result call_offload(struct call *c, bool (*work)(struct call *c));
 enum phase_result phase_auth(struct call *c);
 bool phase_receive(struct call *c); // any thread; false: c->error says why
 bool phase_route(struct call *c);   // any thread
+enum phase_result phase_cache(struct call *c);
+// The call that it follows has failed: on its own now, or the refusal.
+enum phase_result cache_abandoned(struct call *c);
 enum phase_result phase_target(struct call *c);
 enum phase_result phase_admit(struct call *c);
 bool phase_prepare(struct call *c); // any thread
@@ -177,6 +184,8 @@ enum phase_result phase_attempt(struct call *c);
 // Its parts, for a second attempt at the side. False: c->error may say why.
 bool target_choose(struct call *c);
 bool attempt_begin(struct call *c);
+// What holds the answer, whoever gives it.
+bool attempt_prepare_answer(struct call *c);
 // What the attempt has written and nobody has seen.
 void attempt_discard(struct call *c);
 // The attempt is over: closed in the ledger, in its target's breaker, and stopped.

@@ -540,6 +540,12 @@ const struct option gateway_config_table[] = {
      .table_size = sizeof(struct gateway_rate_limit),
      .help = "Limits of models and providers, shared by all clients; a request keeps to each that "
              "fits it, beside those of its key."},
+    {.name = "cache",
+     .type = OPTION_TABLE,
+     .offset = AT(gateway_config, cache),
+     .table = gateway_cache_table,
+     .table_size = sizeof(struct gateway_cache),
+     .help = "Answers told again to whoever asks the very same with the same key."},
     {.name = "admission",
      .type = OPTION_TABLE,
      .offset = AT(gateway_config, admission),

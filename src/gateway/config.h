@@ -136,6 +136,11 @@ struct gateway_admission {
     int64_t queue_max, queue_timeout_ms;
 };
 
+struct gateway_cache {
+    bool enabled, all;
+    int64_t ttl_ms, bytes_max, entry_bytes_max;
+};
+
 struct gateway_store {
     str path; // empty: store_default_path; "off": none
     int64_t records_max;
@@ -160,10 +165,12 @@ struct gateway_config {
     struct option_items prices;      // struct gateway_price
     struct option_items rate_limits; // struct gateway_rate_limit
     struct gateway_admission admission;
+    struct gateway_cache cache;
 };
 
 extern const struct option gateway_config_table[], gateway_key_table[], gateway_price_table[];
 extern const struct option gateway_rate_limit_table[], gateway_admission_table[];
+extern const struct option gateway_cache_table[];
 
 static inline const struct gateway_key *gateway_config_keys(const struct gateway_config *c)
 {

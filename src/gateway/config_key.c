@@ -139,6 +139,45 @@ const struct option gateway_admission_table[] = {
     {0},
 };
 
+#define CACHE_AT(member) offsetof(struct gateway_cache, member)
+
+const struct option gateway_cache_table[] = {
+    {.name = "enabled",
+     .type = OPTION_BOOL,
+     .offset = CACHE_AT(enabled),
+     .value = "false",
+     .help = "Keep answers, and let requests for the same share one attempt."},
+    {.name = "all",
+     .type = OPTION_BOOL,
+     .offset = CACHE_AT(all),
+     .value = "false",
+     .help =
+         "Also requests whose answer may differ from time to time: those without temperature 0, "
+         "top_k 1 or a seed. A client asks for it by the header 'x-weir-cache: on'."},
+    {.name = "ttl",
+     .type = OPTION_DURATION,
+     .offset = CACHE_AT(ttl_ms),
+     .value = "10m",
+     .min = 1,
+     .max = 30 * 86400e3,
+     .help = "How long an answer is told again."},
+    {.name = "bytes_max",
+     .type = OPTION_BYTES,
+     .offset = CACHE_AT(bytes_max),
+     .value = "64MiB",
+     .min = 1 << 16,
+     .max = 1e12,
+     .help = "Memory for all answers; the least recently used go first."},
+    {.name = "entry_bytes_max",
+     .type = OPTION_BYTES,
+     .offset = CACHE_AT(entry_bytes_max),
+     .value = "1MiB",
+     .min = 1024,
+     .max = 1e12,
+     .help = "Memory for one answer; larger ones are not kept."},
+    {0},
+};
+
 static enum err check_key(const struct gateway_key *k, struct diag *d)
 {
     struct gateway_key_terms terms;

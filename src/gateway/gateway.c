@@ -85,6 +85,7 @@ enum err gateway_new(struct loop *l, const struct gateway_config *config,
     model_routes_init(&g->routes, config);
     g->shared = shared;
     account_init(&g->account, metrics);
+    cache_init(&g->cache, &config->cache);
     g->local = provider_local_new(l);
     server_options(config, &options);
     enum err e = providers_init(&g->providers, l, config, &g->registry, d);
@@ -164,5 +165,6 @@ void gateway_free(struct gateway *g)
     targets_done(&g->targets);
     model_routes_done(&g->routes);
     account_done(&g->account);
+    cache_done(&g->cache);
     mem_free(g);
 }

@@ -27,6 +27,7 @@ struct gateway {
     struct providers providers;
     struct account account;
     struct admission_queue admission;
+    struct cache cache;
     struct call *calls;
     size_t calls_len;
     uint64_t started_wall_ms;

@@ -248,6 +248,10 @@ static void count(const struct call *c)
     metrics_add(metrics_series(a->shard, METRIC_REQUESTS,
                                METRICS_VALUES(name, provider, str_of(account_outcome(c)))),
                 1);
+    if (c->cache.use)
+        metrics_add(metrics_series(a->shard, METRIC_CACHE,
+                                   METRICS_VALUES(name, str_of(cache_use_name(c->cache.use)))),
+                    1);
     if (!c->counted)
         return;
     metrics_add(find_model(a, c->counted)->inflight, -1);
@@ -289,6 +293,8 @@ static void put_work(const struct call *c, struct line *l)
     const struct call_record *r = &c->record;
     put(l, LOG_S("model", c->model->root));
     put(l, LOG_S("provider", c->model->provider_name));
+    if (c->cache.use)
+        put(l, LOG_Z("cache", cache_use_name(c->cache.use)));
     if (!c->record.submitted_us)
         return;
     put(l, LOG_B("stream", c->request.stream));
@@ -343,6 +349,7 @@ void phase_account(struct call *c)
                      : c->error.code != API_OK ? ATTEMPT_FAILED
                                                : ATTEMPT_ANSWERED);
     admission_leave(c);
+    cache_leave(c);
     if (!c->kind->work)
         count(c);
     if (c->kind->quiet)

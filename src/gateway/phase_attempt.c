@@ -42,10 +42,23 @@ static void set_moments(struct call *c)
     if (c->model->remote && !c->due.total)
         c->due.total =
             c->record.start_us / 1000 + (uint64_t)c->gateway->config->limits.request_timeout_ms;
-    if (c->request.stream && c->kind->dialect->ping && !c->due.ping)
-        c->due.ping = now + (uint64_t)c->gateway->config->stream_ping_ms;
     hedge_arm(c);
     call_arm(c);
+}
+
+bool attempt_prepare_answer(struct call *c)
+{
+    if (!c->head.id.ptr && !name_answer(c))
+        return false;
+    if (!c->request.stream)
+        exchange_answer_init(&c->answer, exchange_choices(&c->request),
+                             (size_t)c->gateway->config->limits.answer_bytes_max);
+    if (!c->routing.shown)
+        c->stream = (struct dialect_stream){.request = &c->request, .head = &c->head};
+    if (c->request.stream && c->kind->dialect->ping && !c->due.ping)
+        c->due.ping = call_now_us(c) / 1000 + (uint64_t)c->gateway->config->stream_ping_ms;
+    call_arm(c);
+    return true;
 }
 
 bool attempt_begin(struct call *c)
@@ -57,19 +70,14 @@ bool attempt_begin(struct call *c)
         .deadline_ms = c->record.start_us / 1000 + (uint64_t)limits->request_timeout_ms,
         .tenant = c->key ? c->key->name : STR_NONE, // one key's prompts do not warm another's cache
     };
-    if (!c->request.stream)
-        exchange_answer_init(&c->answer, exchange_choices(&c->request),
-                             (size_t)limits->answer_bytes_max);
-    if (!c->routing.shown)
-        c->stream = (struct dialect_stream){.request = &c->request, .head = &c->head};
+    if (!attempt_prepare_answer(c))
+        return false;
     c->attempt = c->model->provider->start(c->model, &c->request, c->plan, &o, &c->error);
     return c->attempt;
 }
 
 enum phase_result phase_attempt(struct call *c)
 {
-    if (!c->head.id.ptr && !name_answer(c))
-        return call_refuse(c);
     draw_seed(c);
     if (!attempt_begin(c))
         return phase_failed(c);

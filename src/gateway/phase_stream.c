@@ -74,6 +74,7 @@ enum phase_result phase_write(struct call *c)
 
 static enum phase_result answer_whole(struct call *c, const struct exchange_event *e)
 {
+    cache_note(c, e);
     if (c->attempt->raw)
         return e->raw.len ? call_respond_json(c, e->raw) : PHASE_NEXT;
     if (exchange_answer_add(&c->answer, e) != ERR_OK) {
@@ -105,7 +106,7 @@ static enum phase_result stream_flush(struct call *c)
     buf_clear(&c->out);
     if (c->out.cap > OUT_KEPT_BYTES)
         buf_shrink(&c->out);
-    c->blocked = e == ERR_AGAIN;
+    c->blocked = e == ERR_AGAIN && !cache_is_heard(c);
     return PHASE_WAIT;
 }
 
@@ -133,6 +134,7 @@ static void write_event(struct call *c, struct exchange_event *e)
 {
     const struct dialect *d = c->kind->dialect;
     rescue_note(c, e);
+    cache_note(c, e);
     if (!c->attempt->raw) {
         d->event(&c->stream, e, &c->out);
         return;
@@ -177,6 +179,8 @@ static void note_first(struct call *c)
     struct attempt_record *a = c->routing.record;
     c->routing.spoke = true;
     c->due.first_token = c->due.hedge = 0;
+    if (c->cache.follows)
+        return;
     a->first_us = call_now_us(c);
     target_first_output(c->routing.target, (a->first_us - a->started_us) / 1000,
                         a->first_us / 1000);
@@ -199,7 +203,7 @@ static enum phase_result handle(struct call *c, struct exchange_event *e)
     note(c, e);
     if (e->type == EXCHANGE_EVENT_ERROR) {
         c->error = *e->error;
-        return phase_failed(c);
+        return c->cache.follows ? cache_abandoned(c) : phase_failed(c);
     }
     if (!c->routing.spoke && speaks(e))
         note_first(c);
@@ -212,7 +216,7 @@ static enum phase_result handle(struct call *c, struct exchange_event *e)
 static void note_life(struct call *c)
 {
     uint64_t now = call_now_us(c) / 1000;
-    if (c->route->idle_timeout_ms && c->routing.spoke)
+    if (c->route->idle_timeout_ms && c->routing.spoke && !c->cache.follows)
         c->due.idle = now + (uint64_t)c->route->idle_timeout_ms;
     if (c->due.ping && c->begun)
         c->due.ping = now + (uint64_t)c->gateway->config->stream_ping_ms;

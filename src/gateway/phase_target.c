@@ -225,6 +225,7 @@ void attempt_discard(struct call *c)
 {
     if (c->routing.shown)
         return;
+    cache_discard(c);
     buf_clear(&c->out);
     c->record.finished = false;
     if (c->stream.request && c->kind->dialect->done)

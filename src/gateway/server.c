@@ -131,6 +131,7 @@ static void begin_call(struct gateway *g, struct http_call *hc, const struct rou
         .auth = auth_headers(hc),
         .open = r->open || (r->call->without_body && g->config->metrics_public),
         .strict = str_eq_nocase(http_call_header(hc, "x-weir-strict"), STR("true")),
+        .cache = cache_wish_read(http_call_header(hc, "x-weir-cache")),
         .content_type = http_call_header(hc, "content-type"),
         .accept = http_call_header(hc, "accept"),
         .request_id = http_call_request_id(hc),

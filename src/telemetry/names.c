@@ -42,6 +42,7 @@ static const char *const attempt_outcomes[] = {"ok",
                                                "malformed",
                                                NULL};
 static const char *const abort_sides[] = {"client", "upstream", NULL};
+static const char *const cache_results[] = {"hit", "shared", "miss", NULL};
 static const char *const record_states[] = {"written", "dropped", "missing", NULL};
 static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
 static const char *const kv_states[] = {"used", "cached", "free", NULL};
@@ -149,6 +150,9 @@ const struct metric names_table[METRIC_COUNT + 1] = {
     [METRIC_COST] = COUNTER("weir_cost_usd_total", NULL,
         "What requests have cost, by the table of prices, in US dollars.",
         MODEL_PROVIDER, ANY("key")),
+    [METRIC_CACHE] = COUNTER("weir_cache_requests_total", NULL,
+        "Requests that the exact cache was asked for: answered from it, shared with one that ran, or not.",
+        MODEL, ONE_OF("result", cache_results)),
     [METRIC_RECORDS] = COUNTER("weir_records_total", NULL,
         "Records of requests: on disk, dropped because the queue was full, missing after a crash.",
         ONE_OF("state", record_states)),
