@@ -55,6 +55,7 @@ struct option {
     const char *help;           // one or two plain sentences
     const struct option *table; // TABLE, TABLES
     size_t table_size;          // sizeof of the nested struct
+    bool secret;                // STRINGS: may hold secrets, so they are printed as "***"
     bool repeated;              // command line: may be given more than once (STRINGS)
     char short_name;            // command line: 'c' or 0
 };

@@ -49,13 +49,13 @@ static void show_string(str s, struct buf *out)
     buf_append_char(out, '"');
 }
 
-static void show_strings(const struct option_strings *list, struct buf *out)
+static void show_strings(const struct option_strings *list, bool secret, struct buf *out)
 {
     buf_append_char(out, '[');
     for (size_t i = 0; i < list->len; i++) {
         if (i > 0)
             buf_append_str(out, STR(", "));
-        show_string(list->items[i], out);
+        show_string(secret ? STR("***") : list->items[i], out);
     }
     buf_append_char(out, ']');
 }
@@ -86,7 +86,7 @@ static void show_single(const struct option *row, const void *field, struct buf 
         buf_append_str(out, ((const str *)field)->len ? STR("\"***\"") : STR("null"));
         break;
     case OPTION_STRINGS:
-        show_strings(field, out);
+        show_strings(field, row->secret, out);
         break;
     default:
         show_string(*(const str *)field, out);

@@ -44,6 +44,7 @@ const struct option gateway_provider_table[] = {
     {.name = "headers",
      .type = OPTION_STRINGS,
      .offset = AT(headers),
+     .secret = true,
      .help = "Headers of every request to it, \"Name: value\" each."},
     {.name = "models",
      .type = OPTION_STRINGS,
