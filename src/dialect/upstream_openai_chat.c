@@ -71,13 +71,78 @@ static str first_of(yyjson_val *v, const char *a, const char *b)
     return s.len ? s : json_str(json_get(v, b));
 }
 
-// A message of a whole answer, or a delta: they differ in nothing that matters here.
-static void read_said(struct upstream_reader *r, int64_t choice, yyjson_val *said)
+// --- Scores
+
+// `bytes` says what half a character is; `token` shows it as U+FFFD.
+static str read_bytes(struct upstream_reader *r, yyjson_val *v)
 {
+    yyjson_val *list = json_get(v, "bytes"), *item;
+    char *bytes = yyjson_is_arr(list) ? arena_alloc(&r->arena, yyjson_arr_size(list) + 1) : NULL;
     size_t i, max;
+    if (!bytes)
+        return json_str(json_get(v, "token"));
+    yyjson_arr_foreach(list, i, max, item)
+    {
+        int64_t byte = 0;
+        (void)json_is_int(item, &byte);
+        bytes[i] = (char)byte;
+    }
+    return str_slice(bytes, yyjson_arr_size(list));
+}
+
+static float read_logprob(yyjson_val *v)
+{
+    double value;
+    return json_is_num(json_get(v, "logprob"), &value) ? (float)value : 0;
+}
+
+static void read_top(struct upstream_reader *r, yyjson_val *list, struct exchange_token *t)
+{
+    struct exchange_alternative *top;
+    yyjson_val *item;
+    size_t i, max, len = min_size(yyjson_arr_size(list), EXCHANGE_TOP_LOGPROBS_MAX);
+    if (!len || !(top = arena_zalloc(&r->arena, len, sizeof *top)))
+        return;
+    yyjson_arr_foreach(list, i, max, item)
+    {
+        if (i == len)
+            break;
+        top[i] = (struct exchange_alternative){read_bytes(r, item), read_logprob(item)};
+    }
+    t->top = top;
+    t->top_len = len;
+}
+
+static const struct exchange_token *read_scores(struct upstream_reader *r, yyjson_val *list,
+                                                size_t *ret_len)
+{
+    struct exchange_token *tokens;
+    yyjson_val *item;
+    size_t i, max, len = yyjson_arr_size(list);
+    if (!len || !r->request->logprobs || !(tokens = arena_zalloc(&r->arena, len, sizeof *tokens)))
+        return NULL;
+    yyjson_arr_foreach(list, i, max, item)
+    {
+        tokens[i] = (struct exchange_token){
+            .bytes = read_bytes(r, item), .logprob = read_logprob(item), .scored = true};
+        read_top(r, json_get(item, "top_logprobs"), &tokens[i]);
+    }
+    *ret_len = len;
+    return tokens;
+}
+
+// --- Answers
+
+// A message of a whole answer, or a delta: they differ in nothing that matters here.
+static void read_said(struct upstream_reader *r, int64_t choice, yyjson_val *said,
+                      yyjson_val *logprobs)
+{
+    size_t i, max, tokens_len = 0;
+    const struct exchange_token *tokens =
+        read_scores(r, json_get(logprobs, "content"), &tokens_len);
     yyjson_val *call;
     upstream_thinking(r, choice, first_of(said, "reasoning_content", "reasoning"), STR_NONE);
-    upstream_text(r, choice, first_of(said, "content", "refusal"));
+    upstream_scored_text(r, choice, first_of(said, "content", "refusal"), tokens, tokens_len);
     yyjson_arr_foreach(json_get(said, "tool_calls"), i, max, call) read_call(r, choice, call, i);
 }
 
@@ -89,7 +154,7 @@ static void read_choices(struct upstream_reader *r, yyjson_val *root, const char
     {
         int64_t index = (int64_t)i;
         (void)json_is_int(json_get(item, "index"), &index);
-        read_said(r, index, json_get(item, said));
+        read_said(r, index, json_get(item, said), json_get(item, "logprobs"));
         str reason = json_str(json_get(item, "finish_reason"));
         if (reason.len)
             upstream_finish(r, index, upstream_finish_of(reason), STR_NONE);

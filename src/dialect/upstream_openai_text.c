@@ -14,8 +14,8 @@ static bool write_completion(struct upstream_writing *w, struct json_writer *j)
     upstream_openai_write_prompts(r, j, "prompt");
     if (r->echo)
         jw_kv_bool(j, "echo", true);
-    if (r->logprobs)
-        jw_kv_int(j, "logprobs", r->top_logprobs);
+    if (r->logprobs) // its scores are not read; spliced answers have them
+        upstream_lose(w, "logprobs");
     jw_object_end(j);
     return true;
 }
@@ -114,9 +114,9 @@ static float *read_base64(struct upstream_reader *r, str text, size_t *ret_len)
     buf_init(&bytes, UPSTREAM_FRAME_BYTES_MAX);
     if (decode_base64(&bytes, text) == ERR_OK && bytes.len && bytes.len % sizeof *values == 0)
         values = arena_alloc(&r->arena, bytes.len);
+    const unsigned char *b = (const unsigned char *)buf_ptr(&bytes);
     *ret_len = bytes.len / sizeof *values;
-    for (size_t i = 0; values && i < *ret_len; i++) {
-        const unsigned char *b = (const unsigned char *)buf_ptr(&bytes) + 4 * i;
+    for (size_t i = 0; values && b && i < *ret_len; i++, b += sizeof *values) {
         uint32_t bits = b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
         memcpy(&values[i], &bits, sizeof bits);
     }

@@ -138,13 +138,22 @@ static struct exchange_event *say(struct upstream_reader *r, enum exchange_event
     return exchange_events_push(&r->events, type, (uint32_t)choice);
 }
 
-void upstream_text(struct upstream_reader *r, int64_t choice, str text)
+void upstream_scored_text(struct upstream_reader *r, int64_t choice, str text,
+                          const struct exchange_token *tokens, size_t tokens_len)
 {
-    struct exchange_event *e = text.len ? say(r, EXCHANGE_EVENT_TEXT, choice) : NULL;
+    bool any = text.len || tokens_len;
+    struct exchange_event *e = any ? say(r, EXCHANGE_EVENT_TEXT, choice) : NULL;
     if (!e)
         return;
     e->text = text;
+    e->tokens = tokens;
+    e->tokens_len = tokens_len;
     r->text_bytes += text.len;
+}
+
+void upstream_text(struct upstream_reader *r, int64_t choice, str text)
+{
+    upstream_scored_text(r, choice, text, NULL, 0);
 }
 
 void upstream_thinking(struct upstream_reader *r, int64_t choice, str text, str signature)

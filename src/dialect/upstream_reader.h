@@ -60,6 +60,9 @@ void upstream_reader_fail(struct upstream_reader *r, const struct api_error *e);
 // --- For the dialects
 void upstream_begin(struct upstream_reader *r); // once; later calls do nothing
 void upstream_text(struct upstream_reader *r, int64_t choice, str text);
+// … with the scores of its tokens; both may be empty.
+void upstream_scored_text(struct upstream_reader *r, int64_t choice, str text,
+                          const struct exchange_token *tokens, size_t tokens_len);
 void upstream_thinking(struct upstream_reader *r, int64_t choice, str text, str signature);
 // A piece of a call: it opens when `key` is new, or another `id` comes with a name.
 void upstream_call(struct upstream_reader *r, int64_t choice, int64_t key, str id, str name);

@@ -55,8 +55,8 @@ const struct option gateway_provider_table[] = {
      .type = OPTION_BOOL,
      .offset = AT(discover),
      .value = "true",
-     .help = "Ask it for its models, where none are given: in the background, and again every "
-             "minute."},
+     .help = "Ask it for its models, where none are given, and NIM for its health: in the "
+             "background, and again every minute (weir_provider_up)."},
     {.name = "connect_timeout",
      .type = OPTION_DURATION,
      .offset = AT(connect_timeout_ms),

@@ -88,7 +88,7 @@ enum err gateway_new(struct loop *l, const struct gateway_config *config,
     cache_init(&g->cache, &config->cache);
     g->local = provider_local_new(l);
     server_options(config, &options);
-    enum err e = providers_init(&g->providers, l, config, &g->registry, d);
+    enum err e = providers_init(&g->providers, l, config, &g->registry, g->account.shard, d);
     if (e == ERR_OK)
         e = worker_new(l, WORKER_THREADS, WORKER_DEPTH, &g->worker, d);
     if (e == ERR_OK)

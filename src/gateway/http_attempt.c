@@ -28,7 +28,7 @@ struct http_attempt {
     struct attempt_report report;
     struct upstream_answer refusal; // its strings in `refusal_arena`
     struct arena arena;
-    uint64_t started_us, progress_ms;
+    uint64_t started_us, spoken_us, progress_ms;
     bool streams, refused, paused, eof, broken;
     bool spoken;           // the first word came
     bool telling, stopped; // `notify` is on the stack; the owner has let go meanwhile
@@ -258,10 +258,15 @@ static void note_progress(struct http_attempt *a, const struct exchange_event *e
 {
     if (e->type == EXCHANGE_EVENT_RAW || e->type == EXCHANGE_EVENT_BEGIN)
         return; // a ping, a role: no word of an answer
-    a->progress_ms = clock_mono_ms();
-    if (a->spoken)
+    uint64_t now_us = clock_mono_us();
+    a->progress_ms = now_us / 1000;
+    if (a->spoken) {
+        a->report.decode_us = now_us - a->spoken_us;
         return;
+    }
     a->spoken = true;
+    a->spoken_us = now_us;
+    a->report.prefill_us = now_us - a->started_us;
     if (a->streams && a->exchange)
         loop_timer_set(a->provider->loop, &a->quiet, quiet_max_ms(a));
 }

@@ -13,18 +13,21 @@
 struct http_discover {
     struct http_provider *provider;
     http_discover_found *found;
+    http_discover_heard *heard;
     void *ctx;
     struct http_exchange *exchange; // NULL: none runs
     struct loop_timer timer;
     struct arena arena; // of the request
     struct buf body;
     int status;
-    bool told; // it has answered before
+    bool told;        // it has answered before
+    bool asks_health; // the question under way
 };
 
-static void again(struct http_discover *d)
+static void again(struct http_discover *d, bool up)
 {
     d->exchange = NULL;
+    d->heard(d->ctx, d->provider, up);
     loop_timer_set(d->provider->loop, &d->timer, REPEAT_MS);
 }
 
@@ -63,9 +66,16 @@ static void on_body(void *ctx, str bytes)
     (void)buf_append_str(&d->body, bytes); // too long a list is no JSON then
 }
 
-static void on_end(void *ctx)
+static void ask_for(struct http_discover *d, const char *path);
+
+static bool lists(const struct http_discover *d)
 {
-    struct http_discover *d = ctx;
+    const struct gateway_provider *c = d->provider->config;
+    return c->discover && !c->models.len && d->provider->kind->models_path;
+}
+
+static void read_models(struct http_discover *d)
+{
     struct json_doc doc = {0};
     struct diag diag;
     if (d->status == 200 && !d->body.failed &&
@@ -75,7 +85,20 @@ static void on_end(void *ctx)
         log_write(LOG_DEBUG, "provider lists no models",
                   LOG_S("provider", d->provider->config->name), LOG_I("status", d->status));
     json_done(&doc);
-    again(d);
+}
+
+// Any answer shows that it is there, but for one that says it is not ready.
+static void on_end(void *ctx)
+{
+    struct http_discover *d = ctx;
+    bool up = d->status < 500;
+    d->exchange = NULL;
+    if (!d->asks_health && up)
+        read_models(d);
+    if (d->asks_health && up && lists(d))
+        ask_for(d, d->provider->kind->models_path);
+    else
+        again(d, up);
 }
 
 static void on_error(void *ctx, enum err e UNUSED, const struct diag *diag)
@@ -83,19 +106,19 @@ static void on_error(void *ctx, enum err e UNUSED, const struct diag *diag)
     struct http_discover *d = ctx;
     log_write(LOG_DEBUG, "provider lists no models", LOG_S("provider", d->provider->config->name),
               LOG_Z("why", diag->text));
-    again(d);
+    again(d, false);
 }
 
-static void ask(void *ctx)
+static void ask_for(struct http_discover *d, const char *path)
 {
     static const struct http_answer_handler handler = {on_head, on_body, on_end, on_error};
-    struct http_discover *d = ctx;
     const struct http_provider *p = d->provider;
     struct http_headers headers;
+    d->asks_health = path == p->kind->health_path;
     arena_reset(&d->arena);
     buf_clear(&d->body);
     d->status = 0;
-    str url = arena_printf(&d->arena, STR_FMT "%s", STR_ARG(p->base), p->kind->models_path);
+    str url = arena_printf(&d->arena, STR_FMT "%s", STR_ARG(p->base), path);
     if (!url.ptr || !http_provider_headers(p, &d->arena, &headers))
         return;
     const struct http_request request = {
@@ -108,11 +131,18 @@ static void ask(void *ctx)
     d->exchange = http_client_send(p->client, &request, &handler, d);
 }
 
+static void ask(void *ctx)
+{
+    struct http_discover *d = ctx;
+    const struct http_kind *k = d->provider->kind;
+    ask_for(d, k->health_path ? k->health_path : k->models_path);
+}
+
 struct http_discover *http_discover_new(struct http_provider *p, http_discover_found *found,
-                                        void *ctx)
+                                        http_discover_heard *heard, void *ctx)
 {
     struct http_discover *d = mem_new(struct http_discover);
-    *d = (struct http_discover){.provider = p, .found = found, .ctx = ctx};
+    *d = (struct http_discover){.provider = p, .found = found, .heard = heard, .ctx = ctx};
     arena_init(&d->arena, HEADERS_BYTES_MAX);
     buf_init(&d->body, LIST_BYTES_MAX);
     loop_timer_init(&d->timer, ask, d);

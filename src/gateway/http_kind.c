@@ -32,7 +32,7 @@ static bool prepare(const struct model_entry *m, const struct exchange_request *
 }
 
 #define OPS(kind)                                                                                  \
-    {.name = kind,                                                                                 \
+    {.name = (kind),                                                                               \
      .prepare = prepare,                                                                           \
      .start = http_attempt_start,                                                                  \
      .poll = http_attempt_poll,                                                                    \
@@ -62,7 +62,8 @@ static const struct http_kind kinds[GATEWAY_PROVIDER_KINDS] = {
                               .key_prefix = "Bearer ",
                               .models_path = "/models",
                               .models_list = "data",
-                              .models_name = "id"},
+                              .models_name = "id",
+                              .health_path = "/health/ready"},
     [GATEWAY_PROVIDER_ANTHROPIC] = {.ops = OPS("anthropic"),
                                     .base_url = "https://api.anthropic.com",
                                     .dialects = {&upstream_anthropic_messages, NULL, NULL},

@@ -26,7 +26,9 @@ struct attempt_options {
 
 // What an attempt says of itself for the record, at its end.
 struct attempt_report {
-    uint64_t queue_us, prefill_us, decode_us; // the engine's: longest of its choices
+    // The engine's: longest of its choices. Of others: to the first word, and from there to the
+    // end.
+    uint64_t queue_us, prefill_us, decode_us;
     // Of a provider over the network.
     uint64_t connect_us, first_byte_us; // from the start; 0: no new connection, no answer
     bool reused;                        // a kept connection

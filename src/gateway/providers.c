@@ -64,6 +64,19 @@ static void on_found(void *ctx, struct http_provider *h, str model, uint32_t con
               LOG_S("model", model), LOG_Z("why", d.text));
 }
 
+static void on_heard(void *ctx, struct http_provider *h, bool up)
+{
+    struct providers *p = ctx;
+    metrics_set(metrics_series(p->shard, METRIC_PROVIDER_UP, METRICS_VALUES(h->config->name)), up);
+}
+
+// Whom there is something to ask.
+static bool is_asked(const struct http_provider *h)
+{
+    const struct gateway_provider *c = h->config;
+    return c->discover && (h->kind->health_path || (!c->models.len && h->kind->models_path));
+}
+
 static enum err add(struct providers *p, struct loop *l, const struct gateway_provider *c,
                     size_t answer_bytes_max, struct diag *d)
 {
@@ -76,8 +89,8 @@ static enum err add(struct providers *p, struct loop *l, const struct gateway_pr
     }
     ERR_TRY(http_provider_new(l, p->client, c, answer_bytes_max, &h, d));
     p->items[p->len++] = h;
-    if (c->discover && !c->models.len && h->kind->models_path)
-        p->discoveries[p->len - 1] = http_discover_new(h, on_found, p);
+    if (is_asked(h))
+        p->discoveries[p->len - 1] = http_discover_new(h, on_found, on_heard, p);
     h->index = registry_reserve(p->registry);
     for (size_t i = 0; i < c->models.len; i++)
         ERR_TRY(list_model(p, h, c->models.items[i], 0, d));
@@ -118,10 +131,10 @@ static enum err add_environment(struct providers *p, struct loop *l, size_t answ
 }
 
 enum err providers_init(struct providers *p, struct loop *l, const struct gateway_config *config,
-                        struct registry *registry, struct diag *d)
+                        struct registry *registry, struct metrics_shard *shard, struct diag *d)
 {
     size_t answer_bytes_max = (size_t)config->limits.answer_bytes_max;
-    *p = (struct providers){.registry = registry};
+    *p = (struct providers){.registry = registry, .shard = shard};
     arena_init(&p->arena, ENVIRONMENT_BYTES_MAX);
     ERR_TRY(http_client_new(l, &http_client_options_default, &p->client, d));
     for (size_t i = 0; i < config->providers.len; i++)

@@ -5,6 +5,7 @@
 #include "gateway/http_discover.h"
 #include "gateway/provider_fault.h"
 #include "gateway/provider_http.h"
+#include "telemetry/names.h"
 
 #define PROVIDERS_MAX 32
 
@@ -18,10 +19,12 @@ struct providers {
     struct registry *registry;
     struct arena arena; // of what the environment gave
     bool full;          // the registry was, once: said once
+    struct metrics_shard *shard;
 };
 
 enum err providers_init(struct providers *p, struct loop *l, const struct gateway_config *config,
-                        struct registry *registry, struct diag *d) MUST_USE;
+                        struct registry *registry, struct metrics_shard *shard,
+                        struct diag *d) MUST_USE;
 void providers_done(struct providers *p); // no attempt may be left
 // The entry for "PROVIDER/anything", made in the arena; NULL when there is no such provider.
 const struct model_entry *providers_find(const struct providers *p, str name, struct arena *arena);

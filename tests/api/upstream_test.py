@@ -45,6 +45,8 @@ class Upstreams(harness.ServerCase):
         cls.addClassCleanup(cls.up.stop)
         cls.config = CONFIG.format(url=cls.up.url)
         super().setUpClass()
+        harness.wait_until(lambda: any("health" in r.path for r in cls.up.requests), 10 * harness.SLOWNESS)
+        cls.first_requests = list(cls.up.requests)
 
     @classmethod
     def tearDownClass(cls):
@@ -354,6 +356,9 @@ class Upstreams(harness.ServerCase):
         self.assertEqual(found["anthropic/listed-a"], "anthropic")
         self.assertIn("listed-a", found)  # the first provider that has it
         self.assertNotIn("quick/listed-a", found)
+        self.assertIn("/v1/health/ready", [r.path for r in self.first_requests])
+        self.assertIn('weir_provider_up{provider="nim"} 1', self.get("/metrics").text)
+        self.assertNotIn("weir_provider_up{provider=\"quick\"}", self.get("/metrics").text)
         answer = self.post("/v1/chat/completions", {"model": "listed-a", "messages": [{"role": "user", "content": "Hi"}]})
         self.assertEqual((answer.status, self.up.posts()[-1].json()["model"]), (200, "listed-a"))
 

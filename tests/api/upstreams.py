@@ -254,6 +254,8 @@ class Upstream:
             handler.close_connection = True
 
     def _listing(self, path):
+        if path.endswith("/health/ready"):
+            return {"object": "health.response", "message": "Service is ready."}
         if path == "/api/tags":
             return {"models": [{"name": name, "model": name} for name in self.models]}
         return {"object": "list", "data": [{"id": name, "object": "model"} for name in self.models]}

@@ -45,6 +45,9 @@ static void say_event(struct fed *f, const struct exchange_event *e)
         return;
     case EXCHANGE_EVENT_TEXT:
         say(f, "text(%u:" STR_FMT ")", c, STR_ARG(e->text));
+        for (size_t i = 0; i < e->tokens_len; i++)
+            say(f, "token(" STR_FMT ",%g,%zu)", STR_ARG(e->tokens[i].bytes),
+                (double)e->tokens[i].logprob, e->tokens[i].top_len);
         return;
     case EXCHANGE_EVENT_THINKING:
         say(f, "think(%u:" STR_FMT "|" STR_FMT ")", c, STR_ARG(e->text), STR_ARG(e->signature));

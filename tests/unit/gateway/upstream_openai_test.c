@@ -71,6 +71,20 @@ static const struct upstream_row rows[] = {
      "{\"choices\":[{\"index\":0,\"delta\":{\"reasoning\":\"so\",\"content\":\"a\"}}]}\n\n" STOP
          DONE,
      "begin think(0:hm|) think(0:so|) text(0:a) finish(0:stop) end(1+2?)", false},
+    {"scores, exact where a token is half a character", CHAT, NULL,
+     "{" HELLO ",\"stream\":true,\"logprobs\":true,\"top_logprobs\":1}",
+     "data: "
+     "{\"choices\":[{\"index\":0,\"delta\":{\"content\":\"ab\"},\"logprobs\":{\"content\":[{"
+     "\"token\":"
+     "\"a\",\"logprob\":-0.5,\"bytes\":[97],\"top_logprobs\":[{\"token\":\"a\",\"logprob\":-0.5}]},"
+     "{\"token\":\"?\",\"logprob\":-2,\"bytes\":[98],\"top_logprobs\":[]}]}}]}\n\n" STOP DONE,
+     "begin text(0:ab) token(a,-0.5,1) token(b,-2,0) finish(0:stop) end(1+1?)", false},
+    {"scores that nobody asked for", CHAT, NULL, STREAM,
+     "data: "
+     "{\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"},\"logprobs\":{\"content\":[{"
+     "\"token\":"
+     "\"a\",\"logprob\":-0.5}]}}]}\n\n" STOP DONE,
+     "begin text(0:a) finish(0:stop) end(1+1?)", false},
     {"calls in pieces, interleaved", CHAT, NULL, STREAM,
      TOOL("{\"index\":0,\"id\":\"a\",\"function\":{\"name\":\"f\",\"arguments\":\"\"}}")
          TOOL("{\"index\":1,\"id\":\"b\",\"function\":{\"name\":\"g\",\"arguments\":\"{\"}}")
