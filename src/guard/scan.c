@@ -180,14 +180,11 @@ static void look(struct scan *s, struct scan_scratch *x)
     }
 }
 
+// From where on a match may still come: what was found waits only while a thread that began no
+// later lives.
 static uint64_t earliest(const struct scan *s)
 {
-    uint64_t least = s->at;
-    if (s->found && s->found_start < least)
-        least = s->found_start;
-    if (s->now_len && s->now[0].start < least)
-        least = s->now[0].start;
-    return least;
+    return s->now_len ? s->now[0].start : s->at;
 }
 
 void scan_feed(struct scan *s, struct scan_scratch *x, str bytes)
