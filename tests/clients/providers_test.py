@@ -18,6 +18,7 @@ except ImportError:
 KINDS = ("openai", "nim", "anthropic", "ollama")
 CONFIG = """
 log: {{level: error}}
+stream_ping: 50ms
 routing: {{attempts_max: 1, breaker: {{results_min: 1000000}}}}
 providers:
   - {{name: openai, kind: openai, base_url: "{url}/v1", discover: false}}
@@ -113,6 +114,14 @@ class Protocols(harness.ServerCase):
         texts = {name: sdk.said(f"{kind}/some")[0] for name, kind, sdk in self.each()}
         self.assertEqual(len(set(texts.values())), 1, texts)
         self.assertNotIn("", texts.values())
+
+    def test_a_silent_stream_is_kept_alive(self):
+        for name, kind, sdk in self.each():
+            with self.subTest(name):
+                self.assertTrue(sdk.said(f"{kind}/first=300ms")[0])
+        body = {"model": "openai/first=300ms", "max_tokens": 9, "messages": QUESTION, "stream": True}
+        names = [e.name for e in self.server.stream("/v1/messages", body)]
+        self.assertGreater(names[:names.index("content_block_start")].count("ping"), 2)  # one is of every stream
 
     def test_parallel_calls_arrive_whole(self):
         for name, kind, sdk in self.each():
