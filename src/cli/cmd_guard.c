@@ -59,7 +59,9 @@ static bool pump(struct guard_stream *s, struct scan_scratch *x)
         len = read(STDIN_FILENO, piece, sizeof piece);
         ok = len > 0 ? guard_stream_feed(s, x, str_slice(piece, (size_t)len), &out)
                      : guard_stream_end(s, x, &out);
-        fwrite(buf_ptr(&out), 1, out.len, stdout);
+        str told = buf_str(&out);
+        if (told.ptr)
+            fwrite(told.ptr, 1, told.len, stdout);
         fflush(stdout);
         buf_clear(&out);
     }
