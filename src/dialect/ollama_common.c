@@ -192,6 +192,7 @@ void ollama_error(const struct api_error *e, str request_id UNUSED, struct buf *
     jw_init(&w, out);
     jw_object_begin(&w);
     jw_kv_z(&w, "error", e->message);
+    jw_kv_z(&w, "code", api_error_row(e->code)->name); // weir's own
     jw_object_end(&w);
 }
 

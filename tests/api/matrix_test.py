@@ -218,7 +218,7 @@ class Messages:
         return self.whole({**doc, "content": [blocks[i] for i in sorted(blocks)]})
 
     def code(self, doc):
-        return doc["error"]["type"]
+        return doc["error"]["details"]["error_code"]
 
 
 class Ollama:
@@ -257,7 +257,7 @@ class Ollama:
         return self.whole({**docs[-1], "message": message})
 
     def code(self, doc):
-        return doc["error"].split(":")[0] if "code" not in doc else doc["code"]
+        return doc["code"]
 
 
 INGRESS = {"chat": Chat(), "responses": Responses(), "messages": Messages(), "ollama": Ollama()}

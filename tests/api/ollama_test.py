@@ -18,7 +18,7 @@ class Ollama(harness.ServerCase):
 
     def assert_refused(self, answer, status):
         self.assertEqual(answer.status, status, answer)
-        self.assertEqual(list(answer.json()), ["error"])
+        self.assertEqual(list(answer.json()), ["error", "code"])
         self.assertTrue(answer.json()["error"])
 
     def test_a_chat_streams_unless_told_not_to(self):
@@ -126,7 +126,7 @@ class Keys(harness.ServerCase):
 
     def test_a_key_is_asked_for(self):
         for answer in (self.get("/api/tags"), self.post("/api/chat", {"messages": HELLO})):
-            self.assertEqual((answer.status, list(answer.json())), (401, ["error"]))
+            self.assertEqual((answer.status, list(answer.json())), (401, ["error", "code"]))
         self.assertEqual(self.get("/api/tags", {"Authorization": "Bearer " + "k" * 32}).status, 200)
 
 
