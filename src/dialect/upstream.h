@@ -55,6 +55,9 @@ struct upstream_dialect {
     void (*whole)(struct upstream_reader *r, yyjson_val *root);
     void (*frame)(struct upstream_reader *r, str event, str data, yyjson_val *root);
     bool ends_with_done; // a stream's last frame is "[DONE]"
+    // Spliced streams whose client asked for usage that never came: the frame that tells what was
+    // estimated. NULL: the format always has it.
+    void (*usage_frame)(struct upstream_reader *r, struct json_writer *out);
 };
 
 extern const struct upstream_dialect upstream_openai_chat;

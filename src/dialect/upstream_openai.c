@@ -1,5 +1,9 @@
 #include "dialect/upstream_openai.h"
 
+#include <stdio.h>
+
+#include "dialect/openai_common.h"
+
 #include "base/banned.h"
 
 // --- Writing
@@ -218,10 +222,44 @@ void upstream_openai_read_usage(struct upstream_reader *r, yyjson_val *usage)
     r->usage_known = true;
 }
 
+static const char *object_name(const struct upstream_reader *r)
+{
+    return r->request->kind == EXCHANGE_CHAT ? "chat.completion.chunk" : "text_completion";
+}
+
+void upstream_openai_usage_frame(struct upstream_reader *r, struct json_writer *j)
+{
+    jw_object_begin(j);
+    jw_kv_z(j, "id", r->id);
+    jw_kv_z(j, "object", object_name(r));
+    jw_kv_int(j, "created", r->created_s);
+    jw_kv_z(j, "model", r->model);
+    jw_key(j, "choices");
+    jw_array_begin(j);
+    jw_array_end(j);
+    jw_key(j, "usage");
+    openai_write_usage(j, &r->usage);
+    jw_object_end(j);
+}
+
+static void keep_name(char out[static 96], str s)
+{
+    snprintf(out, 96, "%.*s", (int)min_size(s.len, 95), s.ptr ? s.ptr : "");
+}
+
+static void keep_names(struct upstream_reader *r, yyjson_val *root)
+{
+    keep_name(r->id, json_str(json_get(root, "id")));
+    keep_name(r->model, json_str(json_get(root, "model")));
+    (void)json_is_int(json_get(root, "created"), &r->created_s);
+}
+
 void upstream_openai_hide_usage(struct upstream_reader *r, yyjson_val *root, str data)
 {
     static const struct json_edit no_usage = {.name = {"usage", 5}, .remove = true};
     yyjson_val *usage = json_get(root, "usage"), *choices = json_get(root, "choices");
+    if (r->raw && !r->id[0])
+        keep_names(r, root);
     if (!r->raw || r->request->include_usage || !usage)
         return;
     if (yyjson_is_obj(usage) && yyjson_is_arr(choices) && !yyjson_arr_size(choices)) {

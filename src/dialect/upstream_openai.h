@@ -13,6 +13,8 @@ void upstream_openai_write_prompts(const struct exchange_request *r, struct json
 void upstream_openai_read_usage(struct upstream_reader *r, yyjson_val *usage);
 // What of a frame is not for a client that did not ask for usage.
 void upstream_openai_hide_usage(struct upstream_reader *r, yyjson_val *root, str data);
+// The chunk that a client waits for which asked for usage.
+void upstream_openai_usage_frame(struct upstream_reader *r, struct json_writer *j);
 // upstream_openai_messages.c
 bool upstream_openai_write_messages(struct upstream_writing *w, struct json_writer *j);
 bool upstream_openai_write_tools(struct upstream_writing *w, struct json_writer *j);

@@ -189,4 +189,5 @@ const struct upstream_dialect upstream_openai_chat = {
     .whole = read_whole,
     .frame = read_frame,
     .ends_with_done = true,
+    .usage_frame = upstream_openai_usage_frame,
 };

@@ -62,6 +62,7 @@ const struct upstream_dialect upstream_openai_completions = {
     .whole = read_whole_completion,
     .frame = read_frame,
     .ends_with_done = true,
+    .usage_frame = upstream_openai_usage_frame,
 };
 
 // --- Embeddings

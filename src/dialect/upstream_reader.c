@@ -87,16 +87,32 @@ static uint64_t prompt_bytes(const struct exchange_request *q)
     return bytes;
 }
 
+static void estimate_usage(struct upstream_reader *r)
+{
+    r->usage.prompt_tokens = tokens_of(prompt_bytes(r->request));
+    r->usage.completion_tokens = tokens_of(r->text_bytes);
+    r->usage.estimated = true;
+    if (!r->raw || !r->request->include_usage || !r->dialect->usage_frame)
+        return;
+    struct buf text;
+    struct json_writer j;
+    buf_init(&text, UPSTREAM_FRAME_BYTES_MAX);
+    (void)buf_append_str(&text, STR("data: "));
+    jw_init(&j, &text);
+    r->dialect->usage_frame(r, &j);
+    (void)buf_append_str(&text, STR("\n\n"));
+    exchange_events_push(&r->events, EXCHANGE_EVENT_RAW, 0)->raw =
+        arena_str(&r->arena, buf_str(&text));
+    buf_done(&text);
+}
+
 void upstream_end(struct upstream_reader *r)
 {
     if (r->ended)
         return;
     upstream_begin(r);
-    if (!r->usage_known) {
-        r->usage.prompt_tokens = tokens_of(prompt_bytes(r->request));
-        r->usage.completion_tokens = tokens_of(r->text_bytes);
-        r->usage.estimated = true;
-    }
+    if (!r->usage_known)
+        estimate_usage(r);
     r->ended = true;
     exchange_events_push(&r->events, EXCHANGE_EVENT_END, 0)->usage = r->usage;
 }
@@ -205,6 +221,8 @@ void upstream_call(struct upstream_reader *r, int64_t choice, int64_t key, str i
         return;
     *call = (struct upstream_call){.key = key, .id_hash = hash};
     struct exchange_event *e = say(r, EXCHANGE_EVENT_CALL, choice);
+    if (!e)
+        return;
     e->call_index = c->calls_len - 1;
     e->call = (struct exchange_tool_call){.id = id, .name = name};
     if (!id.len) // every client wants one
@@ -223,6 +241,8 @@ void upstream_arguments(struct upstream_reader *r, int64_t choice, int64_t key, 
         return;
     }
     struct exchange_event *e = say(r, EXCHANGE_EVENT_ARGUMENTS, choice);
+    if (!e)
+        return;
     c->calls[index].has_arguments = true;
     e->call_index = (uint32_t)index;
     e->text = text;
@@ -265,6 +285,8 @@ void upstream_finish(struct upstream_reader *r, int64_t choice, enum exchange_fi
         upstream_call_end(r, choice, c->calls[i].key);
     c->finished = true;
     struct exchange_event *e = say(r, EXCHANGE_EVENT_FINISH, choice);
+    if (!e)
+        return;
     e->finish = f;
     e->stop_matched = stop;
 }

@@ -43,6 +43,9 @@ struct upstream_reader {
     struct exchange_usage usage;
     bool usage_known;
     uint64_t text_bytes; // said so far, for estimates
+    // What names the stream in its frames, for one of our own.
+    char id[96], model[96];
+    int64_t created_s;
 };
 
 void upstream_reader_init(struct upstream_reader *r, const struct upstream_dialect *d,

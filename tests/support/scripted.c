@@ -47,7 +47,7 @@ static struct attempt *start(const struct model_entry *m, const struct exchange_
     }
     struct scripted_attempt *a = mem_new(struct scripted_attempt);
     *a = (struct scripted_attempt){
-        .base = {m->provider}, .s = s, .request = r, .o = *o, .skip = said_before(s, r)};
+        .base = {.ops = m->provider}, .s = s, .request = r, .o = *o, .skip = said_before(s, r)};
     s->attempt = a;
     s->started++;
     s->running++;

@@ -145,6 +145,19 @@ static const struct upstream_row rows[] = {
      SAY("a") STOP COUNT DONE,
      "begin text(0:a)<" SAY("a") "> finish(0:stop)<" STOP "> raw<" COUNT "> end(3+2)<" DONE ">",
      false},
+    {"a spliced stream: usage for who asked, although none came", CHAT, &dialect_openai_chat, USAGE,
+     SAY("a") STOP DONE,
+     "begin text(0:a)<" SAY(
+         "a") "> finish(0:stop)<" STOP
+              "> raw<data: {\"id\":\"\",\"object\":\"chat.completion.chunk\","
+              "\"created\":0,\"model\":\"\",\"choices\":[],\"usage\":{\"prompt_tokens\":1,"
+              "\"completion_tokens\":1,\"total_tokens\":"
+              "2,\"prompt_tokens_details\":{\"cached_tokens\":0,\"audio_tokens\":0},\"completion_"
+              "tokens_details\":{\"reasoning_tokens\":0,"
+              "\"audio_tokens\":0,\"accepted_prediction_tokens\":0,\"rejected_prediction_tokens\":"
+              "0},\"usage_estimated\":true}}\n\n> "
+              "end(1+1?)<" DONE ">",
+     false},
     {"a spliced stream without [DONE] gets one", CHAT, &dialect_openai_chat, STREAM, STOP,
      "begin finish(0:stop)<" STOP "> end(1+0?)<" DONE ">", false},
     {"completions", TEXT, &dialect_openai_completions, "{\"prompt\":\"x\",\"stream\":true}",
