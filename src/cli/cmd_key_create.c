@@ -111,16 +111,17 @@ static enum err fill(struct command_call *call, struct store_key *k, struct diag
 }
 
 // The key is shown when it is on disk, not before.
-static enum err create(struct db *b, struct store_key *k, char secret[static KEY_SECRET_BYTES],
-                       struct diag *d)
+static enum err create(struct db *b, const struct store_key *key,
+                       char secret[static KEY_SECRET_BYTES], struct diag *d)
 {
     uint8_t digest[KEY_DIGEST_BYTES];
     char hex[2 * KEY_DIGEST_BYTES + 1];
+    struct store_key with_digest = *key;
     key_make_secret(secret);
     key_digest(str_of(secret), digest);
     encode_hex(hex, digest, sizeof digest);
-    k->digest = str_of(hex);
-    return store_key_insert(b, k, d);
+    with_digest.digest = str_of(hex);
+    return store_key_insert(b, &with_digest, d);
 }
 
 static int print_key(const struct create_options *o, const struct store_key *k, const char *secret)
