@@ -217,10 +217,10 @@ class Upstream:
 
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
+        self._server.handle_error = lambda *_: None  # the other side goes when it likes
         self._scheme = "https" if tls else "http"
         if tls:
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
-            self._server.handle_error = lambda *_: None  # a client that does not trust us
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     @property
