@@ -41,7 +41,7 @@ static void ban_what_disagrees(const struct engine_job *j, struct sample_scratch
         if (engine_token_piece(j->model, id, &piece) == ERR_OK)
             text = lane_token_text(j, j->seq.n_tokens, id, buf_str(&piece));
         size_t n = min_size(text.len, left.len);
-        if (!n || memcmp(text.ptr, left.ptr, n) != 0)
+        if (!n || !str_eq(str_sub(text, 0, n), str_sub(left, 0, n)))
             ban(s, &id, 1);
     }
     buf_done(&piece);

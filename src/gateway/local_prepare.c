@@ -308,8 +308,8 @@ static bool plan_tools(const struct exchange_request *r, struct arena *arena,
 static bool plan_continuation(const struct model_entry *m, str said, struct arena *arena,
                               struct local_plan *plan, struct local_prompt *p, struct api_error *e)
 {
-    int32_t *ids;
-    size_t len;
+    int32_t *ids = NULL;
+    size_t len = 0;
     if (!local_tokenize(m, said, false, false, arena, &ids, &len, e))
         return false;
     struct buf kept;
