@@ -318,8 +318,7 @@ static bool plan_continuation(const struct model_entry *m, str said, struct aren
     bool ok = local_detokenize(m, ids, len, &kept, e);
     size_t kept_len = kept.len;
     // A tokenizer that does not give the text back is not trusted with a cut.
-    bool exact = ok && kept_len <= said.len &&
-                 (!kept_len || memcmp(buf_ptr(&kept), said.ptr, kept_len) == 0);
+    bool exact = ok && str_starts(said, buf_str(&kept));
     buf_done(&kept);
     int32_t *all = ok ? arena_alloc(arena, (p->len + len + 1) * sizeof *all) : NULL;
     if (!all)
