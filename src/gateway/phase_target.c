@@ -7,6 +7,9 @@
 
 // So much of a prompt's beginning decides about its affinity.
 #define PREFIX_BYTES 2048
+// For comparing prices: of a prompt, and of an answer without a limit.
+#define BYTES_A_TOKEN 4
+#define ANSWER_TOKENS 500
 
 static uint64_t now_ms(const struct call *c)
 {
@@ -66,6 +69,18 @@ struct view {
     size_t len;
 };
 
+// What a request like this one costs there, by its length and the limit of its answer.
+static uint64_t price_there(const struct call *c, const struct model_entry *m)
+{
+    const struct exchange_request *q = &c->request;
+    const struct price *p = prices_find(&c->gateway->shared->prices, m->root, m->name);
+    struct exchange_usage usage = {.prompt_tokens = c->in.body.len / BYTES_A_TOKEN,
+                                   .completion_tokens = ANSWER_TOKENS};
+    if (q->given & EXCHANGE_HAS_TOKENS_MAX)
+        usage.completion_tokens = (uint64_t)q->tokens_max;
+    return p ? (uint64_t)price_cost(p, &usage) : 0;
+}
+
 static void add(struct call *c, struct view *v, str name, double weight,
                 const struct model_entry *m)
 {
@@ -74,6 +89,7 @@ static void add(struct call *c, struct view *v, str name, double weight,
     v->targets[i] = (struct balance_target){
         .state = m ? targets_at(&c->gateway->targets, m->index) : NULL,
         .weight = weight,
+        .price = m && c->route->strategy == BALANCE_CHEAPEST ? price_there(c, m) : 0,
         .name_hash = str_hash_stable(name),
         .excluded = !m || (c->routing.tried & (1u << i)) ||
                     (c->routing.shown && !rescue_fits(c, m)) ||
@@ -149,12 +165,17 @@ static bool enter(struct call *c, const struct view *v, int at)
     return true;
 }
 
+static int choose(struct call *c, struct view *v)
+{
+    look(c, v);
+    return balance_pick(c->route->strategy, v->targets, v->len, c->routing.key, now_ms(c),
+                        random_bits(c));
+}
+
 bool target_choose(struct call *c)
 {
     struct view v;
-    look(c, &v);
-    int at = balance_pick(c->route->strategy, v.targets, v.len, c->routing.key, now_ms(c),
-                          random_bits(c));
+    int at = choose(c, &v);
     return at >= 0 && enter(c, &v, at);
 }
 
@@ -162,10 +183,9 @@ enum phase_result phase_target(struct call *c)
 {
     struct view v;
     struct call_routing *r = &c->routing;
-    look(c, &v);
     if (!r->key)
         r->key = affinity(c);
-    int at = balance_pick(c->route->strategy, v.targets, v.len, r->key, now_ms(c), random_bits(c));
+    int at = choose(c, &v);
     if (at < 0)
         return none_left(c, &v);
     if (!enter(c, &v, at))

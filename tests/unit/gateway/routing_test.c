@@ -336,6 +336,23 @@ static void a_prompt_too_long_goes_to_a_larger_model_only(void **state)
     tear_down();
 }
 
+static void the_cheapest_by_the_table_of_prices_is_asked_first(void **state)
+{
+    (void)state;
+    static struct gateway_price prices[] = {
+        {.model = STR("a"), .input = STR("3"), .output = STR("15")},
+        {.model = STR("b"), .input = STR("0.1"), .output = STR("0.4")},
+        {.model = STR("c"), .input = STR("1"), .output = STR("5")}};
+    set_up(3);
+    b.config.prices = (struct option_items){prices, ARRAY_LEN(prices)};
+    b.route.strategy = BALANCE_CHEAPEST;
+    b.s[1].fail_start = API_UPSTREAM_FAILED;
+    open_gateway();
+    ask(false);
+    ledger_is("b:first:transient c:fallback:-");
+    tear_down();
+}
+
 // --- Breakers
 
 static void a_target_that_keeps_failing_is_left_alone(void **state)
@@ -730,6 +747,7 @@ int main(void)
         cmocka_unit_test(a_client_that_goes_during_the_wait_ends_it),
         cmocka_unit_test(after_a_byte_was_shown_the_error_is_an_event),
         cmocka_unit_test(a_prompt_too_long_goes_to_a_larger_model_only),
+        cmocka_unit_test(the_cheapest_by_the_table_of_prices_is_asked_first),
         cmocka_unit_test(a_target_that_keeps_failing_is_left_alone),
         cmocka_unit_test(when_none_may_be_asked_it_is_503_with_a_time),
         cmocka_unit_test(a_silent_target_is_left_for_another),
