@@ -195,3 +195,28 @@ bool upstream_body(const struct upstream_dialect *d, struct upstream_writing *w,
     *ret = keep(w, &out);
     return ok && (ret->ptr || no_memory(w));
 }
+
+void upstream_write_stops(struct json_writer *j, const struct exchange_request *r)
+{
+    if (!r->stops_len)
+        return;
+    jw_key(j, "stop");
+    jw_array_begin(j);
+    for (size_t i = 0; i < r->stops_len; i++)
+        jw_str(j, r->stops[i]);
+    jw_array_end(j);
+}
+
+void upstream_write_tools(struct upstream_writing *w, struct json_writer *j,
+                          void (*write)(struct json_writer *j, const struct exchange_tool *t))
+{
+    const struct exchange_request *r = w->request;
+    jw_key(j, "tools");
+    jw_array_begin(j);
+    for (size_t i = 0; i < r->tools_len; i++)
+        if (r->tools[i].builtin)
+            upstream_lose_at(w, "tools[%zu]", i);
+        else
+            write(j, &r->tools[i]);
+    jw_array_end(j);
+}

@@ -92,6 +92,11 @@ bool upstream_arguments_of(struct upstream_writing *w, const struct exchange_too
 // Note a loss by its place, such as "messages[2].content[0]".
 void upstream_lose_at(struct upstream_writing *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void upstream_lose(struct upstream_writing *w, const char *name);
+// "stop": […], where there are any.
+void upstream_write_stops(struct json_writer *j, const struct exchange_request *r);
+// "tools": […], each by `write`; a provider's own ones are lost.
+void upstream_write_tools(struct upstream_writing *w, struct json_writer *j,
+                          void (*write)(struct json_writer *j, const struct exchange_tool *t));
 
 // --- Errors: what any provider says when it refuses, in all the shapes that are seen.
 struct upstream_answer {

@@ -250,13 +250,6 @@ void upstream_anthropic_write_tools(struct upstream_writing *w, struct json_writ
     const struct exchange_request *r = w->request;
     if (!r->tools_len)
         return;
-    jw_key(j, "tools");
-    jw_array_begin(j);
-    for (size_t i = 0; i < r->tools_len; i++)
-        if (r->tools[i].builtin)
-            upstream_lose_at(w, "tools[%zu]", i);
-        else
-            write_tool(j, &r->tools[i]);
-    jw_array_end(j);
+    upstream_write_tools(w, j, write_tool);
     write_choice(r, j);
 }

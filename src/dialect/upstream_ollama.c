@@ -6,17 +6,6 @@
 
 // --- Writing
 
-static void write_stops(const struct exchange_request *r, struct json_writer *j)
-{
-    if (!r->stops_len)
-        return;
-    jw_key(j, "stop");
-    jw_array_begin(j);
-    for (size_t i = 0; i < r->stops_len; i++)
-        jw_str(j, r->stops[i]);
-    jw_array_end(j);
-}
-
 void upstream_ollama_write_options(struct upstream_writing *w, struct json_writer *j)
 {
     static const char *const carried[] = {"temperature",
@@ -53,7 +42,7 @@ void upstream_ollama_write_options(struct upstream_writing *w, struct json_write
         jw_kv_int(j, "seed", r->seed);
     if (r->given & EXCHANGE_HAS_TOKENS_MAX)
         jw_kv_int(j, "num_predict", r->tokens_max);
-    write_stops(r, j);
+    upstream_write_stops(j, r);
     jw_object_end(j);
     upstream_lose_others(w, carried);
 }

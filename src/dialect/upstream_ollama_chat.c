@@ -149,14 +149,7 @@ static void write_tools(struct upstream_writing *w, struct json_writer *j)
         return; // "none" has no other word
     if (r->tool_choice != EXCHANGE_TOOLS_AUTO)
         upstream_lose(w, "tool_choice");
-    jw_key(j, "tools");
-    jw_array_begin(j);
-    for (size_t i = 0; i < r->tools_len; i++)
-        if (r->tools[i].builtin)
-            upstream_lose_at(w, "tools[%zu]", i);
-        else
-            write_tool(j, &r->tools[i]);
-    jw_array_end(j);
+    upstream_write_tools(w, j, write_tool);
 }
 
 static bool write_chat(struct upstream_writing *w, struct json_writer *j)

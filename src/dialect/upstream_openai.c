@@ -8,17 +8,6 @@
 
 // --- Writing
 
-static void write_stops(struct json_writer *j, const struct exchange_request *r)
-{
-    if (!r->stops_len)
-        return;
-    jw_key(j, "stop");
-    jw_array_begin(j);
-    for (size_t i = 0; i < r->stops_len; i++)
-        jw_str(j, r->stops[i]);
-    jw_array_end(j);
-}
-
 static void write_bias(struct json_writer *j, const struct exchange_request *r)
 {
     if (!r->bias_len)
@@ -115,7 +104,7 @@ void upstream_openai_write_common(struct upstream_writing *w, struct json_writer
         jw_kv_int(j, "n", r->n);
     if (r->user.len)
         jw_kv_str(j, "user", r->user);
-    write_stops(j, r);
+    upstream_write_stops(j, r);
     write_bias(j, r);
     write_extensions(w, j);
     lose(w);

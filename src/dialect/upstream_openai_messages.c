@@ -196,14 +196,7 @@ bool upstream_openai_write_tools(struct upstream_writing *w, struct json_writer 
     const struct exchange_request *r = w->request;
     if (!r->tools_len)
         return true;
-    jw_key(j, "tools");
-    jw_array_begin(j);
-    for (size_t i = 0; i < r->tools_len; i++)
-        if (r->tools[i].builtin)
-            upstream_lose_at(w, "tools[%zu]", i);
-        else
-            write_tool(j, &r->tools[i]);
-    jw_array_end(j);
+    upstream_write_tools(w, j, write_tool);
     write_choice(j, r);
     if (r->given & EXCHANGE_HAS_PARALLEL)
         jw_kv_bool(j, "parallel_tool_calls", r->parallel_tool_calls);
