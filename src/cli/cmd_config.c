@@ -3,6 +3,7 @@
 #include "cli/commands.h"
 #include "cli/configuration.h"
 #include "cli/print.h"
+#include "cli/tls_files.h"
 
 #include "base/banned.h"
 
@@ -27,10 +28,15 @@ static int run_check(struct command_call *call)
 {
     struct gateway_config c;
     struct diag d = {0};
+    struct tls_files files;
     str path;
     enum err e = configuration_load(call->arena, path_of(call), &c, &path, &d);
+    if (e == ERR_OK)
+        e = tls_files_check(&c.tls, &files, &d);
     if (e != ERR_OK)
         return command_fail(call, configuration_exit_status(e), &d);
+    if (files.note[0])
+        fprintf(stderr, "note: tls: %s\n", files.note);
     if (path.len)
         printf(STR_FMT " is good.\n", STR_ARG(path));
     else

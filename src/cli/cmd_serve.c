@@ -14,6 +14,7 @@
 #include "engine/engine.h"
 #include "gateway/gateway.h"
 #include "gateway/shared.h"
+#include "net/tls_certificate.h"
 #include "net/watchdog.h"
 #include "telemetry/names.h"
 
@@ -21,7 +22,7 @@
 
 // Threads: main waits for signals; "loop" runs the event loop and "watchdog" looks at it from
 // outside; "loader" opens the models, so that the port answers at once.
-enum { SERIES_MAX = 10000, ADDRESS_TEXT_MAX = 128, STALL_MS = 50 };
+enum { SERIES_MAX = 10000, ADDRESS_TEXT_MAX = 128, CURL_TEXT_MAX = 512, STALL_MS = 50 };
 
 struct serve_options {
     str config, listen;
@@ -142,6 +143,11 @@ struct loaded {
     bool first;
 };
 
+static const char *scheme(const struct serve *s)
+{
+    return s->config.tls.certificate.len ? "https" : "http";
+}
+
 // 0.0.0.0 and the like are not addresses that a client can call.
 static void client_address(const struct serve *s, char out[static ADDRESS_TEXT_MAX])
 {
@@ -153,25 +159,36 @@ static void client_address(const struct serve *s, char out[static ADDRESS_TEXT_M
     if (str_starts(listen, STR("unix:")))
         snprintf(out, ADDRESS_TEXT_MAX, STR_FMT, STR_ARG(listen));
     else if (str_eq_z(host, "0.0.0.0") || str_eq_z(host, "*") || str_eq_z(host, "[::]"))
-        snprintf(out, ADDRESS_TEXT_MAX, "http://127.0.0.1:%u", s->port);
+        snprintf(out, ADDRESS_TEXT_MAX, "%s://127.0.0.1:%u", scheme(s), s->port);
     else
-        snprintf(out, ADDRESS_TEXT_MAX, "http://" STR_FMT ":%u", STR_ARG(host), s->port);
+        snprintf(out, ADDRESS_TEXT_MAX, "%s://" STR_FMT ":%u", scheme(s), STR_ARG(host), s->port);
+}
+
+// A certificate that nobody else vouches for is one that curl must be shown.
+static bool is_own_authority(const struct serve *s)
+{
+    struct tls_certificate c;
+    return s->config.tls.certificate.len &&
+           tls_certificate_read(s->config.tls.certificate.ptr, &c, NULL) == ERR_OK && c.self_signed;
 }
 
 // What stands before the path of a curl line.
-static void curl_target(const struct serve *s, char out[static 192])
+static void curl_target(const struct serve *s, char out[static CURL_TEXT_MAX])
 {
-    char address[ADDRESS_TEXT_MAX];
+    char address[ADDRESS_TEXT_MAX], trust[CURL_TEXT_MAX / 2] = "";
     client_address(s, address);
+    if (is_own_authority(s))
+        snprintf(trust, sizeof trust, "--cacert " STR_FMT " ", STR_ARG(s->config.tls.certificate));
     if (str_starts(s->config.listen, STR("unix:")))
-        snprintf(out, 192, "--unix-socket %s http://localhost", address + strlen("unix:"));
+        snprintf(out, CURL_TEXT_MAX, "%s--unix-socket %s %s://localhost", trust,
+                 address + strlen("unix:"), scheme(s));
     else
-        snprintf(out, 192, "%s", address);
+        snprintf(out, CURL_TEXT_MAX, "%s%s", trust, address);
 }
 
 static void greet(const struct serve *s, const struct engine_model_info *info)
 {
-    char address[ADDRESS_TEXT_MAX], target[192];
+    char address[ADDRESS_TEXT_MAX], target[CURL_TEXT_MAX];
     if (s->o->quiet)
         return;
     client_address(s, address);
@@ -277,11 +294,27 @@ static void begin_to_end(void *ctx)
     loop_timer_set(s->loop, &s->drain_timer, (uint64_t)s->config.drain_delay_ms);
 }
 
+static void reload(void *ctx)
+{
+    struct serve *s = ctx;
+    log_write(LOG_INFO, "reloading", LOG_Z("why", "SIGHUP"));
+    gateway_reload(s->gateway);
+}
+
+// SIGHUP reads again what may be read again; what else comes ends the program.
+static int next_signal(struct serve *s, const sigset_t *signals)
+{
+    int number = 0;
+    while (sigwait(signals, &number) == 0 && number == SIGHUP)
+        if (loop_post(s->loop, reload, s) != ERR_OK)
+            log_write(LOG_WARN, "not reloaded: the loop is busy", LOG_Z("why", "SIGHUP"));
+    return number;
+}
+
 // Main thread: the first signal lets running calls end, the second does not wait.
 static void wait_for_signals(struct serve *s, const sigset_t *signals)
 {
-    int number = 0;
-    sigwait(signals, &number);
+    int number = next_signal(s, signals);
     atomic_store(&s->stopping, true);
     s->hurried = number == SIGINT;
     if (atomic_load(&s->failed) || loop_post(s->loop, begin_to_end, s) != ERR_OK) {
@@ -289,10 +322,8 @@ static void wait_for_signals(struct serve *s, const sigset_t *signals)
         return;
     }
     // the loop stops by itself when idle; another signal stops it at once
-    while (sigwait(signals, &number) == 0 && number != SIGUSR1) {
+    if (next_signal(s, signals) != SIGUSR1)
         loop_stop(s->loop);
-        break;
-    }
 }
 
 static void run_loop(void *ctx)
@@ -368,6 +399,7 @@ static int run(struct command_call *call)
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
     sigaddset(&signals, SIGUSR1);               // ours, from run_loop
     pthread_sigmask(SIG_BLOCK, &signals, NULL); // inherited by every thread: only sigwait sees them
     enum err e = configure(&s, &d);
@@ -393,7 +425,7 @@ const struct command cmd_serve = {
     .description = "Listens at once and loads the models meanwhile: /health answers immediately, "
                    "/readyz says 200 once a model can "
                    "answer. SIGTERM or Ctrl-C lets running answers end (drain_timeout, 30 s); a "
-                   "second one does not wait.",
+                   "second one does not wait. SIGHUP reads the listener's certificates again.",
     .examples =
         "weir serve                                  # the bundled model at http://127.0.0.1:8080\n"
         "weir serve -m smollm2 --listen 127.0.0.1:0  # a pulled model, on a free port\n"

@@ -4,6 +4,7 @@
 #include "cli/configuration.h"
 #include "cli/doctor.h"
 #include "cli/model_choice.h"
+#include "cli/tls_files.h"
 #include "models/library.h"
 #include "net/sock.h"
 
@@ -48,6 +49,19 @@ static void check_address(struct doctor *doc, str listen)
         "perhaps weir is already running there; else choose another with --listen HOST:PORT");
 }
 
+static void check_tls(struct doctor *doc, const struct gateway_config *c)
+{
+    struct tls_files files;
+    struct diag d = {0};
+    char detail[640];
+    if (tls_files_check(&c->tls, &files, &d) != ERR_OK)
+        doctor_say(doc, DOCTOR_WRONG, "tls", diag_format(&d, detail, sizeof detail),
+                   "mend tls: in the configuration, or the file; weir does not start like this");
+    else if (files.detail[0])
+        doctor_say(doc, files.note[0] ? DOCTOR_NOTE : DOCTOR_OK, "tls", files.detail,
+                   files.note[0] ? files.note : NULL);
+}
+
 void doctor_check_config(struct doctor *doc, struct arena *arena, str path)
 {
     struct gateway_config c;
@@ -63,4 +77,5 @@ void doctor_check_config(struct doctor *doc, struct arena *arena, str path)
     doctor_say(doc, DOCTOR_OK, "configuration", detail, NULL);
     check_models(doc, arena, &c);
     check_address(doc, c.listen);
+    check_tls(doc, &c);
 }

@@ -401,6 +401,28 @@ static const struct option store_table[] = {
     {0},
 };
 
+static const struct option tls_table[] = {
+    {.name = "certificate",
+     .type = OPTION_STRING,
+     .offset = AT(gateway_tls, certificate),
+     .arg = "FILE",
+     .help = "The certificate, and behind it the chain to its authority, in PEM. With it every "
+             "connection speaks TLS 1.2 or 1.3. Files are read again when they change and on "
+             "SIGHUP; no connection is dropped, and a bad file changes nothing."},
+    {.name = "key",
+     .type = OPTION_STRING,
+     .offset = AT(gateway_tls, key),
+     .arg = "FILE",
+     .help = "Its private key, in PEM and without a password."},
+    {.name = "client_ca",
+     .type = OPTION_STRING,
+     .offset = AT(gateway_tls, client_ca),
+     .arg = "FILE",
+     .help = "Authorities (PEM): who has no certificate of theirs is refused in the handshake, "
+             "before any key is looked at."},
+    {0},
+};
+
 const struct option gateway_config_table[] = {
     {.name = "listen",
      .type = OPTION_STRING,
@@ -414,6 +436,12 @@ const struct option gateway_config_table[] = {
      .value = "false",
      .help = "Listen beyond loopback although no keys are configured: anyone who reaches the port "
              "may use the models."},
+    {.name = "tls",
+     .type = OPTION_TABLE,
+     .offset = AT(gateway_config, tls),
+     .table = tls_table,
+     .table_size = sizeof(struct gateway_tls),
+     .help = "TLS on the listener."},
     {.name = "drain_delay",
      .type = OPTION_DURATION,
      .offset = AT(gateway_config, drain_delay_ms),
@@ -572,8 +600,17 @@ bool gateway_address_is_loopback(str address)
     return listen_address(address, &a, NULL) == ERR_OK && sock_address_is_loopback(&a);
 }
 
+static enum err check_tls(const struct gateway_tls *t, struct diag *d)
+{
+    bool pair = t->certificate.len && t->key.len;
+    if (!pair && (t->certificate.len || t->key.len || t->client_ca.len))
+        return diag_set(d, ERR_INVALID, "tls: certificate and key are needed, both");
+    return ERR_OK;
+}
+
 enum err gateway_config_check(const struct gateway_config *c, struct diag *d)
 {
+    ERR_TRY(check_tls(&c->tls, d));
     ERR_TRY(gateway_keys_check(c, d));
     ERR_TRY(model_routes_check(c, d));
     for (size_t i = 0; i < c->providers.len; i++)

@@ -101,6 +101,11 @@ struct gateway_provider {
     str script, always;
 };
 
+// Files in PEM.
+struct gateway_tls {
+    str certificate, key, client_ca; // empty: none
+};
+
 struct gateway_limits {
     int64_t header_bytes_max, headers_max, target_bytes_max, body_bytes_max;
     int64_t header_timeout_ms, idle_timeout_ms, write_timeout_ms, body_rate_min;
@@ -150,6 +155,7 @@ struct gateway_config {
     str listen;
     int64_t drain_delay_ms, drain_timeout_ms, stream_ping_ms;
     bool listen_without_keys, half_close_cancels, metrics_public;
+    struct gateway_tls tls;
     struct option_items keys;   // struct gateway_key
     struct option_items models; // struct gateway_model
     struct option_items routes; // struct gateway_route

@@ -91,6 +91,9 @@ enum err gateway_new(struct loop *l, const struct gateway_config *config,
     enum err e = providers_init(&g->providers, l, config, &g->registry, g->account.shard, d);
     if (e == ERR_OK)
         e = worker_new(l, WORKER_THREADS, WORKER_DEPTH, &g->worker, d);
+    if (e == ERR_OK && config->tls.certificate.len)
+        e = listener_tls_new(l, g->worker, &config->tls, g->account.shard, &g->tls, d);
+    options.tls = listener_tls_context(g->tls);
     if (e == ERR_OK)
         e = http_server_new(l, &options, &server_handler, g, &g->http, d);
     if (e != ERR_OK) {
@@ -130,6 +133,11 @@ enum err gateway_add_local_model(struct gateway *g, struct engine_model *m,
     return ERR_OK;
 }
 
+void gateway_reload(struct gateway *g)
+{
+    listener_tls_reload(g->tls);
+}
+
 void gateway_unready(struct gateway *g)
 {
     g->draining = true;
@@ -158,7 +166,9 @@ void gateway_free(struct gateway *g)
         return;
     if (g->http)
         http_server_free(g->http);
+    listener_tls_stop(g->tls);
     worker_free(g->worker);
+    listener_tls_free(g->tls);
     ASSERT(!g->calls_len);
     providers_done(&g->providers);
     provider_local_free(g->local);

@@ -23,6 +23,8 @@ void gateway_set_engine(struct gateway *g, struct engine *e);
 // A model that has loaded. The first one is also "default". Ready from the first one on.
 enum err gateway_add_local_model(struct gateway *g, struct engine_model *m,
                                  const struct option_strings *aliases, struct diag *d) MUST_USE;
+// SIGHUP: the listener's certificates are read again. What is no good changes nothing.
+void gateway_reload(struct gateway *g);
 // /readyz says 503 from now on; everything is served as before.
 void gateway_unready(struct gateway *g);
 // Not ready, and no new connections: what is on its way ends, each connection after its answer.

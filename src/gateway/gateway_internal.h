@@ -5,6 +5,7 @@
 #include "gateway/auth.h"
 #include "gateway/call.h"
 #include "gateway/gateway.h"
+#include "gateway/listener_tls.h"
 #include "gateway/model_route.h"
 #include "gateway/providers.h"
 #include "gateway/registry.h"
@@ -18,6 +19,8 @@ struct gateway {
     struct world world;
     struct worker *worker;
     struct http_server *http;
+    struct listener_tls *tls; // NULL: plain
+    uint64_t no_contact_ms;   // when clients that speak otherwise were last written of
     struct gateway_shared *shared;
     struct registry registry;
     struct model_routes routes;

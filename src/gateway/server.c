@@ -138,8 +138,10 @@ static void begin_call(struct gateway *g, struct http_call *hc, const struct rou
         .peer = http_call_peer(hc),
         .body = http_call_body(hc),
     };
-    if (r->call->without_body)
+    if (r->call->without_body) {
         account_loop(&g->account, g->loop);
+        listener_tls_measure(g->tls);
+    }
     struct call *c = call_new(g, r->call, &in, &http_output, hc);
     http_call_set_data(hc, c);
     call_step(c, CALL_BEGIN);
@@ -273,12 +275,26 @@ static void on_finished(void *ctx, const struct http_call *hc, int status, uint6
               LOG_I("status", status), LOG_I("bytes", body_bytes), LOG_I("us", duration_us));
 }
 
+// A port that is open to others is scanned all day: one line a second is enough.
+static void on_no_contact(void *ctx, str peer, const struct diag *why)
+{
+    struct gateway *g = ctx;
+    uint64_t now = clock_mono_ms();
+    if (g->tls)
+        listener_tls_no_contact(g->account.shard);
+    if (g->no_contact_ms && now < g->no_contact_ms + 1000)
+        return;
+    g->no_contact_ms = now;
+    log_write(LOG_WARN, "client not understood", LOG_S("peer", peer), LOG_Z("why", why->text));
+}
+
 const struct http_handler server_handler = {
     .request = on_request,
     .cancel = on_cancel,
     .drained = on_drained,
     .refusal = on_refusal,
     .finished = on_finished,
+    .no_contact = on_no_contact,
 };
 
 void server_options(const struct gateway_config *c, struct http_server_options *ret)

@@ -54,12 +54,16 @@ struct http_handler {
     // refused before there was a call. May be NULL.
     void (*finished)(void *ctx, const struct http_call *call, int status, uint64_t body_bytes,
                      uint64_t duration_us);
+    // Server and client do not speak the same: a TLS handshake failed or was too slow, plain HTTP
+    // came to a TLS port, TLS to a plain one. `peer` as http_call_peer. May be NULL.
+    void (*no_contact)(void *ctx, str peer, const struct diag *why);
 };
 
 struct http_server_options {
     struct http_limits limits;
-    struct tls_context
-        *tls; // of tls_server_new: every connection speaks TLS; NULL: plain. Borrowed
+    // Of tls_server_new: every connection speaks TLS; NULL: plain. Borrowed. A handshake has
+    // header_timeout_ms.
+    struct tls_context *tls;
     bool half_close_cancels; // FIN while a call runs = the client has gone
 };
 

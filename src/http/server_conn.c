@@ -2,6 +2,7 @@
 // sends behind a running request waits in `in`, and when that is full, in the kernel.
 #include "http/server_internal.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -225,10 +226,38 @@ static void settle(struct http_conn *c)
         loop_later_set(c->server->loop, &c->resume);
 }
 
+static void no_contact(struct http_conn *c, const struct diag *why)
+{
+    struct http_server *s = c->server;
+    if (s->h->no_contact)
+        s->h->no_contact(s->ctx, stream_peer(c->stream), why);
+}
+
+// A TLS handshake begins with this byte, and no HTTP does.
+static bool is_tls(str bytes)
+{
+    return bytes.len && bytes.ptr[0] == 0x16;
+}
+
+static void refuse_tls(struct http_conn *c)
+{
+    static const struct h1_error plain = {400, "bad_request",
+                                          "This port speaks plain HTTP: use http://."};
+    struct diag d = {0};
+    (void)diag_set(&d, ERR_PARSE,
+                   "the client speaks TLS, and this port plain HTTP: it must use "
+                   "http://, or tls.certificate be configured");
+    no_contact(c, &d);
+    refuse(c, &plain);
+}
+
 static void conn_data(void *ctx, str bytes)
 {
     struct http_conn *c = ctx;
     c->in_data = true;
+    c->greeting = false;
+    if (c->phase == CONN_IDLE && c->in.len == 0 && is_tls(bytes))
+        refuse_tls(c);
     if (c->phase < CONN_RUNNING && c->in.len == 0)
         receive(c, &bytes);
     if (bytes.len && c->phase <= CONN_RUNNING)
@@ -304,9 +333,50 @@ static void conn_sent(void *ctx)
     leave_politely(ctx);
 }
 
-static void conn_error(void *ctx, enum err e UNUSED, const struct diag *d UNUSED)
+// A flood is not answered in words for ever: the descriptors of the refused linger too.
+static bool may_explain(struct http_server *s)
 {
-    conn_free(ctx);
+    enum { EXPLAINED_A_SECOND = 200 };
+    uint64_t second = loop_now_ms(s->loop) / 1000;
+    if (second != s->refused_second) {
+        s->refused_second = second;
+        s->refused_len = 0;
+    }
+    return s->refused_len++ < EXPLAINED_A_SECOND;
+}
+
+// A socket that is closed with bytes unread resets the connection, and what was sent last (an
+// alert, an answer) may be lost on its way: another stream lingers over it, in plain.
+static void linger_in_plain(struct http_conn *c, const struct h1_error *e)
+{
+    static const struct stream_handler nobody = {0}; // it is given up at once
+    struct http_server *s = c->server;
+    int fd = may_explain(s) ? fcntl(stream_fd(c->stream), F_DUPFD_CLOEXEC, 0) : -1;
+    struct stream *plain = fd >= 0 ? stream_new(s->loop, fd, NULL, &nobody, NULL) : NULL;
+    if (!plain)
+        return;
+    if (e)
+        write_refusal(s, plain, e, STR_NONE);
+    stream_close_after_flush(plain, LINGER_MS);
+}
+
+// TLS that never came to be.
+static void contact_failed(struct http_conn *c, enum err e, const struct diag *d)
+{
+    static const struct h1_error tls_wanted = {400, "bad_request",
+                                               "This port speaks TLS: use https://."};
+    if (e == ERR_CLOSED)
+        return; // it went before it had said anything: a probe of the port
+    no_contact(c, d);
+    linger_in_plain(c, e == ERR_PARSE ? &tls_wanted : NULL);
+}
+
+static void conn_error(void *ctx, enum err e, const struct diag *d)
+{
+    struct http_conn *c = ctx;
+    if (c->greeting)
+        contact_failed(c, e, d);
+    conn_free(c);
 }
 
 static const struct stream_handler stream_handler = {
@@ -330,13 +400,23 @@ static bool body_is_fast_enough(struct http_conn *c)
     return fast;
 }
 
+static void greeting_was_slow(struct http_conn *c)
+{
+    struct diag d = {0};
+    (void)diag_set(&d, ERR_TIMEOUT, "no TLS handshake, or no request after it, came in time");
+    no_contact(c, &d);
+}
+
 static void idle_for_long(struct http_conn *c)
 {
     uint64_t now = loop_now_ms(c->server->loop);
-    if (now >= c->idle_until_ms)
+    if (now >= c->idle_until_ms) {
+        if (c->greeting)
+            greeting_was_slow(c);
         c->phase = CONN_DEAD;
-    else
+    } else {
         set_due(c, c->idle_until_ms - now);
+    }
 }
 
 static void timed_out(struct http_conn *c)
@@ -435,22 +515,10 @@ static bool crowded(struct http_conn *c, struct h1_error *ret)
     return true;
 }
 
-// A flood is not answered in words for ever: the descriptors of the refused linger too.
-static bool may_explain(struct http_server *s)
-{
-    enum { EXPLAINED_A_SECOND = 200 };
-    uint64_t second = loop_now_ms(s->loop) / 1000;
-    if (second != s->refused_second) {
-        s->refused_second = second;
-        s->refused_len = 0;
-    }
-    return s->refused_len++ < EXPLAINED_A_SECOND;
-}
-
 static bool open_stream(struct http_conn *c, int fd)
 {
     struct http_server *s = c->server;
-    struct stream_io *io = s->options.tls ? tls_accept(s->options.tls, fd) : NULL;
+    struct stream_io *io = s->options.tls ? tls_accept(s->options.tls, s->loop, fd) : NULL;
     if (s->options.tls && !io) {
         close(fd);
         return false;
@@ -482,6 +550,7 @@ void conn_new(struct http_server *s, int fd, const struct sock_address *peer)
     s->conns_len++;
     enter(c, CONN_IDLE);
     if (s->options.tls) { // a handshake is no idling
+        c->greeting = true;
         c->idle_until_ms = loop_now_ms(s->loop) + limits->header_timeout_ms;
         set_due(c, limits->header_timeout_ms);
     }

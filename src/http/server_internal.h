@@ -44,6 +44,7 @@ struct http_conn {
     struct http_call *call; // received or running
     enum http_conn_phase phase;
     bool in_data;    // inside conn_data: it goes on by itself
+    bool greeting;   // under TLS: nothing was heard yet, the handshake may not be over
     bool ended;      // the client ended its side
     bool keep_alive; // after the current answer
     bool counted;    // in server->addresses

@@ -332,8 +332,11 @@ static void read_some(struct stream *s)
             return;
         char *scratch = loop_scratch(s->loop);
         ssize_t n = receive(s, scratch, LOOP_SCRATCH_BYTES);
-        if (n == STREAM_IO_AGAIN)
+        if (n == STREAM_IO_AGAIN) {
+            if (s->io && s->io->postponed)
+                break;
             return;
+        }
         if (n < 0) {
             if (s->io)
                 fail(s, ERR_IO, 0);

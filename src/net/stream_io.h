@@ -15,12 +15,14 @@ struct stream_io_ops {
     // Handshakes happen inside.
     ssize_t (*read)(struct stream_io *io, char *into, size_t len);
     ssize_t (*write)(struct stream_io *io, const char *from, size_t len);
-    void (*shutdown)(struct stream_io *io);                      // say goodbye, best effort
-    enum err (*why)(const struct stream_io *io, struct diag *d); // after STREAM_IO_FAILED
-    void (*free)(struct stream_io *io);                          // not the descriptor
+    void (*shutdown)(struct stream_io *io); // say goodbye, best effort
+    // After STREAM_IO_FAILED. ERR_PARSE: the peer speaks plain HTTP; the socket is as it was.
+    enum err (*why)(const struct stream_io *io, struct diag *d);
+    void (*free)(struct stream_io *io); // not the descriptor
 };
 
 struct stream_io {
     const struct stream_io_ops *ops;
     bool wants_write; // the last AGAIN waits for the socket to become writable
+    bool postponed;   // the last AGAIN waits for nothing but the loop's next turn
 };

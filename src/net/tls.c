@@ -7,18 +7,27 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
+#include "net/loop.h"
 #include "net/sock.h"
 
 #include "base/banned.h"
 
+// So long a turn of the loop may be held by handshakes, before the last one that began.
+#define HANDSHAKES_US 1000
+
 struct tls_context {
     SSL_CTX *ctx;
+    uint64_t turn, spent_us;       // of the loop; by handshakes in it
+    struct tls_handshakes earlier; // of contexts that were given up
 };
 
 struct tls_io {
     struct stream_io io; // first: a tls_io is a stream_io
     SSL *ssl;
+    struct tls_context *context; // of a server
+    const struct loop *loop;
     int sys;              // errno of the failure, or 0
     unsigned long reason; // OpenSSL's of the failure
     char host[256];
@@ -50,8 +59,15 @@ static enum err context_new(const SSL_METHOD *method, struct tls_context **ret, 
     return ERR_OK;
 }
 
+// Nobody sits at a terminal to type a password.
+static int no_password(char *out UNUSED, int size UNUSED, int writing UNUSED, void *ctx UNUSED)
+{
+    return -1;
+}
+
 static enum err load_identity(SSL_CTX *ctx, const char *cert, const char *key, struct diag *d)
 {
+    SSL_CTX_set_default_passwd_cb(ctx, no_password);
     if (SSL_CTX_use_certificate_chain_file(ctx, cert) != 1)
         return openssl_failed(d, ERR_INVALID, "cannot read the certificate", cert);
     if (SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) != 1)
@@ -105,9 +121,13 @@ static enum err server_identity(SSL_CTX *ctx, const struct tls_server_options *o
     ERR_TRY(load_identity(ctx, o->cert_file, o->key_file, d));
     if (!o->client_ca_file)
         return ERR_OK;
-    if (SSL_CTX_load_verify_locations(ctx, o->client_ca_file, NULL) != 1)
+    STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(o->client_ca_file);
+    if (!names || SSL_CTX_load_verify_locations(ctx, o->client_ca_file, NULL) != 1) {
+        sk_X509_NAME_pop_free(names, X509_NAME_free);
         return openssl_failed(d, ERR_INVALID, "cannot read the clients' authority",
                               o->client_ca_file);
+    }
+    SSL_CTX_set_client_CA_list(ctx, names); // takes them over
     SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
     return ERR_OK;
 }
@@ -117,7 +137,14 @@ enum err tls_server_new(const struct tls_server_options *o, struct tls_context *
 {
     struct tls_context *c;
     ERR_TRY(context_new(TLS_server_method(), &c, d));
+    static const unsigned char id[] = "weir";
     SSL_CTX_set_session_cache_mode(c->ctx, SSL_SESS_CACHE_OFF); // tickets instead
+    SSL_CTX_set_num_tickets(c->ctx, 1);
+    SSL_CTX_set_session_id_context(c->ctx, id, sizeof id - 1); // else clients with certificates
+                                                               // could not resume
+    // Of TLS 1.2 only what keeps its secrets when the key is lost later, and authenticates.
+    SSL_CTX_set_cipher_list(c->ctx, "ECDHE+AESGCM:ECDHE+CHACHA20");
+    SSL_CTX_set_options(c->ctx, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
     SSL_CTX_set_alpn_select_cb(c->ctx, choose_alpn, NULL);
     enum err e = server_identity(c->ctx, o, d);
     if (e == ERR_OK)
@@ -135,7 +162,53 @@ void tls_context_free(struct tls_context *c)
     mem_free(c);
 }
 
+static struct tls_handshakes handshakes_of(SSL_CTX *ctx)
+{
+    uint64_t all = (uint64_t)SSL_CTX_sess_accept_good(ctx),
+             resumed = (uint64_t)SSL_CTX_sess_hits(ctx);
+    return (struct tls_handshakes){all > resumed ? all - resumed : 0, resumed};
+}
+
+struct tls_handshakes tls_server_handshakes(const struct tls_context *c)
+{
+    struct tls_handshakes now = handshakes_of(c->ctx);
+    return (struct tls_handshakes){c->earlier.full + now.full, c->earlier.resumed + now.resumed};
+}
+
+void tls_server_adopt(struct tls_context *c, struct tls_context *fresh)
+{
+    c->earlier = tls_server_handshakes(c);
+    SSL_CTX_free(c->ctx); // connections hold it for as long as they need it
+    c->ctx = fresh->ctx;
+    mem_free(fresh);
+}
+
 // --- The transport
+
+// A handshake costs a signature. Whether those of this turn have taken their time; else when this
+// step of one begins.
+static bool postpone(struct tls_io *t, uint64_t *ret_began_us)
+{
+    struct tls_context *c = t->context;
+    *ret_began_us = 0;
+    t->io.postponed = false;
+    if (!t->loop || SSL_is_init_finished(t->ssl))
+        return false;
+    uint64_t turn = loop_stats(t->loop)->turns;
+    if (turn != c->turn) {
+        c->turn = turn;
+        c->spent_us = 0;
+    }
+    t->io.postponed = c->spent_us >= HANDSHAKES_US;
+    *ret_began_us = clock_mono_us();
+    return t->io.postponed;
+}
+
+static void note_step(struct tls_io *t, uint64_t began_us)
+{
+    if (began_us)
+        t->context->spent_us += clock_mono_us() - began_us;
+}
 
 // What an SSL_* call that did not succeed means for the stream.
 static ssize_t outcome(struct tls_io *t, int result)
@@ -165,9 +238,13 @@ static ssize_t io_read(struct stream_io *io, char *into, size_t len)
 {
     struct tls_io *t = (struct tls_io *)io;
     size_t got = 0;
+    uint64_t began_us;
+    if (postpone(t, &began_us))
+        return STREAM_IO_AGAIN;
     ERR_clear_error();
     errno = 0;
     int result = SSL_read_ex(t->ssl, into, len, &got);
+    note_step(t, began_us);
     return result == 1 ? (ssize_t)got : outcome(t, result);
 }
 
@@ -175,9 +252,13 @@ static ssize_t io_write(struct stream_io *io, const char *from, size_t len)
 {
     struct tls_io *t = (struct tls_io *)io;
     size_t sent = 0;
+    uint64_t began_us;
+    if (postpone(t, &began_us))
+        return STREAM_IO_AGAIN;
     ERR_clear_error();
     errno = 0;
     int result = SSL_write_ex(t->ssl, from, len, &sent);
+    note_step(t, began_us);
     if (result == 1)
         return (ssize_t)sent;
     ssize_t n = outcome(t, result);
@@ -203,7 +284,9 @@ static enum err io_why(const struct stream_io *io, struct diag *d)
                         t->host, X509_verify_cert_error_string(verdict));
     if (t->sys)
         return diag_sys(d, ERR_CLOSED, t->sys, "the TLS connection broke");
-    if (t->reason) {
+    if (ERR_GET_REASON(t->reason) == SSL_R_HTTP_REQUEST)
+        return diag_set(d, ERR_PARSE, "the other side speaks plain HTTP here, where TLS is spoken");
+    if (t->reason && ERR_GET_REASON(t->reason) != SSL_R_UNEXPECTED_EOF_WHILE_READING) {
         const char *why = ERR_reason_error_string(t->reason);
         return diag_set(d, ERR_UPSTREAM, "TLS failed: %s", why ? why : "no reason given");
     }
@@ -255,11 +338,13 @@ struct stream_io *tls_connect(struct tls_context *c, int fd, str host)
     return &t->io;
 }
 
-struct stream_io *tls_accept(struct tls_context *c, int fd)
+struct stream_io *tls_accept(struct tls_context *c, const struct loop *l, int fd)
 {
     struct tls_io *t = transport_new(c, fd);
     if (!t)
         return NULL;
+    t->context = c;
+    t->loop = l;
     SSL_set_accept_state(t->ssl);
     return &t->io;
 }

@@ -42,6 +42,8 @@ static const char *const attempt_outcomes[] = {"ok",
                                                "malformed",
                                                NULL};
 static const char *const abort_sides[] = {"client", "upstream", NULL};
+static const char *const reload_results[] = {"taken", "refused", NULL};
+static const char *const handshake_results[] = {"full", "resumed", "failed", NULL};
 static const char *const cache_results[] = {"hit", "shared", "miss", NULL};
 static const char *const record_states[] = {"written", "dropped", "missing", NULL};
 static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
@@ -115,6 +117,14 @@ const struct metric names_table[METRIC_COUNT + 1] = {
     [METRIC_SERIES_DROPPED] = COUNTER("weir_metrics_series_dropped_total", NULL,
         "Look-ups of new series that were thrown away at the limit."),
 
+    [METRIC_TLS_EXPIRY] = GAUGE("weir_tls_certificate_expiry_timestamp_seconds", "seconds",
+        "When the listener's certificate ends, in seconds since 1970."),
+    [METRIC_TLS_RELOADS] = COUNTER("weir_tls_certificate_reloads_total", NULL,
+        "Certificates read again: taken, or refused while the one before stays.",
+        ONE_OF("result", reload_results)),
+    [METRIC_TLS_HANDSHAKES] = COUNTER("weir_tls_handshakes_total", NULL,
+        "TLS handshakes of clients; failed are also those that were too slow or no TLS.",
+        ONE_OF("result", handshake_results)),
     [METRIC_HTTP_REQUESTS] = COUNTER("weir_http_requests_total", NULL,
         "HTTP requests answered, by route and status code.", ANY("endpoint"), ANY("code")),
     [METRIC_REQUESTS] = COUNTER("weir_requests_total", NULL,

@@ -141,10 +141,12 @@ def parse_events(chunks):
 
 
 class Server:
-    """`weir serve` on a free loopback port. Use as a context manager, or call start() and stop()."""
+    """`weir serve` on a free loopback port. Use as a context manager, or call start() and stop(). `tls` is the ssl context
+    to speak to it with, where its configuration has a certificate."""
 
-    def __init__(self, arguments=(), config=None, env=None, wait_ready=True):
+    def __init__(self, arguments=(), config=None, env=None, wait_ready=True, tls=None):
         self.arguments, self.config, self.env, self.wait_ready = list(arguments), config, env or {}, wait_ready
+        self.tls = tls
         self.process = self.port = None
         self.host = "127.0.0.1"
         self._output = bytearray()
@@ -231,7 +233,7 @@ class Server:
 
     @property
     def url(self):
-        return f"http://{self.host}:{self.port}"
+        return f"{'https' if self.tls else 'http'}://{self.host}:{self.port}"
 
     @property
     def pid(self):
@@ -248,6 +250,11 @@ class Server:
 
     # ---- speaking to it ----
 
+    def _open(self, timeout_s):
+        if self.tls:
+            return http.client.HTTPSConnection(self.host, self.port, timeout=timeout_s, context=self.tls)
+        return http.client.HTTPConnection(self.host, self.port, timeout=timeout_s)
+
     def request(self, method, path, body=None, headers=None, timeout_s=60):
         """One request on a connection of its own. A body that is not bytes or text is sent as JSON."""
         headers = dict(headers or {})
@@ -256,7 +263,7 @@ class Server:
             headers.setdefault("Content-Type", "application/json")
         if isinstance(body, str):
             body = body.encode("utf-8", "surrogatepass")
-        connection = http.client.HTTPConnection(self.host, self.port, timeout=timeout_s)
+        connection = self._open(timeout_s)
         try:
             connection.request(method, path, body, headers)
             answer = connection.getresponse()
@@ -272,7 +279,7 @@ class Server:
 
     def stream(self, path, body, headers=None, timeout_s=60):
         """Posts and yields events as they come. Closing the generator early closes the connection."""
-        connection = http.client.HTTPConnection(self.host, self.port, timeout=timeout_s)
+        connection = self._open(timeout_s)
         try:
             connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json", **(headers or {})})
             answer = connection.getresponse()
@@ -293,8 +300,9 @@ class Server:
         return self.get("/v1/models").json()["data"][0]["id"]
 
     def connect(self, timeout_s=30):
-        """A raw connected socket, for what no HTTP library would send."""
-        return socket.create_connection((self.host, self.port), timeout_s)
+        """A connected socket (through `tls`, where there is one), for what no HTTP library would send."""
+        plain = socket.create_connection((self.host, self.port), timeout_s)
+        return self.tls.wrap_socket(plain, server_hostname=self.host) if self.tls else plain
 
     def exchange(self, raw, timeout_s=10, half_close=False):
         """Sends raw bytes on a fresh connection; gives all bytes until the server closes or is silent for timeout_s."""
