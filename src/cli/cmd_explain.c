@@ -91,7 +91,12 @@ static void write_request(struct buf *out, const struct store_request *r)
                          STR_ARG(r->model), STR_ARG(r->provider), r->stream ? ", streamed" : "",
                          r->finish.len ? ", ended by " : "", STR_ARG(r->finish));
     if (r->cache.len)
-        (void)buf_printf(out, "  cache: " STR_FMT "\n", STR_ARG(r->cache));
+        (void)buf_printf(out, "  cache: " STR_FMT, STR_ARG(r->cache));
+    if (r->cache_source.len)
+        (void)buf_printf(out, ", the answer of " STR_FMT " (similarity %.4f)",
+                         STR_ARG(r->cache_source), (double)r->cache_similarity_ppm / 1e6);
+    if (r->cache.len)
+        (void)buf_append_char(out, '\n');
     if (r->dropped.len)
         (void)buf_printf(out, "  not carried to the provider: " STR_FMT "\n", STR_ARG(r->dropped));
 }

@@ -1,6 +1,7 @@
 // The record of a call as a row of the store. A copy is handed over; nothing waits.
 #include "gateway/account.h"
 #include "gateway/gateway_internal.h"
+#include "gateway/phase_semantic.h"
 
 #include "base/banned.h"
 
@@ -117,6 +118,8 @@ void account_store(const struct call *c)
     row.dropped = account_list(c->losses.names, c->losses.len, dropped, sizeof dropped);
     if (c->cache.use)
         row.cache = str_of(cache_use_name(c->cache.use));
+    row.cache_source = semantic_source(c);
+    row.cache_similarity_ppm = (int64_t)(semantic_similarity(c) * 1e6);
     row.cost_nano_usd = c->record.priced ? c->record.cost_nano_usd : -1;
     for (const struct attempt_record *a = c->record.attempts; a; a = a->next)
         if (row.attempts_len < ATTEMPTS_MAX)

@@ -33,3 +33,5 @@ void cache_settle(struct cache *c, const uint8_t key[static CACHE_KEY_BYTES], co
 // --- Keys (cache_key.c)
 struct call;
 void cache_key(const struct call *c, uint8_t out[static CACHE_KEY_BYTES]);
+// The same of all but one text of the request's document, which may be any.
+void cache_bucket(const struct call *c, str open, uint8_t out[static CACHE_KEY_BYTES]);

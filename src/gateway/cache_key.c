@@ -10,19 +10,24 @@
 // Objects with more members than that are taken in the order they came in.
 #define MEMBERS_SORTED_MAX 256
 
+struct hasher {
+    struct sha256 *sha;
+    const char *open; // the text that may be any: by where it lies; NULL: none
+};
+
 struct member {
     str name;
     yyjson_val *value;
 };
 
-static void add_bytes(struct sha256 *h, const void *data, size_t len)
+static void add_bytes(struct hasher *h, const void *data, size_t len)
 {
-    sha256_update(h, &len, sizeof len); // so that no two sequences run into each other
+    sha256_update(h->sha, &len, sizeof len); // so that no two sequences run into each other
     if (len)
-        sha256_update(h, data, len);
+        sha256_update(h->sha, data, len);
 }
 
-static void add_str(struct sha256 *h, str s)
+static void add_str(struct hasher *h, str s)
 {
     add_bytes(h, s.ptr, s.len);
 }
@@ -46,9 +51,9 @@ static size_t sorted_members(yyjson_val *object, struct member *out)
     return len;
 }
 
-static void add_value(struct sha256 *h, yyjson_val *v);
+static void add_value(struct hasher *h, yyjson_val *v);
 
-static void add_unsorted(struct sha256 *h, yyjson_val *object)
+static void add_unsorted(struct hasher *h, yyjson_val *object)
 {
     size_t at, count;
     yyjson_val *name, *value;
@@ -59,7 +64,7 @@ static void add_unsorted(struct sha256 *h, yyjson_val *object)
     }
 }
 
-static void add_object(struct sha256 *h, yyjson_val *object)
+static void add_object(struct hasher *h, yyjson_val *object)
 {
     struct member members[MEMBERS_SORTED_MAX];
     if (yyjson_obj_size(object) > MEMBERS_SORTED_MAX) {
@@ -73,7 +78,7 @@ static void add_object(struct sha256 *h, yyjson_val *object)
     }
 }
 
-static void add_value(struct sha256 *h, yyjson_val *v)
+static void add_value(struct hasher *h, yyjson_val *v)
 {
     size_t at, count;
     yyjson_val *item;
@@ -84,6 +89,8 @@ static void add_value(struct sha256 *h, yyjson_val *v)
     } else if (yyjson_is_arr(v)) {
         add_bytes(h, &(size_t){yyjson_arr_size(v)}, sizeof(size_t));
         yyjson_arr_foreach(v, at, count, item) add_value(h, item);
+    } else if (h->open && yyjson_is_str(v) && yyjson_get_str(v) == h->open) {
+        add_bytes(h, "", 0);
     } else if (yyjson_is_bool(v)) {
         add_bytes(h, yyjson_get_bool(v) ? "t" : "f", 1);
     } else {
@@ -101,7 +108,7 @@ static bool is_of_the_sending(str name)
     return false;
 }
 
-static void add_body(struct sha256 *h, yyjson_val *root)
+static void add_body(struct hasher *h, yyjson_val *root)
 {
     struct member members[MEMBERS_SORTED_MAX];
     size_t len = sorted_members(root, members);
@@ -113,16 +120,26 @@ static void add_body(struct sha256 *h, yyjson_val *root)
     }
 }
 
+static void hash_call(const struct call *c, const char *open, uint8_t out[static CACHE_KEY_BYTES])
+{
+    struct hasher h = {sha256_new(), open};
+    ASSERT(yyjson_obj_size(c->doc.root) <= MEMBERS_SORTED_MAX); // phase_cache looks
+    add_str(&h, c->key ? c->key->id : STR(""));
+    add_str(&h, str_of(c->kind->endpoint));
+    add_str(&h, c->route->targets_len ? c->route->name : c->model->name);
+    add_str(&h, c->model->root);
+    add_str(&h, c->model->fingerprint);
+    add_bytes(&h, c->in.strict ? "s" : "-", 1);
+    add_body(&h, c->doc.root);
+    sha256_finish(h.sha, out);
+}
+
 void cache_key(const struct call *c, uint8_t out[static CACHE_KEY_BYTES])
 {
-    struct sha256 *h = sha256_new();
-    ASSERT(yyjson_obj_size(c->doc.root) <= MEMBERS_SORTED_MAX); // phase_cache looks
-    add_str(h, c->key ? c->key->id : STR(""));
-    add_str(h, str_of(c->kind->endpoint));
-    add_str(h, c->route->targets_len ? c->route->name : c->model->name);
-    add_str(h, c->model->root);
-    add_str(h, c->model->fingerprint);
-    add_bytes(h, c->in.strict ? "s" : "-", 1);
-    add_body(h, c->doc.root);
-    sha256_finish(h, out);
+    hash_call(c, NULL, out);
+}
+
+void cache_bucket(const struct call *c, str open, uint8_t out[static CACHE_KEY_BYTES])
+{
+    hash_call(c, open.ptr, out);
 }

@@ -70,8 +70,7 @@ static void fill_headers(struct call *c, struct answer_headers *h)
     str dropped = account_list(c->losses.names, c->losses.len, text, sizeof text);
     if (dropped.len)
         answer_headers_add(h, "x-weir-dropped-params", dropped);
-    if (c->cache.use)
-        answer_headers_add(h, "x-weir-cache", str_of(cache_use_name(c->cache.use)));
+    cache_headers(c, h);
     account_headers(c, h);
     admission_headers(c, h);
     if (dialect(c)->request_id_header)
@@ -250,7 +249,7 @@ static enum phase_result prepare(struct call *c, enum call_event event)
 static uint64_t nearest(const struct call_due *d)
 {
     const uint64_t all[] = {d->backoff, d->admission, d->first_token, d->idle,
-                            d->total,   d->ping,      d->hedge};
+                            d->total,   d->ping,      d->hedge,       d->semantic};
     uint64_t least = 0;
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         if (all[i] && (!least || all[i] < least))
@@ -320,6 +319,8 @@ static enum phase_result run_phase(struct call *c, enum call_event event)
         return phase_read(c, event);
     case CALL_CACHE:
         return phase_cache(c);
+    case CALL_SEMANTIC:
+        return phase_semantic(c);
     case CALL_TARGET:
         return phase_target(c);
     case CALL_ADMIT:

@@ -59,16 +59,17 @@ struct call_kind {
 };
 
 enum call_phase {
-    CALL_AUTH,    // who is it?
-    CALL_READ,    // what does it say, and where may it go? (maybe elsewhere)
-    CALL_CACHE,   // was it asked before?
-    CALL_TARGET,  // which target is asked now?
-    CALL_ADMIT,   // may it run now?
-    CALL_PREPARE, // what it is asked: its tokens, its body (maybe elsewhere)
-    CALL_ATTEMPT, // start it at its provider
-    CALL_STREAM,  // hand on what comes
-    CALL_BACKOFF, // wait before the next attempt
-    CALL_WRITE,   // one whole answer, when it is long (elsewhere)
+    CALL_AUTH,     // who is it?
+    CALL_READ,     // what does it say, and where may it go? (maybe elsewhere)
+    CALL_CACHE,    // was it asked before?
+    CALL_SEMANTIC, // … or something that means nearly the same?
+    CALL_TARGET,   // which target is asked now?
+    CALL_ADMIT,    // may it run now?
+    CALL_PREPARE,  // what it is asked: its tokens, its body (maybe elsewhere)
+    CALL_ATTEMPT,  // start it at its provider
+    CALL_STREAM,   // hand on what comes
+    CALL_BACKOFF,  // wait before the next attempt
+    CALL_WRITE,    // one whole answer, when it is long (elsewhere)
     CALL_ANSWERED
 };
 
@@ -101,7 +102,7 @@ struct call_routing {
 
 // Moments of this call, in ms of its world; 0: none.
 struct call_due {
-    uint64_t backoff, admission, first_token, idle, total, ping, hedge;
+    uint64_t backoff, admission, first_token, idle, total, ping, hedge, semantic;
 };
 
 struct call {
@@ -175,6 +176,10 @@ enum phase_result phase_auth(struct call *c);
 bool phase_receive(struct call *c); // any thread; false: c->error says why
 bool phase_route(struct call *c);   // any thread
 enum phase_result phase_cache(struct call *c);
+enum phase_result phase_semantic(struct call *c);
+// Its parts: hear an answer that is there or being made; make the answer that others may hear.
+enum phase_result cache_follow(struct call *c, struct tape *t, enum cache_use use);
+enum phase_result cache_lead(struct call *c);
 // The call that it follows has failed: on its own now, or the refusal.
 enum phase_result cache_abandoned(struct call *c);
 enum phase_result phase_target(struct call *c);

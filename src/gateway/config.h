@@ -141,9 +141,17 @@ struct gateway_admission {
     int64_t queue_max, queue_timeout_ms;
 };
 
+struct gateway_semantic {
+    int64_t mode; // enum semantic_mode
+    str model;    // empty: the first one of this machine
+    double threshold;
+    int64_t entries_max, text_bytes_max, timeout_ms;
+};
+
 struct gateway_cache {
     bool enabled, all;
     int64_t ttl_ms, bytes_max, entry_bytes_max;
+    struct gateway_semantic semantic;
 };
 
 struct gateway_store {

@@ -5,6 +5,7 @@
 #include "gateway/key.h"
 #include "gateway/money.h"
 #include "gateway/price.h"
+#include "gateway/semantic.h"
 
 #include "base/banned.h"
 
@@ -139,6 +140,55 @@ const struct option gateway_admission_table[] = {
     {0},
 };
 
+#define SEMANTIC_AT(member) offsetof(struct gateway_semantic, member)
+
+static const struct option semantic_table[] = {
+    {.name = "mode",
+     .type = OPTION_CHOICE,
+     .offset = SEMANTIC_AT(mode),
+     .value = "off",
+     .choices = semantic_mode_names,
+     .help = "on: answer a chat also from the cached answer to a question that means nearly the "
+             "same, where all else of the two requests is equal. shadow: answer as ever, and count "
+             "what such hits would have been worth (docs/cache.md)."},
+    {.name = "model",
+     .type = OPTION_STRING,
+     .offset = SEMANTIC_AT(model),
+     .help = "The model that makes the embeddings, by any name that clients could use. None: the "
+             "first one of this machine."},
+    {.name = "threshold",
+     .type = OPTION_FLOAT,
+     .offset = SEMANTIC_AT(threshold),
+     .value = "0.97",
+     .min = 0.5,
+     .max = 1,
+     .help = "From which cosine of two embeddings on a question counts as the same. It depends on "
+             "the model: choose it from what shadow shows."},
+    {.name = "entries_max",
+     .type = OPTION_INT,
+     .offset = SEMANTIC_AT(entries_max),
+     .value = "1024",
+     .min = 1,
+     .max = 65536,
+     .help = "Questions that are compared with; the oldest go first. Each takes four bytes a "
+             "dimension of the model, and 300."},
+    {.name = "text_bytes_max",
+     .type = OPTION_BYTES,
+     .offset = SEMANTIC_AT(text_bytes_max),
+     .value = "2KiB",
+     .min = 1,
+     .max = 8192,
+     .help = "Longer questions are not compared."},
+    {.name = "timeout",
+     .type = OPTION_DURATION,
+     .offset = SEMANTIC_AT(timeout_ms),
+     .value = "250ms",
+     .min = 1,
+     .max = 60e3,
+     .help = "How long a request waits for its embedding; after that it goes its way without."},
+    {0},
+};
+
 #define CACHE_AT(member) offsetof(struct gateway_cache, member)
 
 const struct option gateway_cache_table[] = {
@@ -175,6 +225,12 @@ const struct option gateway_cache_table[] = {
      .min = 1024,
      .max = 1e12,
      .help = "Memory for one answer; larger ones are not kept."},
+    {.name = "semantic",
+     .type = OPTION_TABLE,
+     .offset = CACHE_AT(semantic),
+     .table = semantic_table,
+     .table_size = sizeof(struct gateway_semantic),
+     .help = "Hits by meaning; the cache itself must be enabled."},
     {0},
 };
 
@@ -206,6 +262,10 @@ enum err gateway_keys_check(const struct gateway_config *c, struct diag *d)
         ERR_TRY(check_key(&gateway_config_keys(c)[i], d));
     for (size_t i = 0; i < c->prices.len; i++)
         ERR_TRY(check_price(&prices[i], d));
+    if (c->cache.semantic.mode != SEMANTIC_OFF && !c->cache.enabled)
+        return diag_set(d, ERR_INVALID,
+                        "cache.semantic: it finds answers of the cache, which is not enabled: say "
+                        "cache.enabled: true");
     if (c->rate_limits.len > ADMISSION_SCOPES_MAX - 1)
         return diag_set(d, ERR_LIMIT, "rate_limits: there may be %d rules at most",
                         ADMISSION_SCOPES_MAX - 1);

@@ -86,6 +86,7 @@ enum err gateway_new(struct loop *l, const struct gateway_config *config,
     g->shared = shared;
     account_init(&g->account, metrics);
     cache_init(&g->cache, &config->cache);
+    semantic_init(&g->semantic, &config->cache.semantic);
     g->local = provider_local_new(l);
     server_options(config, &options);
     enum err e = providers_init(&g->providers, l, config, &g->registry, g->account.shard, d);
@@ -175,6 +176,7 @@ void gateway_free(struct gateway *g)
     targets_done(&g->targets);
     model_routes_done(&g->routes);
     account_done(&g->account);
+    semantic_done(&g->semantic);
     cache_done(&g->cache);
     mem_free(g);
 }

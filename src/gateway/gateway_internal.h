@@ -9,6 +9,7 @@
 #include "gateway/model_route.h"
 #include "gateway/providers.h"
 #include "gateway/registry.h"
+#include "gateway/semantic.h"
 #include "gateway/shared.h"
 #include "gateway/worker.h"
 #include "http/server.h"
@@ -31,6 +32,7 @@ struct gateway {
     struct account account;
     struct admission_queue admission;
     struct cache cache;
+    struct semantic semantic;
     struct call *calls;
     size_t calls_len;
     uint64_t started_wall_ms;

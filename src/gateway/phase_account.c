@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "gateway/gateway_internal.h"
 #include "gateway/money.h"
+#include "gateway/phase_semantic.h"
 
 #include "base/banned.h"
 
@@ -252,6 +253,8 @@ static void count(const struct call *c)
         metrics_add(metrics_series(a->shard, METRIC_CACHE,
                                    METRICS_VALUES(name, str_of(cache_use_name(c->cache.use)))),
                     1);
+    if (c->record.cost_nano_usd)
+        count_cost(c);
     if (!c->counted)
         return;
     metrics_add(find_model(a, c->counted)->inflight, -1);
@@ -267,8 +270,6 @@ static void count(const struct call *c)
                 1);
     observe_tokens(c, m);
     observe_times(c, m);
-    if (c->record.cost_nano_usd)
-        count_cost(c);
 }
 
 static double ms(uint64_t us)
@@ -295,6 +296,10 @@ static void put_work(const struct call *c, struct line *l)
     put(l, LOG_S("provider", c->model->provider_name));
     if (c->cache.use)
         put(l, LOG_Z("cache", cache_use_name(c->cache.use)));
+    if (c->cache.use == CACHE_SEMANTIC) {
+        put(l, LOG_F("cache_similarity", semantic_similarity(c)));
+        put(l, LOG_S("cache_source", semantic_source(c)));
+    }
     if (!c->record.submitted_us)
         return;
     put(l, LOG_B("stream", c->request.stream));

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "gateway/call.h"
 #include "gateway/gateway_internal.h"
+#include "gateway/phase_semantic.h"
 
 #include "base/banned.h"
 
@@ -13,8 +14,20 @@
 
 const char *cache_use_name(enum cache_use u)
 {
-    static const char *const names[] = {"", "miss", "hit", "shared"};
+    static const char *const names[] = {"", "miss", "hit", "shared", "semantic"};
     return names[u];
+}
+
+void cache_headers(const struct call *c, struct answer_headers *h)
+{
+    const char *use = cache_use_name(c->cache.use);
+    if (c->cache.use == CACHE_SEMANTIC) {
+        answer_headers_printf(h, "x-weir-cache", "%s; similarity=%.4f", use,
+                              semantic_similarity(c));
+        answer_headers_add(h, "x-weir-cache-source", semantic_source(c));
+    } else if (c->cache.use) {
+        answer_headers_add(h, "x-weir-cache", str_of(use));
+    }
 }
 
 enum cache_wish cache_wish_read(str header)
@@ -23,6 +36,8 @@ enum cache_wish cache_wish_read(str header)
         return CACHE_WISH_OFF;
     if (str_eq_nocase(header, STR("refresh")))
         return CACHE_WISH_REFRESH;
+    if (str_eq_nocase(header, STR("exact")))
+        return CACHE_WISH_EXACT;
     return str_eq_nocase(header, STR("on")) ? CACHE_WISH_ON : CACHE_WISH_USUAL;
 }
 
@@ -119,14 +134,24 @@ static void on_unheard(void *ctx)
         call_step(c, CALL_GONE);
 }
 
-static enum phase_result follow(struct call *c, struct tape *t)
+enum phase_result cache_follow(struct call *c, struct tape *t, enum cache_use use)
 {
-    c->cache.use = tape_state(t) == TAPE_ENDED ? CACHE_HIT : CACHE_SHARED;
+    c->cache.use = use;
     c->cache.follows = true;
     if (!attempt_prepare_answer(c))
         return call_refuse(c);
     c->attempt = hear(c, t);
     c->phase = CALL_STREAM;
+    return PHASE_NEXT;
+}
+
+enum phase_result cache_lead(struct call *c)
+{
+    c->cache.use = CACHE_MISS;
+    c->cache.tape = tape_new((size_t)c->gateway->config->limits.answer_bytes_max);
+    tape_set_maker(c->cache.tape, on_unheard, c);
+    cache_put(&c->gateway->cache, c->cache.key, c->cache.tape, call_now_us(c) / 1000);
+    c->phase = CALL_TARGET;
     return PHASE_NEXT;
 }
 
@@ -141,11 +166,10 @@ enum phase_result phase_cache(struct call *c)
     struct tape *t =
         c->in.cache == CACHE_WISH_REFRESH ? NULL : cache_find(cache, c->cache.key, now_ms);
     if (t)
-        return follow(c, t);
-    c->cache.use = CACHE_MISS;
-    c->cache.tape = tape_new((size_t)c->gateway->config->limits.answer_bytes_max);
-    tape_set_maker(c->cache.tape, on_unheard, c);
-    cache_put(cache, c->cache.key, c->cache.tape, now_ms);
+        return cache_follow(c, t, tape_state(t) == TAPE_ENDED ? CACHE_HIT : CACHE_SHARED);
+    if (!semantic_begin(c))
+        return cache_lead(c);
+    c->phase = CALL_SEMANTIC;
     return PHASE_NEXT;
 }
 
@@ -179,6 +203,8 @@ static void let_go(struct call *c)
     if (!t)
         return;
     cache_settle(&c->gateway->cache, own->key, t);
+    if (tape_state(t) == TAPE_ENDED)
+        semantic_learn(c, t);
     c->world->timer_cancel(c->world->ctx, &own->bell);
     own->tape = NULL;
     tape_set_maker(t, NULL, NULL);
@@ -231,6 +257,7 @@ void cache_leave(struct call *c)
 {
     stop_following(c);
     give_up(c); // nothing when it has ended
+    semantic_leave(c);
 }
 
 enum phase_result cache_abandoned(struct call *c)

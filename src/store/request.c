@@ -25,6 +25,8 @@ const struct row_column store_request_columns[] = {
     R("choices", ROW_INT, choices),
     R("finish", ROW_STR, finish),
     R("cache", ROW_STR, cache),
+    R("cache_source", ROW_STR, cache_source),
+    R("cache_similarity_ppm", ROW_INT, cache_similarity_ppm),
     R("dropped", ROW_STR, dropped),
     R("seed", ROW_INT, seed),
     R("prompt_tokens", ROW_INT, prompt_tokens),

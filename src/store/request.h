@@ -24,7 +24,8 @@ struct store_request {
     str outcome, code, param, key, key_id, peer, model, provider;
     bool stream;
     int64_t choices;
-    str finish, cache, dropped;
+    str finish, cache, cache_source, dropped; // cache_source: the request whose answer it was
+    int64_t cache_similarity_ppm;             // … and how near their questions were
     int64_t seed;
     int64_t prompt_tokens, cached_tokens, cache_write_tokens, completion_tokens, reasoning_tokens;
     bool usage_estimated;

@@ -37,6 +37,9 @@ static const char *const steps[SCHEMA_VERSION] = {
     "CREATE UNIQUE INDEX key_name ON key(name) WHERE revoked_ms = 0;"
     "CREATE TABLE spend(key TEXT NOT NULL, period TEXT NOT NULL, nano_usd INTEGER NOT NULL,"
     " PRIMARY KEY(key, period)) WITHOUT ROWID;",
+    // An answer from the semantic cache: whose it was, and how near, in millionths.
+    "ALTER TABLE request ADD COLUMN cache_source TEXT;"
+    "ALTER TABLE request ADD COLUMN cache_similarity_ppm INTEGER;",
 };
 
 static enum err step_up(struct db *b, int64_t from, struct diag *d)

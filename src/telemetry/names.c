@@ -44,7 +44,13 @@ static const char *const attempt_outcomes[] = {"ok",
 static const char *const abort_sides[] = {"client", "upstream", NULL};
 static const char *const reload_results[] = {"taken", "refused", NULL};
 static const char *const handshake_results[] = {"full", "resumed", "failed", NULL};
-static const char *const cache_results[] = {"hit", "shared", "miss", NULL};
+static const char *const cache_results[] = {"hit", "shared", "semantic", "miss", NULL};
+static const char *const semantic_results[] = {"hit",  "shadow", "guarded", "miss",
+                                               "late", "failed", NULL};
+static const char *const similarities[] = {"0.50", "0.60", "0.70", "0.80",  "0.85",
+                                           "0.90", "0.92", "0.94", "0.95",  "0.96",
+                                           "0.97", "0.98", "0.99", "0.995", NULL};
+static const char *const shadow_verdicts[] = {"equal", "alike", "different", NULL};
 static const char *const record_states[] = {"written", "dropped", "missing", NULL};
 static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
 static const char *const kv_states[] = {"used", "cached", "free", NULL};
@@ -164,8 +170,17 @@ const struct metric names_table[METRIC_COUNT + 1] = {
         "What requests have cost, by the table of prices, in US dollars.",
         MODEL_PROVIDER, ANY("key")),
     [METRIC_CACHE] = COUNTER("weir_cache_requests_total", NULL,
-        "Requests that the exact cache was asked for: answered from it, shared with one that ran, or not.",
+        "Requests that the cache was asked for: answered from it, shared with one that ran, answered as one that means nearly the same, or not.",
         MODEL, ONE_OF("result", cache_results)),
+    [METRIC_CACHE_SEMANTIC] = COUNTER("weir_cache_semantic_total", NULL,
+        "Searches of the semantic cache: answered; would have been (shadow); near enough, but with other numbers, names or negations (guarded); nothing near; no embedding in time (late), or none at all.",
+        ONE_OF("result", semantic_results)),
+    [METRIC_CACHE_SHADOW] = COUNTER("weir_cache_shadow_total", NULL,
+        "Answers that a semantic hit was not told and were compared with it, by the similarity of the questions, from this step to the next.",
+        ONE_OF("similarity", similarities), ONE_OF("verdict", shadow_verdicts)),
+    [METRIC_CACHE_SHADOW_AGREEMENT] = COUNTER("weir_cache_shadow_agreement_total", NULL,
+        "Shares of words that those answers had in common, added up: divided by their number it is the mean.",
+        ONE_OF("similarity", similarities)),
     [METRIC_RECORDS] = COUNTER("weir_records_total", NULL,
         "Records of requests: on disk, dropped because the queue was full, missing after a crash.",
         ONE_OF("state", record_states)),
