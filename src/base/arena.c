@@ -148,6 +148,24 @@ str arena_str(struct arena *a, str s)
     return str_slice(copy, s.len);
 }
 
+str arena_join(struct arena *a, const str *pieces, size_t len)
+{
+    size_t total = 1;
+    for (size_t i = 0; i < len; i++)
+        if (!mem_add(total, pieces[i].len, &total))
+            return STR_NONE;
+    char *text = arena_alloc(a, total), *at = text;
+    if (!text)
+        return STR_NONE;
+    for (size_t i = 0; i < len; i++) {
+        if (pieces[i].len)
+            memcpy(at, pieces[i].ptr, pieces[i].len);
+        at += pieces[i].len;
+    }
+    *at = 0;
+    return str_slice(text, total - 1);
+}
+
 str arena_printf(struct arena *a, const char *fmt, ...)
 {
     va_list args;

@@ -21,4 +21,8 @@ void *arena_alloc(struct arena *a, size_t size) MUST_USE;
 void *arena_zalloc(struct arena *a, size_t count, size_t size) MUST_USE;
 // A NUL-terminated copy; a str with ptr == NULL when the ceiling would be passed.
 str arena_str(struct arena *a, str s) MUST_USE;
+// The pieces, one behind the other, and a NUL. ARENA_JOIN takes them as arguments.
+str arena_join(struct arena *a, const str *pieces, size_t len) MUST_USE;
+#define ARENA_JOIN(a, ...)                                                                         \
+    arena_join((a), (const str[]){__VA_ARGS__}, sizeof((const str[]){__VA_ARGS__}) / sizeof(str))
 str arena_printf(struct arena *a, const char *fmt, ...) PRINTF_LIKE(2, 3) MUST_USE;

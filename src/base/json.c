@@ -6,7 +6,7 @@
 
 #include "base/banned.h"
 
-// ---- limits, before anything is allocated ----
+// ---- limits: most texts are too short to break one, so that nothing is counted beforehand ----
 
 struct scan {
     str text;
@@ -15,9 +15,9 @@ struct scan {
     bool opened; // the last token was [ or {
 };
 
-// The offset behind the string that begins at `start`. A quote ends it unless an odd number of
-// backslashes stands before; looking for quotes alone lets memchr do the work.
-static size_t after_string(str text, size_t start)
+// A quote ends the string unless an odd number of backslashes stands before; looking for quotes
+// alone lets memchr do the work.
+size_t json_after_string(str text, size_t start)
 {
     size_t i = start + 1;
     while (i < text.len) {
@@ -45,13 +45,8 @@ static enum err scan_token(struct scan *s, struct json_limits limits)
         s->depth++;
     else if (closes && s->depth > 0)
         s->depth--;
-    s->at = c == '"' ? after_string(s->text, s->at) : s->at + 1;
+    s->at = c == '"' ? json_after_string(s->text, s->at) : s->at + 1;
     return s->depth > limits.depth_max || s->values > limits.values_max ? ERR_LIMIT : ERR_OK;
-}
-
-static bool is_space(char c)
-{
-    return c == ' ' || c == '\n' || c == '\r' || c == '\t';
 }
 
 static void place(struct diag *diag, str text, size_t offset)
@@ -62,15 +57,12 @@ static void place(struct diag *diag, str text, size_t offset)
 }
 
 // Counts depth and values as a valid text has them; whether it is valid is the parser's question.
-static enum err check_limits(str text, struct json_limits limits, struct diag *diag)
+static enum err count_limits(str text, struct json_limits limits, struct diag *diag)
 {
-    if (text.len > limits.bytes_max)
-        return diag_set(diag, ERR_LIMIT, "the JSON text is longer than the %zu bytes allowed",
-                        limits.bytes_max);
     struct scan s = {.text = text, .values = 1};
     while (s.at < text.len) {
         size_t here = s.at;
-        if (is_space(text.ptr[here])) {
+        if (json_is_space(text.ptr[here])) {
             s.at++;
         } else if (scan_token(&s, limits) != ERR_OK) {
             bool deep = s.depth > limits.depth_max;
@@ -105,7 +97,7 @@ static yyjson_val *duplicate_of_few(yyjson_val *obj, size_t members)
     for (size_t i = 0; i < members; i++, key = next_key(key)) {
         seen[i] = key_text(key);
         for (size_t j = 0; j < i; j++)
-            if (str_eq(seen[j], seen[i]))
+            if (seen[j].len == seen[i].len && str_eq(seen[j], seen[i]))
                 return key;
     }
     return NULL;
@@ -147,11 +139,16 @@ static enum err refuse_duplicate(yyjson_doc *doc, str text, yyjson_val *key, str
     return ERR_INVALID;
 }
 
-// The document is one array of values in the order of the text: no recursion needed.
-static enum err check_duplicates(yyjson_doc *doc, str text, struct diag *diag)
+// The document is one array of values in the order of the text: no recursion needed. Gives the
+// number of arrays and objects.
+static enum err check_values(yyjson_doc *doc, str text, size_t *ret_containers, struct diag *diag)
 {
     yyjson_val *end = doc->root + yyjson_doc_get_val_count(doc);
+    size_t containers = 0;
     for (yyjson_val *v = doc->root; v < end; v++) {
+        if (!unsafe_yyjson_is_ctn(v))
+            continue;
+        containers++;
         size_t members = unsafe_yyjson_is_obj(v) ? unsafe_yyjson_get_len(v) : 0;
         yyjson_val *twice = NULL;
         if (members > FEW_MEMBERS) {
@@ -164,6 +161,7 @@ static enum err check_duplicates(yyjson_doc *doc, str text, struct diag *diag)
         if (twice)
             return refuse_duplicate(doc, text, twice, diag);
     }
+    *ret_containers = containers;
     return ERR_OK;
 }
 
@@ -201,14 +199,26 @@ static enum err refuse(str text, const yyjson_read_err *e, struct diag *diag)
 
 enum err json_parse(struct json_doc *d, str text, struct json_limits limits, struct diag *diag)
 {
-    ERR_TRY(check_limits(text, limits, diag));
     yyjson_read_err e;
+    size_t containers = 0;
+    if (text.len > limits.bytes_max)
+        return diag_set(diag, ERR_LIMIT, "the JSON text is longer than the %zu bytes allowed",
+                        limits.bytes_max);
+    // A value and what parts it from the next take two bytes: memory is bounded before it is taken.
+    bool counted = text.len / 2 >= limits.values_max;
+    if (counted)
+        ERR_TRY(count_limits(text, limits, diag));
     // Without YYJSON_READ_INSITU the text is only read.
     yyjson_doc *doc = yyjson_read_opts((char *)(uintptr_t)text.ptr, text.len,
                                        YYJSON_READ_NUMBER_AS_RAW, &allocator, &e);
-    if (!doc)
+    if (!doc) {
+        if (!counted) // what is too deep is told as that, whatever else it is
+            ERR_TRY(count_limits(text, limits, diag));
         return refuse(text, &e, diag);
-    enum err err = check_duplicates(doc, text, diag);
+    }
+    enum err err = check_values(doc, text, &containers, diag);
+    if (err == ERR_OK && containers > limits.depth_max && !counted)
+        err = count_limits(text, limits, diag); // with fewer it cannot be too deep
     if (err != ERR_OK) {
         yyjson_doc_free(doc);
         return err;

@@ -30,6 +30,14 @@ enum err json_parse(struct json_doc *d, str text, struct json_limits limits,
                     struct diag *diag) MUST_USE;
 void json_done(struct json_doc *d);
 
+// For those who read a text themselves: the offset behind the string whose quote is at `start`, the
+// text's length when it does not end.
+size_t json_after_string(str text, size_t start);
+static inline bool json_is_space(char c)
+{
+    return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
+
 // Accessors. All take NULL for "absent". json_get: member of an object, NULL when absent or not an
 // object.
 yyjson_val *json_get(yyjson_val *obj, const char *key);

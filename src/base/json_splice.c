@@ -23,7 +23,7 @@ static char peek(const struct cursor *c)
 
 static void skip_blanks(struct cursor *c)
 {
-    while (more(c) && memchr(" \t\r\n", c->text.ptr[c->at], 4))
+    while (more(c) && json_is_space(c->text.ptr[c->at]))
         c->at++;
 }
 
@@ -35,17 +35,8 @@ static str between(const struct cursor *c, size_t from)
 // Behind the string that begins here.
 static bool skip_string(struct cursor *c)
 {
-    for (c->at++; more(c); c->at++) {
-        char b = c->text.ptr[c->at];
-        if (b == '"') {
-            c->at++;
-            return true;
-        }
-        if (b == '\\')
-            c->at++;
-    }
-    c->at = c->text.len;
-    return false;
+    c->at = json_after_string(c->text, c->at);
+    return more(c); // an object's text ends with its brace
 }
 
 static bool ends_scalar(char b)

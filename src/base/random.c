@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #if __has_include(<sys/random.h>)
@@ -41,7 +42,7 @@ static bool system_random(void *out, size_t len)
 }
 #endif
 
-void random_bytes(void *out, size_t len)
+static void system_bytes(void *out, size_t len)
 {
     if (!system_random(out, len)) {
         fprintf(stderr, "weir: the system has no random numbers to give\n");
@@ -49,11 +50,31 @@ void random_bytes(void *out, size_t len)
     }
 }
 
+// One system call for many small wishes. What was given out is wiped.
+void random_bytes(void *out, size_t len)
+{
+    static _Thread_local struct {
+        uint8_t bytes[512];
+        size_t left;
+    } pool;
+    if (len > sizeof pool.bytes / 4) {
+        system_bytes(out, len);
+        return;
+    }
+    if (pool.left < len) {
+        system_bytes(pool.bytes, sizeof pool.bytes);
+        pool.left = sizeof pool.bytes;
+    }
+    pool.left -= len;
+    memcpy(out, pool.bytes + pool.left, len);
+    memset(pool.bytes + pool.left, 0, len);
+}
+
 void random_id(char *out, size_t n)
 {
     static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyz";
     const unsigned even = 256 - 256 % 36; // bytes from here on would favour the first digits
-    uint8_t pool[64];
+    uint8_t pool[32];
     size_t left = 0;
     for (size_t i = 0; i < n;) {
         if (left == 0) {

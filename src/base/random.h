@@ -5,7 +5,8 @@
 
 #include "base/base.h"
 
-void random_bytes(void *out, size_t len); // getrandom; aborts when the system has none
+void random_bytes(void *out, size_t len); // getrandom; aborts when the system has none. A forked
+                                          // child must exec before it asks.
 // n lower-case base-36 characters and a NUL: for ids such as "chatcmpl-…".
 void random_id(char *out, size_t n);
 

@@ -15,6 +15,8 @@ bool str_eq(str a, str b)
 
 bool str_eq_z(str a, const char *z)
 {
+    if (a.len && z && a.ptr[0] != z[0])
+        return false; // so end most searches of a table
     return str_eq(a, str_of(z));
 }
 

@@ -210,6 +210,8 @@ void exchange_lose(struct exchange_losses *l, str name)
     for (size_t i = 0; i < l->len; i++)
         if (str_eq(l->names[i], name))
             return;
-    if (l->len < EXCHANGE_LOSSES_MAX)
+    if (!l->names)
+        l->names = arena_zalloc(l->arena, EXCHANGE_LOSSES_MAX, sizeof *l->names);
+    if (l->names && l->len < EXCHANGE_LOSSES_MAX)
         l->names[l->len++] = name;
 }

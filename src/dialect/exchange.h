@@ -176,7 +176,8 @@ bool exchange_data_url(str url, str *ret_media_type, str *ret_base64);
 // --- What a translation could not carry to the provider, by the client's name of the member
 // ("seed", "messages[2].content[0]"). Told in x-weir-dropped-params and in the record.
 struct exchange_losses {
-    str names[EXCHANGE_LOSSES_MAX];
+    struct arena *arena; // where `names` are; the owner sets it
+    str *names;          // made with the first; EXCHANGE_LOSSES_MAX at most
     size_t len;
 };
 void exchange_lose(struct exchange_losses *l, str name); // once each; the name must last

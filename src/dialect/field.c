@@ -3,6 +3,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/text.h"
+
 #include "base/banned.h"
 
 #define STOP_BYTES_MAX 1024
@@ -110,17 +112,33 @@ void field_ignore(struct reader *r, str name)
         q->ignored[q->ignored_len++] = name;
 }
 
+// The path behind its end, but for its NUL.
+static struct text path_end(struct reader *r)
+{
+    struct text t = text_in(r->path, sizeof r->path - 1);
+    t.len = strlen(r->path);
+    return t;
+}
+
 struct field_scope field_enter(struct reader *r, const char *name, size_t index)
 {
-    struct field_scope scope = {strlen(r->path)};
-    snprintf(r->path + scope.len, sizeof r->path - scope.len, "%s[%zu].", name, index);
+    struct text t = path_end(r);
+    struct field_scope scope = {t.len};
+    text_add(&t, str_of(name));
+    text_add(&t, STR("["));
+    text_u64(&t, index);
+    text_add(&t, STR("]."));
+    r->path[t.len] = 0;
     return scope;
 }
 
 struct field_scope field_enter_member(struct reader *r, const char *name)
 {
-    struct field_scope scope = {strlen(r->path)};
-    snprintf(r->path + scope.len, sizeof r->path - scope.len, "%s.", name);
+    struct text t = path_end(r);
+    struct field_scope scope = {t.len};
+    text_add(&t, str_of(name));
+    text_add(&t, STR("."));
+    r->path[t.len] = 0;
     return scope;
 }
 

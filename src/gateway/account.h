@@ -3,11 +3,19 @@
 #pragma once
 
 #include "base/str.h"
+#include "gateway/record.h"
 #include "gateway/registry.h"
 #include "telemetry/names.h"
 
 struct answer_headers;
 struct call;
+
+// The series that was counted last, by the static word that tells it from its siblings: mostly it
+// is the same one again.
+struct account_last {
+    const char *word;
+    struct metrics_series *series;
+};
 
 // Series of one model, found once.
 struct account_model {
@@ -15,6 +23,7 @@ struct account_model {
     struct metrics_series *input, *output, *cached, *input_size, *output_size;
     struct metrics_series *vllm_first_token, *vllm_gap, *vllm_per_token, *vllm_latency, *vllm_queue;
     struct metrics_series *vllm_prefill, *vllm_decode, *vllm_inference, *vllm_prompt, *vllm_output;
+    struct account_last outcome, finish, attempt[ATTEMPT_REASON_COUNT];
 };
 
 // Series of answers by endpoint and status, the common ones found without a look-up.
@@ -46,7 +55,6 @@ void account_loop(struct account *a, const struct loop *l);
 void account_routed(struct call *c);
 void account_output(struct call *c);
 // One attempt has ended; `tripped`: its target's breaker opened by it.
-struct attempt_record;
 void account_attempt(struct call *c, const struct attempt_record *r, bool tripped);
 // It waits for a place (+1), or no more (-1).
 void account_waiting(struct call *c, int change);

@@ -1,8 +1,7 @@
 // What an answer's headers say of how it came about. A stream's say what is known as it begins.
 #include "gateway/account.h"
 
-#include <stdio.h>
-
+#include "base/text.h"
 #include "gateway/gateway_internal.h"
 #include "gateway/money.h"
 
@@ -46,13 +45,17 @@ uint64_t account_overhead_us(const struct call *c, uint64_t now_us)
     return whole > theirs ? whole - theirs : 0;
 }
 
-static void add_stage(char *out, size_t size, size_t *used, const char *name, uint64_t us)
+static void add_stage(struct text *t, str name, uint64_t us)
 {
-    if (!us || *used >= size)
+    if (!us)
         return;
-    int n = snprintf(out + *used, size - *used, "%s%s;dur=%llu.%03llu", *used ? ", " : "", name,
-                     (unsigned long long)us / 1000, (unsigned long long)us % 1000);
-    *used += n < 0 ? 0 : (size_t)n;
+    if (t->len)
+        text_add(t, STR(", "));
+    text_add(t, name);
+    text_add(t, STR(";dur="));
+    text_u64(t, us / 1000);
+    text_add(t, STR("."));
+    text_u64_wide(t, us % 1000, 3);
 }
 
 // The stages by name, in milliseconds (W3C Server Timing).
@@ -60,18 +63,18 @@ static void add_timing(const struct call *c, struct answer_headers *h, uint64_t 
 {
     const struct call_record *r = &c->record;
     const struct attempt_report *a = &r->attempt;
-    char text[256];
-    size_t used = 0;
-    add_stage(text, sizeof text, &used, "read", r->worked_us ? r->worked_us - r->start_us : 0);
+    char place[320];
+    struct text t = text_in(place, sizeof place);
+    add_stage(&t, STR("read"), r->worked_us ? r->worked_us - r->start_us : 0);
     if (c->admission.admitted_us > r->worked_us)
-        add_stage(text, sizeof text, &used, "admit", c->admission.admitted_us - r->worked_us);
-    add_stage(text, sizeof text, &used, "queue", a->queue_us);
-    add_stage(text, sizeof text, &used, "prefill", a->prefill_us);
-    add_stage(text, sizeof text, &used, "decode", a->decode_us);
-    add_stage(text, sizeof text, &used, "connect", a->connect_us);
-    add_stage(text, sizeof text, &used, "upstream", a->first_byte_us);
-    add_stage(text, sizeof text, &used, "total", now_us - r->start_us);
-    answer_headers_add(h, "Server-Timing", str_slice(text, min_size(used, sizeof text - 1)));
+        add_stage(&t, STR("admit"), c->admission.admitted_us - r->worked_us);
+    add_stage(&t, STR("queue"), a->queue_us);
+    add_stage(&t, STR("prefill"), a->prefill_us);
+    add_stage(&t, STR("decode"), a->decode_us);
+    add_stage(&t, STR("connect"), a->connect_us);
+    add_stage(&t, STR("upstream"), a->first_byte_us);
+    add_stage(&t, STR("total"), now_us - r->start_us);
+    answer_headers_add(h, "Server-Timing", text_str(&t));
 }
 
 void account_headers(struct call *c, struct answer_headers *h)
@@ -84,10 +87,9 @@ void account_headers(struct call *c, struct answer_headers *h)
     if (c->attempt)
         c->attempt->ops->report(c->attempt, &c->record.attempt);
     answer_headers_add(h, "x-weir-provider", c->model->provider_name);
-    answer_headers_printf(h, "x-weir-attempts", "%u", c->record.attempts_len);
+    answer_headers_u64(h, "x-weir-attempts", c->record.attempts_len);
     if (c->record.priced)
         answer_headers_add(h, "x-weir-cost", str_of(money_text(c->record.cost_nano_usd, money)));
-    answer_headers_printf(h, "x-weir-overhead-us", "%llu",
-                          (unsigned long long)account_overhead_us(c, now_us));
+    answer_headers_u64(h, "x-weir-overhead-us", account_overhead_us(c, now_us));
     add_timing(c, h, now_us);
 }

@@ -53,8 +53,10 @@ static void put_identity(const struct call *c, struct store_request *row)
     row->endpoint = str_of(c->kind->endpoint);
     row->status = account_status(c);
     row->outcome = str_of(account_outcome(c));
-    row->code = code_name(c->error.code);
-    row->param = str_of(c->error.param);
+    if (call_failed(c)) {
+        row->code = code_name(c->error->code);
+        row->param = str_of(c->error->param);
+    }
     row->peer = c->peer;
     if (c->key) {
         row->key = c->key->name;

@@ -46,7 +46,7 @@ struct admission {
         bool held;    // its request is counted and its place taken
         bool fresh;   // … in this attempt
         bool charged; // the reserved tokens are taken from it
-    } scopes[ADMISSION_SCOPES_MAX];
+    } *scopes;        // in the call's arena, where there is any
     size_t scopes_len;
     uint64_t prompt_tokens;   // as estimated, or counted
     uint64_t output_tokens;   // reserved for the answer, all choices
@@ -72,8 +72,8 @@ struct admission_queue {
     double hold_ms;                              // how long a place is held, on average
 };
 
-// For a second attempt beside the call's: its key's place is the call's.
-struct admission admission_beside(const struct admission *a);
+// For a second attempt beside the call's: its key's place is the call's. False: no memory is left.
+bool admission_beside(struct call *c, struct admission *ret) MUST_USE;
 // As the phase, but it does not wait. False: it may not run now (c->error).
 bool admission_try(struct call *c) MUST_USE;
 // The target is prepared: where its provider has counted the prompt's tokens, the reservation is

@@ -1,5 +1,6 @@
 // After an attempt, and after the call: what was reserved is settled, places are given back. And
 // what a client is told of its limits.
+#include "base/text.h"
 #include "gateway/admission_internal.h"
 #include "gateway/gateway_internal.h"
 
@@ -93,14 +94,16 @@ void admission_leave(struct call *c)
 // "850ms", "12s", "6m0s", as OpenAI writes them.
 static void add_reset(struct answer_headers *h, const char *name, uint64_t ns)
 {
+    char place[32];
+    struct text t = text_in(place, sizeof place);
     uint64_t ms = (ns + 999999) / 1000000, s = (ms + 999) / 1000;
-    if (ms < 1000)
-        answer_headers_printf(h, name, "%llums", (unsigned long long)ms);
-    else if (s < 60)
-        answer_headers_printf(h, name, "%llus", (unsigned long long)s);
-    else
-        answer_headers_printf(h, name, "%llum%llus", (unsigned long long)(s / 60),
-                              (unsigned long long)(s % 60));
+    if (ms >= 1000 && s >= 60) {
+        text_u64(&t, s / 60);
+        text_add(&t, STR("m"));
+    }
+    text_u64(&t, ms < 1000 ? ms : s % 60);
+    text_add(&t, ms < 1000 ? STR("ms") : STR("s"));
+    answer_headers_add(h, name, text_str(&t));
 }
 
 static void add_view(struct answer_headers *h, const struct limit_view *v,
@@ -108,8 +111,8 @@ static void add_view(struct answer_headers *h, const struct limit_view *v,
 {
     if (!v->limit)
         return;
-    answer_headers_printf(h, names[0], "%lld", (long long)v->limit);
-    answer_headers_printf(h, names[1], "%lld", (long long)v->remaining);
+    answer_headers_u64(h, names[0], (uint64_t)v->limit);
+    answer_headers_u64(h, names[1], v->remaining > 0 ? (uint64_t)v->remaining : 0);
     add_reset(h, names[2], v->reset_ns);
 }
 

@@ -24,10 +24,11 @@ bool admission_others_first(const struct call *c, const struct limit *l)
 static enum phase_result shed(struct call *c, const struct limit_refusal *why, uint64_t wait_ms,
                               const char *how)
 {
-    api_error_set(&c->error, API_QUEUE_FULL, NULL,
+    api_error_set(call_error(c), API_QUEUE_FULL, NULL,
                   "%lld requests run at once, as many as may, and %s. Try again in a moment.",
                   (long long)why->limit, how);
-    c->error.retry_after_ms = (uint32_t)(wait_ms < 1000 ? 1000 : min_size(wait_ms, UINT32_MAX));
+    call_error(c)->retry_after_ms =
+        (uint32_t)(wait_ms < 1000 ? 1000 : min_size(wait_ms, UINT32_MAX));
     return call_refuse(c);
 }
 

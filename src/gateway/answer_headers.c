@@ -1,7 +1,6 @@
 #include "gateway/answer_headers.h"
 
-#include <stdarg.h>
-#include <stdio.h>
+#include "base/text.h"
 
 #include "base/banned.h"
 
@@ -16,15 +15,10 @@ void answer_headers_add(struct answer_headers *h, const char *name, str value)
     h->items[h->len++].value = str_slice(place, value.len);
 }
 
-void answer_headers_printf(struct answer_headers *h, const char *name, const char *fmt, ...)
+void answer_headers_u64(struct answer_headers *h, const char *name, uint64_t value)
 {
-    char text[512];
-    va_list args;
-    va_start(args, fmt);
-    int len = vsnprintf(text, sizeof text, fmt, args);
-    va_end(args);
-    if (len >= 0 && (size_t)len < sizeof text)
-        answer_headers_add(h, name, str_slice(text, (size_t)len));
+    char digits[TEXT_U64_MAX];
+    answer_headers_add(h, name, str_slice(digits, text_digits(digits, value)));
 }
 
 void answer_headers_error(struct answer_headers *h, const struct api_error *e)
@@ -35,6 +29,6 @@ void answer_headers_error(struct answer_headers *h, const struct api_error *e)
         answer_headers_add(h, "WWW-Authenticate", STR("Bearer"));
     if (!e->retry_after_ms)
         return;
-    answer_headers_printf(h, "Retry-After", "%u", (e->retry_after_ms + 999) / 1000);
-    answer_headers_printf(h, "retry-after-ms", "%u", e->retry_after_ms);
+    answer_headers_u64(h, "Retry-After", (e->retry_after_ms + 999) / 1000);
+    answer_headers_u64(h, "retry-after-ms", e->retry_after_ms);
 }

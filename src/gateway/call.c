@@ -16,6 +16,24 @@ uint64_t call_now_us(const struct call *c)
     return c->world->mono_us(c->world->ctx);
 }
 
+struct api_error *call_error(struct call *c)
+{
+    if (!c->error)
+        c->error = mem_new(struct api_error);
+    return c->error;
+}
+
+bool call_failed(const struct call *c)
+{
+    return c->error && c->error->code != API_OK;
+}
+
+void call_forgive(struct call *c)
+{
+    mem_free(c->error);
+    c->error = NULL;
+}
+
 static void list_add(struct gateway *g, struct call *c)
 {
     c->next = g->calls;
@@ -50,6 +68,7 @@ static void call_free(struct call *c)
     buf_done(&c->out);
     buf_done(&c->body);
     arena_done(&c->arena);
+    mem_free(c->error);
     mem_free(c);
 }
 
@@ -78,7 +97,7 @@ static void fill_headers(struct call *c, struct answer_headers *h)
     if (c->model)
         answer_headers_add(h, "x-weir-model", c->model->root);
     if (c->record.seeded && c->request.kind != EXCHANGE_EMBEDDING)
-        answer_headers_printf(h, "x-weir-seed", "%llu", (unsigned long long)c->record.seed);
+        answer_headers_u64(h, "x-weir-seed", c->record.seed);
 }
 
 static enum phase_result respond(struct call *c, int status, const struct answer_headers *h,
@@ -115,7 +134,7 @@ void call_begin_stream(struct call *c, const char *content_type)
 // takes such an answer for whole.
 static enum phase_result refuse_stream(struct call *c)
 {
-    dialect(c)->stream_error(&c->stream, &c->error, c->request_id, &c->out);
+    dialect(c)->stream_error(&c->stream, call_error(c), c->request_id, &c->out);
     c->phase = CALL_ANSWERED;
     (void)c->output->write(c->output_ctx, buf_str(&c->out));
     if (!c->gone)
@@ -129,10 +148,10 @@ enum phase_result call_refuse(struct call *c)
     if (c->begun)
         return refuse_stream(c);
     fill_headers(c, &h);
-    answer_headers_error(&h, &c->error);
+    answer_headers_error(&h, call_error(c));
     buf_clear(&c->out);
-    dialect(c)->error(&c->error, c->request_id, &c->out);
-    return respond(c, dialect_status(dialect(c), &c->error), &h, buf_str(&c->out));
+    dialect(c)->error(call_error(c), c->request_id, &c->out);
+    return respond(c, dialect_status(dialect(c), call_error(c)), &h, buf_str(&c->out));
 }
 
 // --- Phases
@@ -171,9 +190,9 @@ enum phase_result call_offload(struct call *c, bool (*work)(struct call *c))
     c->work = work;
     c->offload = (struct offload){.run = work_run, .done = work_done, .ctx = c};
     if (!c->world->offload(c->world->ctx, &c->offload)) {
-        api_error_set(&c->error, API_OVERLOADED, NULL,
+        api_error_set(call_error(c), API_OVERLOADED, NULL,
                       "Too many large requests are at work. Try again in a moment.");
-        c->error.retry_after_ms = 1000;
+        call_error(c)->retry_after_ms = 1000;
         return call_refuse(c);
     }
     c->offloaded = true;
@@ -283,9 +302,9 @@ static bool is_due(uint64_t *due, uint64_t now_ms)
 
 static enum phase_result time_out(struct call *c, enum failure f, const char *what)
 {
-    api_error_set(&c->error, f == FAILURE_TOTAL_TIMEOUT ? API_TIMEOUT : API_UPSTREAM_TIMEOUT, NULL,
-                  "The model %s in time.", what);
-    c->error.failure = f;
+    api_error_set(call_error(c), f == FAILURE_TOTAL_TIMEOUT ? API_TIMEOUT : API_UPSTREAM_TIMEOUT,
+                  NULL, "The model %s in time.", what);
+    call_error(c)->failure = f;
     return c->phase == CALL_STREAM && f != FAILURE_TOTAL_TIMEOUT ? phase_failed(c) : call_refuse(c);
 }
 
@@ -378,6 +397,7 @@ struct call *call_new(struct gateway *g, const struct call_kind *kind, const str
     c->timer.ctx = c;
     c->record.start_us = call_now_us(c);
     arena_init(&c->arena, (size_t)g->config->limits.call_bytes_max);
+    c->losses.arena = &c->arena;
     buf_init(&c->out, OUT_BYTES_OWN + (size_t)g->config->limits.answer_bytes_max * 4);
     buf_init(&c->body, 0);
     // What another thread or the record may read when the client has gone.

@@ -138,7 +138,7 @@ struct call {
     struct exchange_request request;
     struct exchange_losses losses; // of the provider's preparation
     struct exchange_head head;
-    struct api_error error;
+    struct api_error *error; // made when something fails: most calls have none
     struct key *key;
     const struct model_entry *model;
     void *plan;
@@ -156,6 +156,10 @@ struct call *call_new(struct gateway *g, const struct call_kind *kind, const str
 void call_step(struct call *c, enum call_event event);
 
 // --- For the phases.
+// Why it fails, or its last attempt failed: to be filled in. Any thread, one at a time.
+struct api_error *call_error(struct call *c);
+bool call_failed(const struct call *c);
+void call_forgive(struct call *c); // nothing has failed
 // Answer with c->error (as a status, or inside the stream when it has begun).
 enum phase_result call_refuse(struct call *c);
 enum phase_result call_respond_json(struct call *c, str body);

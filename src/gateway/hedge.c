@@ -1,5 +1,6 @@
 #include "gateway/hedge.h"
 
+#include "base/mem.h"
 #include "gateway/call.h"
 #include "gateway/gateway_internal.h"
 
@@ -87,16 +88,20 @@ void hedge_begin(struct call *c)
         c->side = arena_zalloc(&c->arena, 1, sizeof *c->side);
     if (!c->side)
         return;
-    *c->side = (struct call_side){.admission = admission_beside(&c->admission)};
+    *c->side = (struct call_side){.losses.arena = &c->arena};
+    if (!admission_beside(c, &c->side->admission))
+        return;
     buf_init(&c->side->out, c->out.limit);
-    struct api_error before = c->error;
+    struct api_error *before = c->error;
+    c->error = NULL;
     hedge_swap(c);
     if (!start(c)) {
-        if (c->error.failure == FAILURE_NONE)
-            c->error.failure = failure_of(c->error.code);
+        if (call_error(c)->failure == FAILURE_NONE)
+            call_error(c)->failure = failure_of(call_error(c)->code);
         drop(c, ATTEMPT_FAILED);
     }
     hedge_swap(c);
+    mem_free(c->error);
     c->error = before;
 }
 
@@ -107,7 +112,7 @@ bool hedge_take_over(struct call *c)
     attempt_discard(c);
     hedge_swap(c);
     buf_done(&c->side->out);
-    c->error = (struct api_error){.code = API_OK};
+    call_forgive(c);
     return true;
 }
 
@@ -116,12 +121,14 @@ void hedge_end(struct call *c)
     if (!hedge_runs(c))
         return;
     struct attempt_report report = c->record.attempt;
-    struct api_error error = c->error;
+    struct api_error *error = c->error;
+    c->error = NULL;
     bool finished = c->record.finished;
     hedge_swap(c);
     drop(c, ATTEMPT_LOST);
     hedge_swap(c);
     c->record.attempt = report;
     c->record.finished = finished;
+    mem_free(c->error);
     c->error = error;
 }

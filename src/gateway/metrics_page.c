@@ -11,5 +11,5 @@ bool metrics_page_work(struct call *c)
     c->content_type = exposition_content_type(format);
     if (exposition_write(c->gateway->account.registry, format, &c->out) == ERR_OK)
         return true;
-    return api_error_set(&c->error, API_INTERNAL_ERROR, NULL, "The metrics page is too large.");
+    return api_error_set(call_error(c), API_INTERNAL_ERROR, NULL, "The metrics page is too large.");
 }

@@ -1,6 +1,6 @@
 #include "gateway/money.h"
 
-#include <stdio.h>
+#include "base/text.h"
 
 #include "base/banned.h"
 
@@ -49,12 +49,16 @@ enum err money_parse(str text, int64_t *ret_nano)
 const char *money_text(int64_t nano, char out[static MONEY_TEXT_MAX])
 {
     uint64_t size = nano < 0 ? -(uint64_t)nano : (uint64_t)nano;
-    int len = snprintf(out, MONEY_TEXT_MAX, "%s%llu.%09llu", nano < 0 ? "-" : "",
-                       (unsigned long long)(size / (uint64_t)MONEY_USD),
-                       (unsigned long long)(size % (uint64_t)MONEY_USD));
-    while (len > 0 && out[len - 1] == '0')
-        out[--len] = 0;
-    if (len > 0 && out[len - 1] == '.')
-        out[len - 1] = 0;
+    struct text t = text_in(out, MONEY_TEXT_MAX - 1);
+    if (nano < 0)
+        text_add(&t, STR("-"));
+    text_u64(&t, size / (uint64_t)MONEY_USD);
+    text_add(&t, STR("."));
+    text_u64_wide(&t, size % (uint64_t)MONEY_USD, FRACTION_DIGITS);
+    while (out[t.len - 1] == '0')
+        t.len--;
+    if (out[t.len - 1] == '.')
+        t.len--;
+    out[t.len] = 0;
     return out;
 }

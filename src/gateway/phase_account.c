@@ -131,16 +131,32 @@ static const char *attempt_outcome(const struct attempt_record *r)
     }
 }
 
+static bool is_new(struct account_last *l, const char *word)
+{
+    bool other = l->word != word;
+    l->word = word;
+    return other;
+}
+
+static struct metrics_series *attempt_series(struct account *a, const struct model_entry *e,
+                                             const struct attempt_record *r)
+{
+    struct account_last *l = &find_model(a, e)->attempt[r->reason];
+    const char *outcome = attempt_outcome(r);
+    if (is_new(l, outcome))
+        l->series =
+            metrics_series(a->shard, METRIC_ATTEMPTS,
+                           METRICS_VALUES(e->label, r->provider,
+                                          str_of(attempt_reason_name(r->reason)), str_of(outcome)));
+    return l->series;
+}
+
 void account_attempt(struct call *c, const struct attempt_record *r, bool tripped)
 {
     struct metrics_shard *s = c->gateway->account.shard;
     str model = c->model->label, provider = r->provider;
     const str *target = METRICS_VALUES(model, provider);
-    metrics_add(
-        metrics_series(s, METRIC_ATTEMPTS,
-                       METRICS_VALUES(model, provider, str_of(attempt_reason_name(r->reason)),
-                                      str_of(attempt_outcome(r)))),
-        1);
+    metrics_add(attempt_series(&c->gateway->account, c->model, r), 1);
     if (tripped)
         metrics_add(metrics_series(s, METRIC_BREAKER_TRIPS, target), 1);
     if (tripped || r->breaker != BREAKER_CLOSED)
@@ -155,9 +171,9 @@ const char *account_outcome(const struct call *c)
     int status = c->record.status;
     if (c->record.client_gone)
         return "cancelled";
-    if (c->error.code == API_OK)
+    if (!call_failed(c))
         return "ok";
-    switch (status == 200 ? api_error_row(c->error.code)->status : status) {
+    switch (status == 200 ? api_error_row(c->error->code)->status : status) {
     case 401:
     case 403:
         return "auth";
@@ -171,7 +187,7 @@ const char *account_outcome(const struct call *c)
     case 504:
         return "timeout";
     default:
-        return api_error_row(c->error.code)->status < 500 ? "client_error" : "internal";
+        return api_error_row(c->error->code)->status < 500 ? "client_error" : "internal";
     }
 }
 
@@ -184,7 +200,7 @@ static const char *vllm_finish(const struct call *c)
 {
     if (c->record.client_gone)
         return "abort";
-    if (c->error.code != API_OK || !c->record.finished)
+    if (call_failed(c) || !c->record.finished)
         return "error";
     return c->record.finish == EXCHANGE_FINISH_LENGTH ? "length" : "stop";
 }
@@ -241,14 +257,33 @@ static void count_cost(const struct call *c)
                 usd);
 }
 
+static void count_request(struct account *a, const struct call *c)
+{
+    const char *outcome = account_outcome(c);
+    struct account_last unknown = {0}, *l = c->model ? &find_model(a, c->model)->outcome : &unknown;
+    str name = c->model ? c->model->label : STR("none");
+    str provider = c->model ? c->model->provider_name : STR("none");
+    if (is_new(l, outcome))
+        l->series = metrics_series(a->shard, METRIC_REQUESTS,
+                                   METRICS_VALUES(name, provider, str_of(outcome)));
+    metrics_add(l->series, 1);
+}
+
+static void count_finish(struct account *a, struct account_model *m, const struct call *c)
+{
+    const char *finish = vllm_finish(c);
+    if (is_new(&m->finish, finish))
+        m->finish.series =
+            metrics_series(a->shard, METRIC_VLLM_REQUEST_SUCCESS,
+                           METRICS_VALUES(c->model->label, ENGINE_INDEX, str_of(finish)));
+    metrics_add(m->finish.series, 1);
+}
+
 static void count(const struct call *c)
 {
     struct account *a = &c->gateway->account;
     str name = c->model ? c->model->label : STR("none");
-    str provider = c->model ? c->model->provider_name : STR("none");
-    metrics_add(metrics_series(a->shard, METRIC_REQUESTS,
-                               METRICS_VALUES(name, provider, str_of(account_outcome(c)))),
-                1);
+    count_request(a, c);
     if (c->cache.use)
         metrics_add(metrics_series(a->shard, METRIC_CACHE,
                                    METRICS_VALUES(name, str_of(cache_use_name(c->cache.use)))),
@@ -261,13 +296,11 @@ static void count(const struct call *c)
     struct account_model *m = find_model(a, c->model);
     if (c->begun && c->record.client_gone)
         metrics_add(a->abort_client, 1);
-    if (c->begun && c->error.code != API_OK)
+    if (c->begun && call_failed(c))
         metrics_add(a->abort_upstream, 1);
     if (!c->record.submitted_us)
         return;
-    metrics_add(metrics_series(a->shard, METRIC_VLLM_REQUEST_SUCCESS,
-                               METRICS_VALUES(name, ENGINE_INDEX, str_of(vllm_finish(c)))),
-                1);
+    count_finish(a, m, c);
     observe_tokens(c, m);
     observe_times(c, m);
 }
@@ -325,15 +358,18 @@ static void put_work(const struct call *c, struct line *l)
 static void write_line(const struct call *c)
 {
     const struct call_record *r = &c->record;
-    struct line l = {.len = 0};
+    struct line l;
+    if (!log_enabled(LOG_INFO))
+        return;
+    l.len = 0;
     put(&l, LOG_S("request_id", c->request_id));
     put(&l, LOG_Z("endpoint", c->kind->endpoint));
     put(&l, LOG_I("status", account_status(c)));
     put(&l, LOG_Z("outcome", account_outcome(c)));
-    if (c->error.code != API_OK)
-        put(&l, LOG_Z("code", api_error_row(c->error.code)->name));
-    if (c->error.param[0])
-        put(&l, LOG_Z("param", c->error.param));
+    if (call_failed(c))
+        put(&l, LOG_Z("code", api_error_row(c->error->code)->name));
+    if (call_failed(c) && c->error->param[0])
+        put(&l, LOG_Z("param", c->error->param));
     if (c->key)
         put(&l, LOG_S("key", c->key->name));
     put(&l, LOG_S("peer", c->peer));
@@ -342,6 +378,7 @@ static void write_line(const struct call *c)
     if (r->worked_us)
         put(&l, LOG_F("read_ms", ms(r->worked_us - r->start_us)));
     put(&l, LOG_F("total_ms", ms(r->end_us - r->start_us)));
+    l.fields[l.len] = (struct log_field){0};
     log_fields(LOG_INFO, "request", l.fields);
 }
 
@@ -350,9 +387,9 @@ void phase_account(struct call *c)
     c->record.end_us = call_now_us(c);
     c->record.client_gone = c->gone && c->phase != CALL_ANSWERED;
     hedge_end(c);
-    attempt_close(c, c->record.client_gone     ? ATTEMPT_CANCELLED
-                     : c->error.code != API_OK ? ATTEMPT_FAILED
-                                               : ATTEMPT_ANSWERED);
+    attempt_close(c, c->record.client_gone ? ATTEMPT_CANCELLED
+                     : call_failed(c)      ? ATTEMPT_FAILED
+                                           : ATTEMPT_ANSWERED);
     admission_leave(c);
     cache_leave(c);
     if (!c->kind->work)

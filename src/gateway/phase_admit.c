@@ -49,23 +49,28 @@ static bool fits(const struct admission_rule *r, const struct model_entry *m)
 
 static void add_scope(struct admission *a, struct limit *l, str name, bool of_key)
 {
-    if (a->scopes_len == ADMISSION_SCOPES_MAX)
-        return; // gateway_config_check bounds the rules
     a->scopes[a->scopes_len++] =
         (struct admission_scope){.limit = l, .name = name, .of_key = of_key};
 }
 
 // The key's scope stays through the call, the rules' are those of the target.
-static void find_scopes(struct call *c)
+static bool find_scopes(struct call *c)
 {
     struct admission *a = &c->admission;
     struct admission_rules *rules = &c->gateway->shared->rules;
+    if (!a->scopes && (c->key || rules->len)) {
+        a->scopes = arena_zalloc(&c->arena, 1 + rules->len, sizeof *a->scopes);
+        if (!a->scopes)
+            return api_error_set(call_error(c), API_JSON_LIMIT, NULL,
+                                 "The request needs too much memory.");
+    }
     if (!a->scopes_len && c->key)
         add_scope(a, &c->key->limit, c->key->name, true);
     a->scopes_len = c->key ? 1 : 0;
     for (size_t i = 0; i < rules->len; i++)
         if (fits(&rules->items[i], c->model))
             add_scope(a, &rules->items[i].limit, rules->items[i].name, false);
+    return true;
 }
 
 // --- Taking
@@ -174,18 +179,18 @@ static bool set_limit_error(struct call *c, const struct admission_scope *s,
 {
     const char *of = s->of_key ? "the API key" : "the rule";
     if (why->never)
-        api_error_set(&c->error, API_RATE_LIMITED, NULL,
+        api_error_set(call_error(c), API_RATE_LIMITED, NULL,
                       "The request may use %lld tokens at once, and %s '" STR_FMT
                       "' has %lld %s. Shorten it, or ask for fewer tokens.",
                       (long long)why->wanted, of, STR_ARG(s->name), (long long)why->limit,
                       limit_kind_name(why->kind));
     else
-        api_error_set(&c->error, API_RATE_LIMITED, NULL,
+        api_error_set(call_error(c), API_RATE_LIMITED, NULL,
                       "Rate limit reached: %s '" STR_FMT "' has %lld %s, and this asks for %lld "
                       "more. Try again in %.1f s.",
                       of, STR_ARG(s->name), (long long)why->limit, limit_kind_name(why->kind),
                       (long long)why->wanted, (double)why->wait_ns / 1e9);
-    c->error.retry_after_ms = why->never ? 0 : (uint32_t)(why->wait_ns / 1000000 + 1);
+    call_error(c)->retry_after_ms = why->never ? 0 : (uint32_t)(why->wait_ns / 1000000 + 1);
     return false;
 }
 
@@ -196,7 +201,7 @@ static bool set_budget_error(struct call *c)
     uint64_t ends_ms = budget_ends_ms(&k->budget, wall_ms(c));
     if (ends_ms)
         clock_iso8601(ends_ms, when);
-    api_error_set(&c->error, API_BUDGET_EXCEEDED, NULL,
+    api_error_set(call_error(c), API_BUDGET_EXCEEDED, NULL,
                   "The budget of the API key '" STR_FMT "' is used up%s%.10s%s.", STR_ARG(k->name),
                   ends_ms ? " until " : "", when,
                   c->admission.reserved_nano ? ", or this request may cost more than is left" : "");
@@ -207,7 +212,6 @@ static bool set_budget_error(struct call *c)
 
 static struct admission_scope *reserve(struct call *c, struct limit_refusal *why)
 {
-    find_scopes(c);
     admission_need(c);
     return take(c, why);
 }
@@ -226,6 +230,8 @@ static bool pay(struct call *c)
 enum phase_result phase_admit(struct call *c)
 {
     struct limit_refusal why;
+    if (!find_scopes(c))
+        return call_refuse(c);
     struct admission_scope *full = reserve(c, &why);
     if (full && why.kind == LIMIT_CONCURRENCY && (full->of_key || !c->route->targets_len))
         return admission_wait(c, full->limit, &why);
@@ -243,19 +249,25 @@ enum phase_result phase_admit(struct call *c)
 bool admission_try(struct call *c)
 {
     struct limit_refusal why;
+    if (!find_scopes(c))
+        return false;
     struct admission_scope *full = reserve(c, &why);
     return full ? set_limit_error(c, full, &why) : pay(c);
 }
 
-struct admission admission_beside(const struct admission *a)
+bool admission_beside(struct call *c, struct admission *ret)
 {
-    struct admission beside = {.admitted_us = a->admitted_us};
-    if (a->scopes_len && a->scopes[0].of_key) {
-        beside.scopes[0] = a->scopes[0];
-        beside.scopes[0].charged = false;
-        beside.scopes_len = 1;
+    const struct admission *a = &c->admission;
+    *ret = (struct admission){.admitted_us = a->admitted_us};
+    if (!a->scopes)
+        return true;
+    ret->scopes = arena_zalloc(&c->arena, 1 + c->gateway->shared->rules.len, sizeof *ret->scopes);
+    if (ret->scopes && a->scopes_len && a->scopes[0].of_key) {
+        ret->scopes[0] = a->scopes[0];
+        ret->scopes[0].charged = false;
+        ret->scopes_len = 1;
     }
-    return beside;
+    return ret->scopes;
 }
 
 static bool take_more(struct call *c, uint64_t more, struct limit_refusal *why)
@@ -278,11 +290,11 @@ static bool correct_tokens(struct call *c, uint64_t was)
     struct limit_refusal why = {0};
     uint64_t counted = a->prompt_tokens;
     if (counted > was && !take_more(c, counted - was, &why)) {
-        api_error_set(&c->error, API_RATE_LIMITED, NULL,
+        api_error_set(call_error(c), API_RATE_LIMITED, NULL,
                       "Rate limit reached: the prompt has %llu tokens, more than are left of this "
                       "minute's. Try again later.",
                       (unsigned long long)counted);
-        c->error.retry_after_ms = (uint32_t)(why.wait_ns / 1000000 + 1);
+        call_error(c)->retry_after_ms = (uint32_t)(why.wait_ns / 1000000 + 1);
         return false;
     }
     for (size_t i = 0; i < a->scopes_len && counted < was; i++)

@@ -16,13 +16,13 @@ static bool name_answer(struct call *c)
     char id[ID_CHARACTERS + 1];
     c->world->random_id(c->world->ctx, id, ID_CHARACTERS);
     c->head = (struct exchange_head){
-        .id = arena_printf(&c->arena, "%s%s", c->kind->dialect->id_prefix, id),
+        .id = ARENA_JOIN(&c->arena, str_of(c->kind->dialect->id_prefix), str_of(id)),
         .model = c->model->root,
         .fingerprint = c->model->fingerprint,
         .created_s = (int64_t)(c->world->wall_ms(c->world->ctx) / 1000),
     };
     return c->head.id.ptr ||
-           api_error_set(&c->error, API_JSON_LIMIT, NULL, "The request needs too much memory.");
+           api_error_set(call_error(c), API_JSON_LIMIT, NULL, "The request needs too much memory.");
 }
 
 // Without a seed one is drawn and told, so that any answer can be made again. 53 bits: every client
@@ -72,7 +72,10 @@ bool attempt_begin(struct call *c)
     };
     if (!attempt_prepare_answer(c))
         return false;
-    c->attempt = c->model->provider->start(c->model, &c->request, c->plan, &o, &c->error);
+    struct api_error e;
+    c->attempt = c->model->provider->start(c->model, &c->request, c->plan, &o, &e);
+    if (!c->attempt)
+        *call_error(c) = e;
     return c->attempt;
 }
 

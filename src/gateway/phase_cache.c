@@ -267,7 +267,7 @@ enum phase_result cache_abandoned(struct call *c)
     c->cache.use = CACHE_UNUSED;
     if (c->routing.shown)
         return call_refuse(c);
-    c->error = (struct api_error){.code = API_OK};
+    call_forgive(c);
     c->routing.spoke = false;
     attempt_discard(c);
     c->phase = CALL_TARGET;

@@ -50,13 +50,14 @@ static const struct prompt *find(struct call *c, yyjson_val *asked)
     if (p)
         return p;
     if (!name.len)
-        api_error_set(&c->error, API_MISSING_PARAMETER, "prompt.name", "'prompt' needs a name.");
+        api_error_set(call_error(c), API_MISSING_PARAMETER, "prompt.name",
+                      "'prompt' needs a name.");
     else if (version.len && prompts_find(all, name, STR_NONE))
-        api_error_set(&c->error, API_PROMPT_NOT_FOUND, "prompt.version",
+        api_error_set(call_error(c), API_PROMPT_NOT_FOUND, "prompt.version",
                       "The prompt '%.64s' has no version '%.64s'; GET /v1/prompts lists them.",
                       name.ptr, version.ptr);
     else
-        api_error_set(&c->error, API_PROMPT_NOT_FOUND, param,
+        api_error_set(call_error(c), API_PROMPT_NOT_FOUND, param,
                       "There is no prompt '%.64s'; GET /v1/prompts lists what there is.", name.ptr);
     return NULL;
 }
@@ -68,7 +69,7 @@ static bool refuse_render(struct call *c, enum err e, const struct diag *d)
                                : e == ERR_INVALID ? API_INVALID_VALUE
                                                   : API_BODY_TOO_LARGE;
     snprintf(param, sizeof param, "prompt.variables%s%s", d->where[0] ? "." : "", d->where);
-    return api_error_set(&c->error, code, param, "'%s': %s.", param, d->text);
+    return api_error_set(call_error(c), code, param, "'%s': %s.", param, d->text);
 }
 
 // --- The request it stands for
@@ -149,7 +150,7 @@ static bool write_body(struct call *c, const struct prompt *p, const struct word
     write_own_messages(&w, own);
     jw_array_end(&w);
     jw_object_end(&w);
-    return !out->failed || api_error_set(&c->error, API_BODY_TOO_LARGE, "prompt",
+    return !out->failed || api_error_set(call_error(c), API_BODY_TOO_LARGE, "prompt",
                                          "The rendered prompt is larger than a body may be.");
 }
 
@@ -160,7 +161,7 @@ static bool replace_body(struct call *c, const struct buf *body)
     struct json_limits limits = JSON_LIMITS_DEFAULT;
     str text = arena_str(&c->arena, buf_str(body));
     if (!text.ptr || json_parse(&doc, text, limits, NULL) != ERR_OK)
-        return api_error_set(&c->error, API_JSON_LIMIT, "prompt",
+        return api_error_set(call_error(c), API_JSON_LIMIT, "prompt",
                              "The rendered prompt needs too much memory.");
     json_done(&c->doc);
     c->doc = doc;

@@ -12,9 +12,13 @@ static bool refuse_json(struct call *c, enum err e, const struct diag *d)
     enum api_error_code code = e == ERR_INVALID ? API_DUPLICATE_MEMBER
                                : e == ERR_LIMIT ? API_JSON_LIMIT
                                                 : API_INVALID_JSON;
+    size_t valid = utf8_valid_prefix(c->in.body);
+    if (valid < c->in.body.len) // JSON is UTF-8, so the parser took offence at it too
+        return api_error_set(call_error(c), API_INVALID_UTF8, NULL,
+                             "The body is not UTF-8 (at byte %zu).", valid);
     if (d->line)
         snprintf(place, sizeof place, " (line %u, column %u)", d->line, d->col);
-    return api_error_set(&c->error, code, NULL, "The body is not acceptable JSON%s: %s", place,
+    return api_error_set(call_error(c), code, NULL, "The body is not acceptable JSON%s: %s", place,
                          d->text);
 }
 
@@ -28,17 +32,13 @@ static bool parse(struct call *c)
         .values_max = 4u << 20,
     };
     if (!body.len)
-        return api_error_set(&c->error, API_INVALID_JSON, NULL,
+        return api_error_set(call_error(c), API_INVALID_JSON, NULL,
                              "The body is empty. Send a JSON object.");
-    size_t valid = utf8_valid_prefix(body);
-    if (valid < body.len)
-        return api_error_set(&c->error, API_INVALID_UTF8, NULL,
-                             "The body is not UTF-8 (at byte %zu).", valid);
     enum err e = json_parse(&c->doc, body, limits, &d);
     if (e != ERR_OK)
         return refuse_json(c, e, &d);
     if (!yyjson_is_obj(c->doc.root))
-        return api_error_set(&c->error, API_INVALID_TYPE, NULL,
+        return api_error_set(call_error(c), API_INVALID_TYPE, NULL,
                              "The body must be a JSON object, but it is %s.",
                              json_type_name(c->doc.root));
     return true;
@@ -57,7 +57,7 @@ bool phase_receive(struct call *c)
 {
     const struct dialect *d = c->kind->dialect;
     if (!(d && d->any_content_type) && !is_json_type(c->in.content_type))
-        return api_error_set(&c->error, API_UNSUPPORTED_MEDIA_TYPE, NULL,
+        return api_error_set(call_error(c), API_UNSUPPORTED_MEDIA_TYPE, NULL,
                              "The Content-Type must be application/json, but it is '" STR_FMT "'.",
                              STR_ARG(c->in.content_type));
     if (!parse(c))
@@ -66,7 +66,10 @@ bool phase_receive(struct call *c)
         return true;
     if (!phase_prompt(c))
         return false;
-    bool ok = d->read(c->doc.root, &c->arena, &c->request, &c->error);
+    struct api_error e;
+    bool ok = d->read(c->doc.root, &c->arena, &c->request, &e);
+    if (!ok)
+        *call_error(c) = e;
     c->request.spoken = d;
     c->request.root = c->doc.root;
     c->request.body = c->in.body;

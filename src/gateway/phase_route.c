@@ -30,7 +30,7 @@ static bool may_use(struct call *c)
         (!c->route->targets_len &&
          (key_allows_model(c->key, c->model->name) || key_allows_model(c->key, c->model->root))))
         return true;
-    return api_error_set(&c->error, API_MODEL_NOT_ALLOWED, "model",
+    return api_error_set(call_error(c), API_MODEL_NOT_ALLOWED, "model",
                          "The API key '" STR_FMT "' may not use the model '%.*s'.",
                          STR_ARG(c->key->name), (int)min_size(c->request.model.len, 128),
                          c->request.model.ptr ? c->request.model.ptr : "");
@@ -50,13 +50,13 @@ bool phase_route(struct call *c)
     if (c->model)
         return may_use(c);
     if (!registry_find(r, STR_NONE)) {
-        api_error_set(&c->error, API_MODEL_LOADING, NULL,
+        api_error_set(call_error(c), API_MODEL_LOADING, NULL,
                       "The model is still loading. Try again in a moment.");
-        c->error.retry_after_ms = 1000;
+        call_error(c)->retry_after_ms = 1000;
         return false;
     }
     registry_names(r, names, sizeof names);
-    return api_error_set(&c->error, API_MODEL_NOT_FOUND, "model",
+    return api_error_set(call_error(c), API_MODEL_NOT_FOUND, "model",
                          "The model '%.*s' does not exist here. There is %s.",
                          (int)min_size(c->request.model.len, 128), c->request.model.ptr, names);
 }
@@ -67,7 +67,7 @@ static bool refuse_losses(struct call *c)
     char first[96];
     snprintf(first, sizeof first, "%.*s", (int)min_size(c->losses.names[0].len, 95),
              c->losses.names[0].ptr);
-    return api_error_set(&c->error, API_PARAMS_DROPPED, first,
+    return api_error_set(call_error(c), API_PARAMS_DROPPED, first,
                          "'%s' cannot be carried to the provider '" STR_FMT "', and 'strict' is "
                          "asked for. The header x-weir-dropped-params names all such members.",
                          first, STR_ARG(c->model->provider_name));
@@ -78,8 +78,10 @@ bool phase_prepare(struct call *c)
     c->losses.len = 0;
     if (c->request.prefilled)
         c->request.continues = c->model->continues;
-    if (!c->model->provider->prepare(c->model, &c->request, &c->arena, &c->losses, &c->plan,
-                                     &c->error))
+    struct api_error e;
+    if (!c->model->provider->prepare(c->model, &c->request, &c->arena, &c->losses, &c->plan, &e)) {
+        *call_error(c) = e;
         return false;
+    }
     return !c->losses.len || !(c->in.strict || c->model->strict) || refuse_losses(c);
 }

@@ -67,7 +67,7 @@ enum phase_result phase_write(struct call *c)
 {
     if (c->worked)
         return call_respond_json(c, buf_str(&c->out));
-    api_error_set(&c->error, API_ANSWER_TOO_LARGE, NULL,
+    api_error_set(call_error(c), API_ANSWER_TOO_LARGE, NULL,
                   "The answer is too large as one document. Stream it, or ask for less.");
     return call_refuse(c);
 }
@@ -78,7 +78,7 @@ static enum phase_result answer_whole(struct call *c, const struct exchange_even
     if (c->attempt->raw)
         return e->raw.len ? call_respond_json(c, e->raw) : PHASE_NEXT;
     if (exchange_answer_add(&c->answer, e) != ERR_OK) {
-        api_error_set(&c->error, API_ANSWER_TOO_LARGE, NULL,
+        api_error_set(call_error(c), API_ANSWER_TOO_LARGE, NULL,
                       "The answer is larger than %lld bytes. Ask for fewer choices, prompts, "
                       "tokens or logprobs, or stream it.",
                       (long long)c->answer.bytes_max);
@@ -114,7 +114,7 @@ static enum phase_result stream_flush(struct call *c)
 static enum phase_result refuse_held(struct call *c)
 {
     buf_clear(&c->out);
-    api_error_set(&c->error, API_ANSWER_TOO_LARGE, NULL,
+    api_error_set(call_error(c), API_ANSWER_TOO_LARGE, NULL,
                   "The answer is larger than a stream of this kind may be. Ask for less.");
     return call_refuse(c);
 }
@@ -152,7 +152,7 @@ static void write_event(struct call *c, struct exchange_event *e)
 static enum phase_result stream_event(struct call *c, struct exchange_event *e)
 {
     if (c->rescue.on && !rescue_filter(c, e))
-        return c->error.code == API_OK ? PHASE_NEXT : phase_failed(c);
+        return !call_failed(c) ? PHASE_NEXT : phase_failed(c);
     write_event(c, e);
     if (c->stream.failed || c->out.failed)
         return refuse_held(c);
@@ -202,7 +202,7 @@ static enum phase_result handle(struct call *c, struct exchange_event *e)
 {
     note(c, e);
     if (e->type == EXCHANGE_EVENT_ERROR) {
-        c->error = *e->error;
+        *call_error(c) = *e->error;
         return c->cache.follows ? cache_abandoned(c) : phase_failed(c);
     }
     if (!c->routing.spoke && speaks(e))

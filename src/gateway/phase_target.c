@@ -119,12 +119,13 @@ static bool target_is_left(struct call *c)
 static enum phase_result none_left(struct call *c, const struct view *v)
 {
     uint64_t wait = balance_wait_ms(v->targets, v->len, now_ms(c));
-    if (c->error.code != API_OK)
+    if (call_failed(c))
         return call_refuse(c); // how the last attempt failed says more
-    api_error_set(&c->error, API_NO_TARGET, NULL,
+    api_error_set(call_error(c), API_NO_TARGET, NULL,
                   "No model behind '%.*s' can be asked now: each has failed or is rate limited.",
                   (int)min_size(c->request.model.len, 128), c->request.model.ptr);
-    c->error.retry_after_ms = wait == UINT64_MAX ? 1000 : (uint32_t)min_size(wait, UINT32_MAX);
+    call_error(c)->retry_after_ms =
+        wait == UINT64_MAX ? 1000 : (uint32_t)min_size(wait, UINT32_MAX);
     return call_refuse(c);
 }
 
@@ -132,7 +133,7 @@ static struct attempt_record *begin_record(struct call *c, const struct target_s
 {
     struct attempt_record *a = record_attempt(&c->record, &c->arena);
     if (!a) {
-        api_error_set(&c->error, API_JSON_LIMIT, NULL, "The request needs too much memory.");
+        api_error_set(call_error(c), API_JSON_LIMIT, NULL, "The request needs too much memory.");
         return NULL;
     }
     a->target = c->model->name;
@@ -155,7 +156,7 @@ static bool enter(struct call *c, const struct view *v, int at)
     r->record = begin_record(c, state);
     if (!r->record)
         return false;
-    c->error = (struct api_error){.code = API_OK};
+    call_forgive(c);
     r->target = state;
     r->spoke = false;
     r->waited_us = 0;
@@ -218,9 +219,11 @@ void attempt_close(struct call *c, enum attempt_end end)
         a->upstream_request_id = arena_str(&c->arena, str_of(a->report.request_id));
     }
     a->ended_us = call_now_us(c);
+    uint32_t retry_after_ms = 0;
     if (end == ATTEMPT_FAILED) {
-        a->failure = c->error.failure;
-        a->code = c->error.code;
+        a->failure = call_error(c)->failure;
+        a->code = c->error->code;
+        retry_after_ms = c->error->retry_after_ms;
     }
     admission_close(c, a, end);
     struct breaker *b = &r->target->breaker;
@@ -230,11 +233,10 @@ void attempt_close(struct call *c, enum attempt_end end)
     if (!c->model->remote || end == ATTEMPT_CANCELLED || end == ATTEMPT_LOST)
         breaker_forget(b);
     else
-        tripped = breaker_leave(b, o, end == ATTEMPT_FAILED ? c->error.failure : FAILURE_NONE,
-                                c->error.retry_after_ms, now_ms(c), random_bits(c));
+        tripped = breaker_leave(b, o, a->failure, retry_after_ms, now_ms(c), random_bits(c));
     if (tripped)
         log_write(LOG_WARN, "target left alone", LOG_S("target", c->model->name),
-                  LOG_Z("failure", failure_name(c->error.failure)),
+                  LOG_Z("failure", failure_name(a->failure)),
                   LOG_I("for_ms", breaker_wait_ms(b, now_ms(c))));
     account_attempt(c, a, tripped);
     r->target = NULL;
@@ -276,10 +278,10 @@ static enum phase_result again(struct call *c, const struct retry_decision *d)
 enum phase_result phase_failed(struct call *c)
 {
     struct call_routing *r = &c->routing;
-    if (c->error.failure == FAILURE_NONE)
-        c->error.failure = failure_of(c->error.code);
+    if (call_error(c)->failure == FAILURE_NONE)
+        call_error(c)->failure = failure_of(call_error(c)->code);
     c->due.first_token = c->due.idle = c->due.hedge = 0;
-    if (c->error.failure == FAILURE_CONTEXT && c->model->context_max > r->context_max)
+    if (call_error(c)->failure == FAILURE_CONTEXT && c->model->context_max > r->context_max)
         r->context_max = c->model->context_max;
     attempt_close(c, ATTEMPT_FAILED);
     if (hedge_take_over(c))
@@ -291,7 +293,7 @@ enum phase_result phase_failed(struct call *c)
                             .began_ms = r->began_ms,
                             .others = target_is_left(c),
                             .shown = r->shown && !rescue_possible(c)};
-    struct retry_decision d = retry_decide(&policy, &s, &c->error, now_ms(c), random_bits(c));
+    struct retry_decision d = retry_decide(&policy, &s, call_error(c), now_ms(c), random_bits(c));
     // A storm is what comes back to the one that failed; another target is not hit by it.
     bool storms = d.verb == RETRY_WAIT && !retry_purse_take(&c->gateway->purse);
     if (d.verb == RETRY_GIVE_UP || storms)

@@ -43,13 +43,12 @@ str http_provider_url(const struct http_provider *p, str model, const char *path
                       struct arena *arena)
 {
     if (!has_date(p))
-        return arena_printf(arena, STR_FMT "%s", STR_ARG(p->base), path);
+        return ARENA_JOIN(arena, p->base, str_of(path));
     str deployment = path_segment(model, arena);
     if (!deployment.ptr)
         return STR_NONE;
-    return arena_printf(arena, STR_FMT "/openai/deployments/" STR_FMT "%s?api-version=" STR_FMT,
-                        STR_ARG(p->base), STR_ARG(deployment), path,
-                        STR_ARG(p->config->api_version));
+    return ARENA_JOIN(arena, p->base, STR("/openai/deployments/"), deployment, str_of(path),
+                      STR("?api-version="), p->config->api_version);
 }
 
 static bool add_configured(const struct http_provider *p, struct http_headers *h)
@@ -72,7 +71,7 @@ bool http_provider_headers(const struct http_provider *p, struct arena *arena,
     if (http_headers_add(ret, STR("User-Agent"), STR("weir/" WEIR_VERSION)) != ERR_OK)
         return false;
     if (p->config->key.len) {
-        str value = arena_printf(arena, "%s" STR_FMT, k->key_prefix, STR_ARG(p->config->key));
+        str value = ARENA_JOIN(arena, str_of(k->key_prefix), p->config->key);
         if (!value.ptr || http_headers_add(ret, str_of(k->key_header), value) != ERR_OK)
             return false;
     }

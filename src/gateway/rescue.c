@@ -83,7 +83,7 @@ static void restore(struct call *c)
 
 static bool out_of_memory(struct call *c)
 {
-    return api_error_set(&c->error, API_JSON_LIMIT, NULL, "The request needs too much memory.");
+    return api_error_set(call_error(c), API_JSON_LIMIT, NULL, "The request needs too much memory.");
 }
 
 static bool continue_chat(struct call *c, str said)
@@ -145,7 +145,7 @@ static bool hold_to_what_was_said(struct call *c, struct exchange_event *e)
     str rest = str_sub(buf_str(&r->said), r->repeated, SIZE_MAX);
     size_t n = min_size(rest.len, e->text.len);
     if (n && memcmp(rest.ptr, e->text.ptr, n) != 0)
-        return api_error_set(&c->error, API_UPSTREAM_CUT, NULL,
+        return api_error_set(call_error(c), API_UPSTREAM_CUT, NULL,
                              "The answer broke off, and the model did not say the same again, so "
                              "it could not be continued.");
     r->repeated += n;
@@ -165,7 +165,7 @@ bool rescue_filter(struct call *c, struct exchange_event *e)
         return hold_to_what_was_said(c, e);
     case EXCHANGE_EVENT_FINISH:
         if (r->repeated < r->said.len)
-            return api_error_set(&c->error, API_UPSTREAM_CUT, NULL,
+            return api_error_set(call_error(c), API_UPSTREAM_CUT, NULL,
                                  "The answer broke off, and the model said less than before, so it "
                                  "could not be continued.");
         return true;

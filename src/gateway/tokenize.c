@@ -32,7 +32,7 @@ static const struct field tokenize_fields[] = {
 
 static bool no_tokenizer(struct call *c)
 {
-    return api_error_set(&c->error, API_OPERATION_UNSUPPORTED, "model",
+    return api_error_set(call_error(c), API_OPERATION_UNSUPPORTED, "model",
                          "The tokenizer of '" STR_FMT "' is not on this machine.",
                          STR_ARG(c->model->root));
 }
@@ -48,16 +48,16 @@ static bool find_text(struct call *c, struct tokenize_request *t, struct buf *ou
     yyjson_val *root = c->doc.root;
     if (json_get(root, "messages")) {
         struct exchange_request chat;
-        if (!dialect_openai_chat.read(root, &c->arena, &chat, &c->error) ||
+        if (!dialect_openai_chat.read(root, &c->arena, &chat, call_error(c)) ||
             !c->model->provider->render(c->model, &chat, t->add_generation, &c->arena, out,
-                                        &c->error))
+                                        call_error(c)))
             return false;
         t->parse_special = true; // the template's own tokens are meant
         *ret = buf_str(out);
         return true;
     }
     if (!json_get(root, "prompt") && !json_get(root, "content"))
-        return api_error_set(&c->error, API_MISSING_PARAMETER, "prompt",
+        return api_error_set(call_error(c), API_MISSING_PARAMETER, "prompt",
                              "'prompt' (or 'content', or 'messages') is required.");
     *ret = t->prompt.ptr ? t->prompt : t->content;
     return true;
@@ -113,7 +113,7 @@ bool tokenize_work(struct call *c)
                                  .add_special = true,
                                  .parse_special = true,
                                  .add_generation = true};
-    struct reader r = {.arena = &c->arena, .request = &c->request, .error = &c->error};
+    struct reader r = {.arena = &c->arena, .request = &c->request, .error = call_error(c)};
     struct buf text;
     str wanted = STR_NONE;
     int32_t *ids = NULL;
@@ -123,7 +123,7 @@ bool tokenize_work(struct call *c)
     buf_init(&text, TEXT_BYTES_MAX);
     bool ok = find_text(c, &t, &text, &wanted) &&
               c->model->provider->tokenize(c->model, wanted, t.add_special_tokens && t.add_special,
-                                           t.parse_special, &c->arena, &ids, &len, &c->error);
+                                           t.parse_special, &c->arena, &ids, &len, call_error(c));
     if (ok)
         write_tokens(c, &t, ids, len);
     buf_done(&text);
@@ -132,7 +132,7 @@ bool tokenize_work(struct call *c)
 
 static bool read_ids(struct call *c, int32_t **ret, size_t *ret_len)
 {
-    struct reader r = {.arena = &c->arena, .request = &c->request, .error = &c->error};
+    struct reader r = {.arena = &c->arena, .request = &c->request, .error = call_error(c)};
     yyjson_val *tokens = json_get(c->doc.root, "tokens"), *item;
     size_t i, max;
     if (!tokens)
@@ -201,7 +201,7 @@ bool detokenize_work(struct call *c)
     if (!has_tokenizer(c) || !read_ids(c, &ids, &len))
         return false;
     buf_init(&text, TEXT_BYTES_MAX);
-    bool ok = c->model->provider->detokenize(c->model, ids, len, &text, &c->error);
+    bool ok = c->model->provider->detokenize(c->model, ids, len, &text, call_error(c));
     if (ok) {
         jw_init(&w, &c->out);
         jw_object_begin(&w);
@@ -221,7 +221,7 @@ bool count_tokens_work(struct call *c)
     if (!ops->count)
         return no_tokenizer(c);
     c->request.continues = c->request.prefilled && c->model->continues;
-    if (!ops->count(c->model, &c->request, &c->arena, &tokens, &c->error))
+    if (!ops->count(c->model, &c->request, &c->arena, &tokens, call_error(c)))
         return false;
     jw_init(&w, &c->out);
     jw_object_begin(&w);

@@ -2,6 +2,7 @@
 #include "http/client.h"
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "http/client_internal.h"
 
 #include "base/banned.h"
@@ -175,9 +176,10 @@ static void start(struct http_exchange *x)
 {
     struct http_client *c = x->client;
     str proxy = connect_proxy_for(&c->proxies, x->url.tls, x->url.host, x->url.port);
+    char port[TEXT_U64_MAX];
     x->origin_key =
-        arena_printf(&x->arena, "%s://" STR_FMT ":%u " STR_FMT, x->url.tls ? "https" : "http",
-                     STR_ARG(x->url.host), x->url.port, STR_ARG(proxy));
+        ARENA_JOIN(&x->arena, x->url.tls ? STR("https://") : STR("http://"), x->url.host, STR(":"),
+                   str_slice(port, text_digits(port, x->url.port)), STR(" "), proxy);
     if (!x->origin_key.ptr) {
         diag_set(&x->d, ERR_LIMIT, "the request is too large");
         fail(x, ERR_LIMIT, &x->d);

@@ -1,9 +1,11 @@
 // One connection of the client: writes a request, feeds the codec, tells the exchange.
 #include "http/client_internal.h"
 
+#include "base/text.h"
+
 #include "base/banned.h"
 
-enum { HEAD_MEMORY_MAX = 256 * 1024 };
+enum { HEAD_MEMORY_MAX = 256 * 1024, HEAD_BYTES_USUAL = 512 };
 
 // --- Life
 
@@ -48,50 +50,40 @@ void client_conn_close(struct client_conn *k)
 
 // --- Sending
 
-static void request_head(const struct client_conn *k, const struct http_exchange *x,
-                         struct buf *out)
+static void add_header(struct buf *out, str name, str value)
 {
-    (void)buf_printf(out, STR_FMT " ", STR_ARG(x->r.method));
-    if (k->absolute_form)
-        (void)buf_printf(out, "http://" STR_FMT, STR_ARG(x->url.authority));
-    if (x->url.target.ptr[0] == '?')
-        (void)buf_append_char(out, '/');
-    (void)buf_append_str(out, x->url.target);
-    (void)buf_printf(out, " HTTP/1.1\r\nHost: " STR_FMT "\r\n", STR_ARG(x->url.authority));
-    if (k->absolute_form && k->proxy_authorization.len)
-        (void)buf_printf(out, "Proxy-Authorization: " STR_FMT "\r\n",
-                         STR_ARG(k->proxy_authorization));
-    for (size_t i = 0; i < x->headers_len; i++) {
-        (void)buf_append_str(out, x->headers[i].name);
-        (void)buf_append_str(out, STR(": "));
-        (void)buf_append_str(out, x->headers[i].value);
-        (void)buf_append_str(out, STR("\r\n"));
-    }
-    bool has_body = x->r.body.len || str_eq_z(x->r.method, "POST") || str_eq_z(x->r.method, "PUT");
-    if (has_body)
-        (void)buf_printf(out, "Content-Length: %zu\r\n", x->r.body.len);
+    (void)buf_append_str(out, name);
+    (void)buf_append_str(out, STR(": "));
+    (void)buf_append_str(out, value);
     (void)buf_append_str(out, STR("\r\n"));
 }
 
-void client_conn_send(struct client_conn *k, struct http_exchange *x)
+static void request_head(const struct client_conn *k, const struct http_exchange *x,
+                         struct buf *out)
 {
-    struct buf head;
-    k->exchange = x;
-    x->conn = k;
-    arena_reset(&k->arena);
-    h1_begin(&k->codec, &k->arena, str_eq_z(x->r.method, "HEAD"));
-    buf_init(&head, HEAD_MEMORY_MAX);
-    request_head(k, x, &head);
-    stream_set_limits(k->stream, x->r.body.len + HEAD_MEMORY_MAX, 0,
-                      x->r.body.len + 2 * HEAD_MEMORY_MAX);
-    // an error here is told by the stream's own callback
-    (void)stream_write(k->stream, buf_str(&head));
-    if (x->r.body.len)
-        (void)stream_write(k->stream, x->r.body);
-    buf_done(&head);
+    char digits[TEXT_U64_MAX];
+    (void)buf_append_str(out, x->r.method);
+    (void)buf_append_str(out, STR(" "));
+    if (k->absolute_form) {
+        (void)buf_append_str(out, STR("http://"));
+        (void)buf_append_str(out, x->url.authority);
+    }
+    if (x->url.target.ptr[0] == '?')
+        (void)buf_append_char(out, '/');
+    (void)buf_append_str(out, x->url.target);
+    (void)buf_append_str(out, STR(" HTTP/1.1\r\n"));
+    add_header(out, STR("Host"), x->url.authority);
+    if (k->absolute_form && k->proxy_authorization.len)
+        add_header(out, STR("Proxy-Authorization"), k->proxy_authorization);
+    for (size_t i = 0; i < x->headers_len; i++)
+        add_header(out, x->headers[i].name, x->headers[i].value);
+    if (x->r.body.len || str_eq_z(x->r.method, "POST") || str_eq_z(x->r.method, "PUT"))
+        add_header(out, STR("Content-Length"),
+                   str_slice(digits, text_digits(digits, x->r.body.len)));
+    (void)buf_append_str(out, STR("\r\n"));
 }
 
-// --- Receiving
+// --- Ending before the end
 
 static void broken(struct client_conn *k, enum err e, const struct diag *d)
 {
@@ -108,6 +100,34 @@ static void broken(struct client_conn *k, enum err e, const struct diag *d)
     client_conn_close(k);
     exchange_broken(x, e, d);
 }
+
+void client_conn_send(struct client_conn *k, struct http_exchange *x)
+{
+    struct buf head;
+    struct diag d = {0};
+    k->exchange = x;
+    x->conn = k;
+    arena_reset(&k->arena);
+    h1_begin(&k->codec, &k->arena, str_eq_z(x->r.method, "HEAD"));
+    buf_init(&head, HEAD_MEMORY_MAX);
+    if (buf_reserve(&head, HEAD_BYTES_USUAL))
+        request_head(k, x, &head);
+    if (head.failed) {
+        buf_done(&head);
+        diag_set(&d, ERR_LIMIT, "the request's headers are too large");
+        broken(k, ERR_LIMIT, &d);
+        return;
+    }
+    stream_set_limits(k->stream, x->r.body.len + HEAD_MEMORY_MAX, 0,
+                      x->r.body.len + 2 * HEAD_MEMORY_MAX);
+    // an error here is told by the stream's own callback
+    (void)stream_write(k->stream, buf_str(&head));
+    if (x->r.body.len)
+        (void)stream_write(k->stream, x->r.body);
+    buf_done(&head);
+}
+
+// --- Receiving
 
 // The answer is complete: the connection rests before the exchange is told, so that what it asks
 // next may use it.

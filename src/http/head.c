@@ -105,18 +105,18 @@ const char *http_status_text(int status)
 }
 
 // RFC 9110 section 5.6.2: "!#$%&'*+-.^_`|~", digits and letters.
-static bool is_token_char(uint8_t c)
-{
-    static const uint32_t allowed[4] = {0, 0x03ff6cfa, 0xc7fffffe, 0x57ffffff};
-    return c < 128 && (allowed[c >> 5] >> (c & 31) & 1) != 0;
-}
+static const bool is_token_char[256] = {
+    ['!'] = true,         ['#' ... '\''] = true, ['*'] = true,         ['+'] = true,
+    ['-'] = true,         ['.'] = true,          ['0' ... '9'] = true, ['A' ... 'Z'] = true,
+    ['^' ... 'z'] = true, ['|'] = true,          ['~'] = true,
+};
 
 bool http_token_ok(str s)
 {
+    bool ok = s.len > 0;
     for (size_t i = 0; i < s.len; i++)
-        if (!is_token_char((uint8_t)s.ptr[i]))
-            return false;
-    return s.len > 0;
+        ok &= is_token_char[(uint8_t)s.ptr[i]];
+    return ok;
 }
 
 static bool bytes_ok(str s)

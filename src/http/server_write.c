@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/text.h"
 
 #include "base/banned.h"
 
@@ -26,12 +27,7 @@ static char *put(char *at, str s)
 
 static char *put_number(char *at, uint64_t n)
 {
-    char digits[20];
-    size_t len = 0;
-    do
-        digits[sizeof digits - ++len] = (char)('0' + n % 10);
-    while (n /= 10);
-    return put(at, str_slice(digits + sizeof digits - len, len));
+    return at + text_digits(at, n); // within FIXED_HEAD_BYTES
 }
 
 // "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n", made anew once a second.

@@ -5,7 +5,7 @@
 
 #include "base/banned.h"
 
-enum { POSTS_MAX = 4096, SLOW_US = 1000, RUNS_A_TURN_MAX = 1024 };
+enum { POSTS_MAX = 4096, SLOW_US = 1000, RUNS_A_TURN_MAX = 1024, LATER_ROUNDS = 2 };
 
 struct post {
     void (*run)(void *ctx);
@@ -196,7 +196,7 @@ void loop_later_cancel(struct loop_later *w)
     w->next = w->prev = NULL;
 }
 
-static void run_laters(struct loop *l)
+static void run_laters_of_now(struct loop *l)
 {
     struct loop_later now = {.next = l->laters.next, .prev = l->laters.prev};
     if (now.next == &l->laters)
@@ -208,6 +208,12 @@ static void run_laters(struct loop *l)
         loop_later_cancel(w);
         call(l, w->run, w->ctx);
     }
+}
+
+static void run_laters(struct loop *l)
+{
+    for (int round = 0; round < LATER_ROUNDS; round++)
+        run_laters_of_now(l);
 }
 
 // --- The mailbox

@@ -44,7 +44,8 @@ static inline bool loop_timer_armed(const struct loop_timer *t)
 
 // --- Work for the end of this turn, before the loop waits again (embedded in its owner, loop
 // thread only): batches writes, breaks recursion, frees what is still on the stack. What a later
-// schedules runs in the next turn, which then does not wait.
+// schedules (a request that is written to a connection, and then that connection's queue) still
+// runs in this turn; what that schedules, in the next, which then does not wait.
 struct loop_later {
     struct loop_later *next, *prev;
     void (*run)(void *ctx);

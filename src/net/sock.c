@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/text.h"
+
 #if defined(__linux__) && !defined(WEIR_NET_PORTABLE)
 #define HAVE_SOCK_FLAGS 1
 #else
@@ -90,14 +92,26 @@ enum err sock_address_parse(const char *text, struct sock_address *ret, struct d
     return ERR_OK;
 }
 
+// "127.0.0.1:8080": asked for by every request, so without inet_ntop's printf.
+static void format_ipv4(const struct sockaddr_in *in, char *out)
+{
+    struct text t = text_in(out, SOCK_ADDRESS_TEXT_MAX - 1);
+    uint32_t host = ntohl(in->sin_addr.s_addr);
+    for (int shift = 24; shift >= 0; shift -= 8) {
+        text_u64(&t, host >> shift & 255);
+        text_add(&t, shift ? STR(".") : STR(":"));
+    }
+    text_u64(&t, ntohs(in->sin_port));
+    out[t.len] = '\0';
+}
+
 const char *sock_address_format(const struct sock_address *a,
                                 char out[static SOCK_ADDRESS_TEXT_MAX])
 {
     char host[INET6_ADDRSTRLEN] = "?";
     switch (a->any.sa_family) {
     case AF_INET:
-        inet_ntop(AF_INET, &a->in.sin_addr, host, sizeof host);
-        snprintf(out, SOCK_ADDRESS_TEXT_MAX, "%s:%u", host, ntohs(a->in.sin_port));
+        format_ipv4(&a->in, out);
         break;
     case AF_INET6:
         inet_ntop(AF_INET6, &a->in6.sin6_addr, host, sizeof host);

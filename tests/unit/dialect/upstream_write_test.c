@@ -226,6 +226,7 @@ static void write_row(const struct row *r, bool own_only, struct written *ret)
     struct diag d = {0};
     *ret = (struct written){.ok = false};
     arena_init(&ret->arena, 1 << 20);
+    ret->losses.arena = &ret->arena;
     if (json_parse(&ret->doc, str_of(r->request), JSON_LIMITS_DEFAULT, &d) != ERR_OK)
         fail_msg("%s: %s", r->what, d.text);
     if (!r->client->read(ret->doc.root, &ret->arena, &ret->request, &ret->error))
