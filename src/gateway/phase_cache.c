@@ -1,6 +1,8 @@
 // Was it asked before, or is it being answered right now?
 #include "gateway/phase_cache.h"
 
+#include <stdio.h>
+
 #include "base/mem.h"
 #include "gateway/call.h"
 #include "gateway/gateway_internal.h"
@@ -22,8 +24,9 @@ void cache_headers(const struct call *c, struct answer_headers *h)
 {
     const char *use = cache_use_name(c->cache.use);
     if (c->cache.use == CACHE_SEMANTIC) {
-        answer_headers_printf(h, "x-weir-cache", "%s; similarity=%.4f", use,
-                              semantic_similarity(c));
+        char text[64];
+        int len = snprintf(text, sizeof text, "%s; similarity=%.4f", use, semantic_similarity(c));
+        answer_headers_add(h, "x-weir-cache", str_slice(text, (size_t)len));
         answer_headers_add(h, "x-weir-cache-source", semantic_source(c));
     } else if (c->cache.use) {
         answer_headers_add(h, "x-weir-cache", str_of(use));
