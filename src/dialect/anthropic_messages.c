@@ -1,4 +1,4 @@
-// POST /v1/messages, and the request of /v1/messages/count_tokens.
+// POST /v1/messages and /v1/messages/count_tokens.
 #include "dialect/anthropic_common.h"
 #include "dialect/tools.h"
 
@@ -98,10 +98,25 @@ const struct dialect dialect_anthropic_messages = {
     .request_id_header = "request-id",
 };
 
+static void write_count(const struct exchange_request *r UNUSED,
+                        const struct exchange_head *head UNUSED, const struct exchange_answer *a,
+                        struct buf *out)
+{
+    struct json_writer w;
+    jw_init(&w, out);
+    jw_object_begin(&w);
+    jw_kv_int(&w, "input_tokens", (int64_t)a->usage.prompt_tokens);
+    if (a->usage.estimated)
+        jw_kv_bool(&w, "usage_estimated", true);
+    jw_object_end(&w);
+}
+
 const struct dialect dialect_anthropic_count = {
     .name = "anthropic.count_tokens",
-    .kind = EXCHANGE_CHAT,
+    .kind = EXCHANGE_COUNT,
+    .id_prefix = "",
     .read = anthropic_read_count,
+    .answer = write_count,
     .error = anthropic_error,
     .stream_error = anthropic_stream_error,
     .status = anthropic_status,

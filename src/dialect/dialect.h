@@ -48,5 +48,5 @@ extern const struct dialect dialect_ollama_chat;
 extern const struct dialect dialect_ollama_generate;
 extern const struct dialect dialect_ollama_embed;
 extern const struct dialect dialect_ollama_embeddings;
-extern const struct dialect dialect_ollama_show;     // names a model: no answer of its own
-extern const struct dialect dialect_anthropic_count; // the request of a count: no answer of its own
+extern const struct dialect dialect_ollama_show; // names a model: no answer of its own
+extern const struct dialect dialect_anthropic_count;

@@ -32,7 +32,8 @@ void exchange_request_init(struct exchange_request *r, enum exchange_kind kind)
 
 size_t exchange_choices(const struct exchange_request *r)
 {
-    return (r->kind == EXCHANGE_CHAT ? 1 : r->prompts_len) * (size_t)r->n;
+    return (r->kind == EXCHANGE_COMPLETION || r->kind == EXCHANGE_EMBEDDING ? r->prompts_len : 1) *
+           (size_t)r->n;
 }
 
 void exchange_answer_init(struct exchange_answer *a, size_t choices, size_t bytes_max)

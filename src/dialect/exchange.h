@@ -21,7 +21,13 @@
 #define EXCHANGE_IGNORED_MAX      16
 #define EXCHANGE_LOSSES_MAX       32
 
-enum exchange_kind { EXCHANGE_CHAT, EXCHANGE_COMPLETION, EXCHANGE_EMBEDDING };
+enum exchange_kind {
+    EXCHANGE_CHAT,
+    EXCHANGE_COMPLETION,
+    EXCHANGE_EMBEDDING,
+    EXCHANGE_COUNT, // a chat, of which only the number of its prompt's tokens is wanted
+    EXCHANGE_KINDS
+};
 
 enum exchange_role {
     EXCHANGE_SYSTEM,

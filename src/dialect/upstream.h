@@ -64,6 +64,7 @@ extern const struct upstream_dialect upstream_openai_chat;
 extern const struct upstream_dialect upstream_openai_completions;
 extern const struct upstream_dialect upstream_openai_embeddings;
 extern const struct upstream_dialect upstream_anthropic_messages;
+extern const struct upstream_dialect upstream_anthropic_count;
 extern const struct upstream_dialect upstream_ollama_chat;
 extern const struct upstream_dialect upstream_ollama_generate;
 extern const struct upstream_dialect upstream_ollama_embed;

@@ -256,6 +256,44 @@ static void read_whole(struct upstream_reader *r, yyjson_val *root)
     read_stop(r, root);
 }
 
+// --- Counting
+
+static bool write_count(struct upstream_writing *w, struct json_writer *j)
+{
+    int64_t budget = thinking_budget(w->request);
+    jw_object_begin(j);
+    jw_kv_str(j, "model", w->target->model);
+    if (!upstream_anthropic_write_conversation(w, j))
+        return false;
+    upstream_anthropic_write_tools(w, j);
+    write_thinking(j, budget);
+    jw_object_end(j);
+    return true;
+}
+
+static void read_count(struct upstream_reader *r, yyjson_val *root)
+{
+    int64_t tokens;
+    if (!json_is_int(json_get(root, "input_tokens"), &tokens) || tokens < 0) {
+        upstream_malformed(r, "answered without 'input_tokens'");
+        return;
+    }
+    r->usage.prompt_tokens = (uint64_t)tokens;
+    r->usage_known = true;
+    upstream_begin(r);
+    upstream_finish(r, 0, EXCHANGE_FINISH_STOP, STR_NONE);
+}
+
+const struct upstream_dialect upstream_anthropic_count = {
+    .name = "anthropic.count_tokens",
+    .kind = EXCHANGE_COUNT,
+    .framing = UPSTREAM_SSE,
+    .same = &dialect_anthropic_count,
+    .path = "/v1/messages/count_tokens",
+    .write = write_count,
+    .whole = read_count,
+};
+
 const struct upstream_dialect upstream_anthropic_messages = {
     .name = "anthropic.messages",
     .kind = EXCHANGE_CHAT,

@@ -4,7 +4,7 @@
 
 void ask_init(struct ask *a, enum ask_operation operation, size_t bytes_max)
 {
-    *a = (struct ask){.operation = operation};
+    *a = (struct ask){.operation = operation, .choices = 1};
     buf_init(&a->heard, bytes_max);
 }
 

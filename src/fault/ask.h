@@ -25,6 +25,7 @@ struct ask {
     bool stream, usage; // usage: stream_options.include_usage
     bool continues;     // continue_final_message
     int64_t tokens_max; // 0: not said
+    int64_t choices;    // of a whole answer, all alike: one for each prompt; streams have one
     int64_t dimensions;
     bool base64;
     // The conversation without a trailing assistant message: "ROLE\ntext…" in one text that is the

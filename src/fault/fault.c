@@ -159,13 +159,15 @@ static void write_models(const struct request *r, struct buf *out)
 static bool embed(struct request *r, struct wire_vectors *v)
 {
     yyjson_val *input = r->ask.input;
-    size_t n = yyjson_is_arr(input) ? yyjson_arr_size(input) : 1;
+    int64_t id;
+    bool list = yyjson_is_arr(input) && !json_is_int(yyjson_arr_get_first(input), &id); // not ids
+    size_t n = list ? yyjson_arr_size(input) : 1;
     v->dimensions = r->ask.dimensions > 0 ? (size_t)r->ask.dimensions : DIMENSIONS;
     v->items = arena_zalloc(&r->play.arena, n ? n : 1, sizeof *v->items);
     if (!input || n > INPUTS_MAX || v->dimensions > DIMENSIONS_MAX || !v->items)
         return false;
     for (v->len = 0; v->len < n; v->len++) {
-        yyjson_val *one = yyjson_is_arr(input) ? yyjson_arr_get(input, v->len) : input;
+        yyjson_val *one = list ? yyjson_arr_get(input, v->len) : input;
         str text = yyjson_is_str(one) ? json_str(one) : STR("");
         v->tokens += reply_count(text);
         if (!reply_embed(text, v->dimensions, r->play.seed, &r->play.arena, &v->items[v->len]))

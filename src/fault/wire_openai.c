@@ -5,6 +5,8 @@
 
 #include "base/banned.h"
 
+#define CHOICES_MAX 128 // of one answer
+
 static const char *const finishes[] = {"stop", "length", "tool_calls", "content_filter"};
 
 // --- Reading
@@ -33,8 +35,18 @@ static void read_choice(struct ask *a, yyjson_val *choice)
         a->choice = ASK_TOOLS_NAMED;
 }
 
+// One text, or one sequence of token ids.
+static bool is_one_text(yyjson_val *v)
+{
+    int64_t id;
+    return !yyjson_is_arr(v) || json_is_int(yyjson_arr_get_first(v), &id);
+}
+
 static void read_prompt(struct ask_reader *r, yyjson_val *prompt)
 {
+    size_t len = yyjson_arr_size(prompt);
+    if (!is_one_text(prompt) && len && len <= CHOICES_MAX)
+        r->ask->choices = (int64_t)len;
     str text = ask_text(r->arena, prompt);
     ask_hear(r, "user", text);
 }
@@ -148,6 +160,21 @@ static void write_message(struct json_writer *w, const struct reply *r)
     jw_object_end(w);
 }
 
+static void write_choice(struct json_writer *w, const struct reply *r, bool chat, int64_t index)
+{
+    jw_object_begin(w);
+    jw_kv_int(w, "index", index);
+    if (chat)
+        write_message(w, r);
+    else
+        reply_write_joined(w, "text", r->tokens, r->tokens_len);
+    jw_kv_null(w, "logprobs");
+    jw_kv_z(w, "finish_reason", finishes[r->finish]);
+    if (r->azure)
+        write_filter_results(w, "content_filter_results", r->finish == REPLY_FILTER);
+    jw_object_end(w);
+}
+
 static void openai_whole(const struct ask *a, const struct reply *r, struct buf *out)
 {
     struct json_writer w;
@@ -158,17 +185,8 @@ static void openai_whole(const struct ask *a, const struct reply *r, struct buf 
         write_filter_results(&w, "prompt_filter_results", false);
     jw_key(&w, "choices");
     jw_array_begin(&w);
-    jw_object_begin(&w);
-    jw_kv_int(&w, "index", 0);
-    if (chat)
-        write_message(&w, r);
-    else
-        reply_write_joined(&w, "text", r->tokens, r->tokens_len);
-    jw_kv_null(&w, "logprobs");
-    jw_kv_z(&w, "finish_reason", finishes[r->finish]);
-    if (r->azure)
-        write_filter_results(&w, "content_filter_results", r->finish == REPLY_FILTER);
-    jw_object_end(&w);
+    for (int64_t i = 0; i < a->choices; i++)
+        write_choice(&w, r, chat, i);
     jw_array_end(&w);
     if (r->usage)
         write_usage(&w, r);

@@ -82,7 +82,7 @@ void account_headers(struct call *c, struct answer_headers *h)
     uint64_t now_us = call_now_us(c);
     char money[MONEY_TEXT_MAX];
     answer_headers_add(h, "x-weir-request-id", c->request_id);
-    if (c->kind->work || !c->record.attempts_len)
+    if (!c->record.attempts_len)
         return;
     if (c->attempt)
         c->attempt->ops->report(c->attempt, &c->record.attempt);

@@ -17,6 +17,8 @@ static struct exchange_usage usage_of(const struct call *c, const struct attempt
 {
     const struct call_record *r = &c->record;
     const struct exchange_usage *told = &r->usage;
+    if (c->request.kind == EXCHANGE_COUNT)
+        return (struct exchange_usage){0};
     if (a->end == ATTEMPT_LOST) // what is told and seen is the other's
         return (struct exchange_usage){.prompt_tokens = c->admission.prompt_tokens,
                                        .estimated = true};
@@ -64,7 +66,8 @@ void admission_close(struct call *c, struct attempt_record *a, enum attempt_end 
     a->cost_nano_usd = p ? price_cost(p, &a->usage) : 0;
     r->cost_nano_usd += a->cost_nano_usd;
     r->priced = r->priced || p;
-    if (a->end == ATTEMPT_ANSWERED && c->request.kind != EXCHANGE_EMBEDDING)
+    if (a->end == ATTEMPT_ANSWERED && c->request.kind != EXCHANGE_EMBEDDING &&
+        c->request.kind != EXCHANGE_COUNT)
         learned_add(&c->gateway->admission.learned[c->model->index],
                     a->usage.completion_tokens / exchange_choices(&c->request));
     settle(c, a);

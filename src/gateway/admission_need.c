@@ -31,7 +31,7 @@ static uint64_t text_bytes(const struct exchange_request *r)
     return bytes;
 }
 
-static uint64_t estimate_prompt(const struct exchange_request *r)
+uint64_t admission_estimate(const struct exchange_request *r)
 {
     uint64_t tokens = text_bytes(r) / BYTES_PER_TOKEN + 1 + r->messages_len * TOKENS_PER_MESSAGE +
                       r->tools_len * TOKENS_PER_TOOL;
@@ -86,9 +86,10 @@ void admission_need(struct call *c)
     struct admission *a = &c->admission;
     struct exchange_request *r = &c->request;
     uint64_t choices = exchange_choices(r);
-    a->prompt_tokens = estimate_prompt(r);
+    bool free_of_charge = r->kind == EXCHANGE_COUNT;
+    a->prompt_tokens = free_of_charge ? 0 : admission_estimate(r);
     a->reserved_tokens = a->output_tokens = 0;
-    if (!is_metered(c))
+    if (free_of_charge || !is_metered(c))
         return;
     if (r->kind != EXCHANGE_EMBEDDING) {
         uint64_t one = output_of_one(c);

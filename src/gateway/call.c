@@ -235,7 +235,7 @@ static enum phase_result phase_read(struct call *c, enum call_event event)
     if (event != CALL_WORKED)
         ok = heavy(c);
     c->record.worked_us = call_now_us(c);
-    if (ok && c->kind->work)
+    if (ok && c->kind->work && c->request.kind != EXCHANGE_COUNT)
         return call_respond_json(c, buf_str(&c->out));
     if (ok && c->request.nothing)
         return answer_nothing(c);

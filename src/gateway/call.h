@@ -52,6 +52,7 @@ struct call_kind {
     const char *endpoint;          // label of metrics and log: "chat"
     const struct dialect *dialect; // reads the body, where it is set, and words the errors
     // No attempt: read c->request or c->doc, write c->out (any thread). False: c->error says why.
+    // It may leave a request to the phases after all, by making it an EXCHANGE_COUNT.
     bool (*work)(struct call *c);
     bool without_body; // a GET: there is nothing to read, and no model to find
     bool elsewhere;    // `work` is always long

@@ -18,7 +18,8 @@ static bool prepare(const struct model_entry *m, const struct exchange_request *
     };
     struct upstream_writing w = {
         .target = &target, .request = r, .arena = arena, .losses = losses, .error = ret_error};
-    static const char *const what[] = {"chat", "text completion", "embeddings"};
+    static const char *const what[] = {"chat", "text completion", "embeddings",
+                                       "counting of tokens"};
     struct http_plan *plan = arena_zalloc(arena, 1, sizeof *plan);
     if (!plan)
         return upstream_refuse(&w, API_JSON_LIMIT, NULL, "The request needs too much memory.");
@@ -31,8 +32,9 @@ static bool prepare(const struct model_entry *m, const struct exchange_request *
     return upstream_body(plan->dialect, &w, &plan->body);
 }
 
-#define OPS(kind)                                                                                  \
+#define OPS(kind, counts_tokens)                                                                   \
     {.name = (kind),                                                                               \
+     .counts = (counts_tokens),                                                                    \
      .prepare = prepare,                                                                           \
      .start = http_attempt_start,                                                                  \
      .poll = http_attempt_poll,                                                                    \
@@ -40,10 +42,10 @@ static bool prepare(const struct model_entry *m, const struct exchange_request *
      .stop = http_attempt_stop}
 
 #define OPENAI_DIALECTS                                                                            \
-    {&upstream_openai_chat, &upstream_openai_completions, &upstream_openai_embeddings}
+    {&upstream_openai_chat, &upstream_openai_completions, &upstream_openai_embeddings, NULL}
 
 static const struct http_kind kinds[GATEWAY_PROVIDER_KINDS] = {
-    [GATEWAY_PROVIDER_OPENAI] = {.ops = OPS("openai"),
+    [GATEWAY_PROVIDER_OPENAI] = {.ops = OPS("openai", false),
                                  .base_url = "https://api.openai.com/v1",
                                  .dialects = OPENAI_DIALECTS,
                                  .key_header = "Authorization",
@@ -51,11 +53,11 @@ static const struct http_kind kinds[GATEWAY_PROVIDER_KINDS] = {
                                  .models_path = "/models",
                                  .models_list = "data",
                                  .models_name = "id"},
-    [GATEWAY_PROVIDER_AZURE] = {.ops = OPS("azure"),
+    [GATEWAY_PROVIDER_AZURE] = {.ops = OPS("azure", false),
                                 .dialects = OPENAI_DIALECTS,
                                 .key_header = "api-key",
                                 .key_prefix = ""},
-    [GATEWAY_PROVIDER_NIM] = {.ops = OPS("nim"),
+    [GATEWAY_PROVIDER_NIM] = {.ops = OPS("nim", false),
                               .base_url = "https://integrate.api.nvidia.com/v1",
                               .dialects = OPENAI_DIALECTS,
                               .key_header = "Authorization",
@@ -64,9 +66,10 @@ static const struct http_kind kinds[GATEWAY_PROVIDER_KINDS] = {
                               .models_list = "data",
                               .models_name = "id",
                               .health_path = "/health/ready"},
-    [GATEWAY_PROVIDER_ANTHROPIC] = {.ops = OPS("anthropic"),
+    [GATEWAY_PROVIDER_ANTHROPIC] = {.ops = OPS("anthropic", true),
                                     .base_url = "https://api.anthropic.com",
-                                    .dialects = {&upstream_anthropic_messages, NULL, NULL},
+                                    .dialects = {&upstream_anthropic_messages, NULL, NULL,
+                                                 &upstream_anthropic_count},
                                     .key_header = "x-api-key",
                                     .key_prefix = "",
                                     .header = "anthropic-version",
@@ -74,10 +77,10 @@ static const struct http_kind kinds[GATEWAY_PROVIDER_KINDS] = {
                                     .models_path = "/v1/models?limit=100",
                                     .models_list = "data",
                                     .models_name = "id"},
-    [GATEWAY_PROVIDER_OLLAMA] = {.ops = OPS("ollama"),
+    [GATEWAY_PROVIDER_OLLAMA] = {.ops = OPS("ollama", false),
                                  .base_url = "http://127.0.0.1:11434",
                                  .dialects = {&upstream_ollama_chat, &upstream_ollama_generate,
-                                              &upstream_ollama_embed},
+                                              &upstream_ollama_embed, NULL},
                                  .key_header = "Authorization",
                                  .key_prefix = "Bearer ",
                                  .models_path = "/api/tags",

@@ -7,11 +7,11 @@
 #include "gateway/provider.h"
 
 struct http_kind {
-    struct provider_ops ops;                    // its name is the kind's
-    const char *base_url;                       // NULL: must be configured
-    const struct upstream_dialect *dialects[3]; // by enum exchange_kind; NULL: not offered
-    const char *key_header;                     // "Authorization"
-    const char *key_prefix;                     // "Bearer "
+    struct provider_ops ops;                                 // its name is the kind's
+    const char *base_url;                                    // NULL: must be configured
+    const struct upstream_dialect *dialects[EXCHANGE_KINDS]; // NULL: not offered
+    const char *key_header;                                  // "Authorization"
+    const char *key_prefix;                                  // "Bearer "
     bool key_needed;
     const char *header, *header_value;                   // one that it always wants; may be NULL
     const char *models_path, *models_list, *models_name; // what it serves: "/models" "data" "id"

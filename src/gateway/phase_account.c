@@ -298,7 +298,7 @@ static void count(const struct call *c)
         metrics_add(a->abort_client, 1);
     if (c->begun && call_failed(c))
         metrics_add(a->abort_upstream, 1);
-    if (!c->record.submitted_us)
+    if (!c->record.submitted_us || c->request.kind == EXCHANGE_COUNT)
         return;
     count_finish(a, m, c);
     observe_tokens(c, m);
@@ -392,7 +392,7 @@ void phase_account(struct call *c)
                                            : ATTEMPT_ANSWERED);
     admission_leave(c);
     cache_leave(c);
-    if (!c->kind->work)
+    if (!c->kind->work || c->counted)
         count(c);
     if (c->kind->quiet)
         return;

@@ -60,7 +60,7 @@ static bool may_use(const struct call *c)
     if (!o->enabled || c->in.cache == CACHE_WISH_OFF || c->cache.on_its_own)
         return false;
     if (!c->doc.root || yyjson_obj_size(c->doc.root) > BODY_MEMBERS_MAX ||
-        c->in.body.len > BODY_BYTES_MAX || r->logprobs || r->echo)
+        c->in.body.len > BODY_BYTES_MAX || r->logprobs || r->echo || r->kind == EXCHANGE_COUNT)
         return false;
     return o->all || c->in.cache == CACHE_WISH_ON || is_deterministic(r);
 }

@@ -47,7 +47,8 @@ static void note(struct call *c, const struct exchange_event *e)
         r->finished = true;
         return;
     case EXCHANGE_EVENT_END:
-        r->usage = e->usage;
+        if (c->request.kind != EXCHANGE_COUNT) // nothing was used
+            r->usage = e->usage;
         note_times(c);
         return;
     case EXCHANGE_EVENT_ARGUMENTS:

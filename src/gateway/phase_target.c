@@ -93,6 +93,7 @@ static void add(struct call *c, struct view *v, str name, double weight,
         .name_hash = str_hash_stable(name),
         .excluded = !m || (c->routing.tried & (1u << i)) ||
                     (c->routing.shown && !rescue_fits(c, m)) ||
+                    (c->request.kind == EXCHANGE_COUNT && !m->provider->counts) ||
                     (m->context_max && m->context_max <= c->routing.context_max),
     };
 }

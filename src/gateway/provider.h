@@ -79,5 +79,6 @@ struct provider_ops {
     // NULL where nobody on this machine can tell.
     bool (*count)(const struct model_entry *m, const struct exchange_request *r,
                   struct arena *arena, uint64_t *ret_tokens, struct api_error *ret_error);
+    bool counts; // takes EXCHANGE_COUNT: whoever has the model counts
     void (*facts)(const struct model_entry *m, struct model_facts *ret); // NULL: nothing is known
 };

@@ -216,16 +216,17 @@ bool detokenize_work(struct call *c)
 bool count_tokens_work(struct call *c)
 {
     const struct provider_ops *ops = c->model->provider;
-    struct json_writer w;
-    uint64_t tokens;
-    if (!ops->count)
-        return no_tokenizer(c);
+    struct exchange_answer answer = {.usage = {.estimated = !ops->count}};
+    uint64_t *tokens = &answer.usage.prompt_tokens;
+    if (ops->counts) {
+        c->request.kind = EXCHANGE_COUNT; // goes its way like a chat
+        return true;
+    }
     c->request.continues = c->request.prefilled && c->model->continues;
-    if (!ops->count(c->model, &c->request, &c->arena, &tokens, call_error(c)))
+    if (ops->count && !ops->count(c->model, &c->request, &c->arena, tokens, call_error(c)))
         return false;
-    jw_init(&w, &c->out);
-    jw_object_begin(&w);
-    jw_kv_int(&w, "input_tokens", (int64_t)tokens);
-    jw_object_end(&w);
+    if (!ops->count)
+        *tokens = admission_estimate(&c->request);
+    c->kind->dialect->answer(&c->request, &c->head, &answer, &c->out);
     return true;
 }

@@ -5,8 +5,10 @@ A cell is yes, what the answer's x-weir-dropped-params names, or the code of a c
 there is no silent gap. WEIR_WRITE_PAGES=1 writes the page instead of comparing it.
 """
 
+import base64
 import json
 import os
+import struct
 from pathlib import Path
 
 import harness
@@ -40,6 +42,7 @@ class Said:
     def __init__(self):
         self.text = self.thinking = self.finish = ""
         self.calls, self.usage = [], (0, 0)
+        self.vectors, self.count, self.estimated = [], 0, False
 
     def call(self, name, arguments):
         # A provider that writes no arguments at all means none; in its own dialect that goes through as it is.
@@ -260,7 +263,116 @@ class Ollama:
         return doc["code"]
 
 
-INGRESS = {"chat": Chat(), "responses": Responses(), "messages": Messages(), "ollama": Ollama()}
+class Count(Messages):
+    """Anthropic's count of tokens."""
+    path = "/v1/messages/count_tokens"
+    features = ("count", "count, tools", "count, system prompt")
+
+    def request(self, w):
+        return {k: v for k, v in super().request(w).items() if k != "max_tokens"}
+
+    def whole(self, doc):
+        s = Said()
+        s.count, s.estimated = doc["input_tokens"], doc.get("usage_estimated", False)
+        return s
+
+
+class Completions(Chat):
+    """OpenAI's completions."""
+    path = "/v1/completions"
+    features = ("text", "stream", "token limit", "token limit, stream", "stop strings", "usage", "usage, stream", "several prompts")
+
+    def request(self, w):
+        body = {"prompt": [w["prompt"]] * 2 if w.get("many") else w["prompt"], "max_tokens": w.get("max_tokens", 64)}
+        if w.get("stop"):
+            body["stop"] = w["stop"]
+        if w.get("stream"):
+            body["stream_options"] = {"include_usage": True}
+        return body
+
+    def read(self, docs):
+        s = Said()
+        for doc in docs:
+            for choice in doc["choices"]:
+                s.text += choice["text"]
+                s.finish = self.finishes.get(choice["finish_reason"], s.finish)
+            if doc.get("usage"):
+                s.usage = (doc["usage"]["prompt_tokens"], doc["usage"]["completion_tokens"])
+        return s
+
+    def whole(self, doc):
+        return self.read([doc])
+
+    def streamed(self, frames):
+        assert frames[-1] == "[DONE]"
+        return self.read(json.loads(f) for f in frames[:-1])
+
+
+class Generate(Ollama):
+    """Ollama's generate."""
+    path = "/api/generate"
+    features = ("text", "stream", "system prompt", "token limit", "token limit, stream", "stop strings", "usage", "usage, stream",
+                "images", "JSON schema", "reasoning", "reasoning, stream", "raw prompt")
+
+    def request(self, w):
+        body = {k: v for k, v in super().request(w).items() if k in ("options", "format")}
+        body["prompt"] = w["prompt"]
+        for name, member in (("system", "system"), ("raw", "raw")):
+            if w.get(name):
+                body[member] = w[name]
+        if w.get("image"):
+            body["images"] = [PIXEL]
+        return body
+
+    def whole(self, doc):
+        return super().whole({**doc, "message": {"content": doc["response"], "thinking": doc.get("thinking")}})
+
+    def streamed(self, frames):
+        docs = [json.loads(f) for f in frames]
+        assert docs[-1]["done"] and not any(d["done"] for d in docs[:-1])
+        return self.whole({**docs[-1], "response": "".join(d["response"] for d in docs),
+                           "thinking": "".join(d.get("thinking") or "" for d in docs)})
+
+
+class Embeddings(Chat):
+    """OpenAI's embeddings."""
+    path = "/v1/embeddings"
+    features = ("one text", "several texts", "token ids", "base64")
+
+    def request(self, w):
+        body = {"input": w["prompt"]}
+        if w.get("many"):
+            body["input"] = [w["prompt"]] * 2
+        if w.get("ids"):
+            body["input"] = [1, 2, 3]
+        if w.get("base64"):
+            body["encoding_format"] = "base64"
+        return body
+
+    def whole(self, doc):
+        s = Said()
+        for item in doc["data"]:
+            packed = base64.b64decode(item["embedding"]) if isinstance(item["embedding"], str) else None
+            s.vectors.append(struct.unpack(f"<{len(packed) // 4}f", packed) if packed else item["embedding"])
+        return s
+
+
+class Embed(Ollama):
+    """Ollama's embed."""
+    path = "/api/embed"
+    features = ("one text", "several texts")
+
+    def request(self, w):
+        return {"input": [w["prompt"]] * 2 if w.get("many") else w["prompt"]}
+
+    def whole(self, doc):
+        s = Said()
+        s.vectors = doc["embeddings"]
+        return s
+
+
+INGRESS = {"chat": Chat(), "responses": Responses(), "messages": Messages(), "count": Count(), "ollama": Ollama(),
+           "completions": Completions(), "generate": Generate(), "embeddings": Embeddings(), "embed": Embed()}
 
 # --- The features: what is wished for, what the provider is ordered to do, and whether it came through
 
@@ -294,6 +406,16 @@ FEATURES = {
     "reasoning": ({}, f"reasoning=4, text={SAID}", lambda said, seen: said.text == SAID and len(said.thinking) > 3),
     "reasoning, stream": ({"stream": True}, f"reasoning=4, text={SAID}",
                           lambda said, seen: said.text == SAID and len(said.thinking) > 3),
+    "several prompts": ({"many": True}, f"text={SAID}", lambda said, seen: said.text == SAID * 2),
+    "raw prompt": ({"raw": True}, f"text={SAID}", lambda said, seen: said.text == SAID),
+    "one text": ({}, "tokens=3", lambda said, seen: len(said.vectors) == 1 and len(said.vectors[0]) > 3),
+    "several texts": ({"many": True}, "tokens=3", lambda said, seen: len(said.vectors) == 2),
+    "token ids": ({"ids": True}, "tokens=3", lambda said, seen: len(said.vectors) == 1),
+    "base64": ({"base64": True}, "tokens=3", lambda said, seen: len(said.vectors) == 1 and len(said.vectors[0]) > 3),
+    "count": ({}, "tokens=3", lambda said, seen: said.count > 0),
+    "count, tools": ({"tools": True}, "tools=1", lambda said, seen: said.count > 0 and (said.estimated or "weather" in seen)),
+    "count, system prompt": ({"system": "Speak like Cicero."}, "tokens=3",
+                             lambda said, seen: said.count > 0 and (said.estimated or "Cicero" in seen)),
     "content filter": ({}, "filter=2", lambda said, seen: said.finish == "filter"),
 }
 # The embedded engine takes no orders; what it is asked for is what it does.
@@ -301,6 +423,15 @@ LOCAL = {"text": lambda said: said.text, "stream": lambda said: said.text, "syst
          "token limit": lambda said: said.finish == "length", "token limit, stream": lambda said: said.finish == "length",
          "stop strings": lambda said: said.text, "usage": lambda said: min(said.usage) > 0,
          "usage, stream": lambda said: min(said.usage) > 0, "JSON schema": lambda said: said.text}
+LOCAL |= {"several prompts": lambda said: said.text, "raw prompt": lambda said: said.text, "one text": lambda said: said.vectors,
+          "several texts": lambda said: len(said.vectors) == 2, "token ids": lambda said: said.vectors,
+          "base64": lambda said: said.vectors, "count": lambda said: said.count > 0 and not said.estimated,
+          "count, system prompt": lambda said: said.count > 0}
+# What a conversation has, where a protocol names no features of its own.
+CONVERSATION = ("text", "stream", "system prompt", "token limit", "token limit, stream", "stop strings", "usage", "usage, stream",
+                "tools", "tools, stream", "parallel tools", "parallel tools, stream", "empty arguments",
+                "empty arguments, stream", "forced tool", "tool result", "images", "JSON schema", "reasoning",
+                "reasoning, stream", "content filter")
 # What a protocol has no words for at all.
 ABSENT = {("ollama", "forced tool"), ("responses", "stop strings"), ("ollama", "content filter")}
 NOT_THE_ENGINES = ("reasoning", "reasoning, stream", "content filter")
@@ -347,18 +478,19 @@ class Matrix(harness.ServerCase):
         dropped = headers.get("x-weir-dropped-params")
         if dropped:
             return f"dropped: {dropped}"
-        return "yes" if works else "WRONG"
+        return ("estimated" if said.estimated else "yes") if works else "WRONG"
 
     def page(self):
         lines = ["# Compatibility", "",
                  "What a client of each protocol gets from each kind of provider. Written by `tests/api/matrix_test.py` from what it",
                  "finds, with `weir fault` as the provider of every kind but the embedded engine (`local`: the bundled model).",
                  "", "yes: it came through. dropped: the provider cannot be told, and `x-weir-dropped-params` names it (`strict`",
-                 "refuses instead). refused: the code of a clear error. –: the protocol, or the model, has no such thing.", ""]
+                 "refuses instead). refused: the code of a clear error. estimated: nobody here can count, and the answer says",
+                 "`usage_estimated`. –: the protocol, or the model, has no such thing.", ""]
         for name, ingress in INGRESS.items():
             lines += [f"## {ingress.__doc__.rstrip('.')} (`POST {ingress.path}`)", "",
                       "| feature | " + " | ".join(KINDS) + " |", "|---" * (len(KINDS) + 1) + "|"]
-            for feature in FEATURES:
+            for feature in getattr(ingress, "features", CONVERSATION):
                 cells = []
                 for kind in KINDS:
                     with self.subTest(client=name, provider=kind, feature=feature):

@@ -1,7 +1,8 @@
 """POST /v1/messages and /v1/messages/count_tokens: Anthropic's shape, over the program's socket."""
 
-# REQ: API-5 API-10 API-11
+# REQ: API-5 API-10 API-11 PROV-4
 
+from fault_provider import Fault
 import harness
 
 PATH = "/v1/messages"
@@ -180,6 +181,61 @@ class Tools(Anthropic):
         answer = self.post(PATH, {"max_tokens": 1, "messages": HELLO, "tools": [
             {"type": "web_search_20250305", "name": "web_search"}]})
         self.assert_refused(answer, 400, "invalid_request_error", "tools_unsupported")
+
+
+class CountsElsewhere(Anthropic):
+    """Whoever has the model counts its tokens; where nobody can be asked the count is an estimate and says so."""
+
+    CONFIG = """
+keys: [{{name: tester, key: {{env: TEST_KEY}}, tokens_per_minute: 10, budget: "0.000001"}}]
+prices: [{{name: "*", input: "1000", output: "1000"}}]
+routing: {{attempts_max: 1, breaker: {{results_min: 1000000, hard_down: 1ms, rate_limited: 1ms}}}}
+providers:
+  - {{name: anthropic, kind: anthropic, base_url: "{url}", discover: false}}
+  - {{name: openai, kind: openai, base_url: "{url}/v1", discover: false}}
+routes:
+  - {{name: both, targets: [{{name: anthropic/error=529}}, {{name: weir-tiny}}], attempts_max: 2}}
+"""
+    env = {"TEST_KEY": "k" * 32}
+
+    @classmethod
+    def setUpClass(cls):
+        cls.provider = cls.enterClassContext(Fault(seed=5, record_bodies=True))
+        cls.config = cls.CONFIG.format(url=cls.provider.url)
+        super().setUpClass()
+
+    def count(self, model, path=PATH + "/count_tokens", **fields):
+        self.provider.clear()
+        return self.post(path, {"model": model, "messages": HELLO, **fields}, {"x-api-key": "k" * 32})
+
+    def test_the_provider_is_asked_in_the_clients_own_words(self):
+        answer = self.count("anthropic/claude", system="Be kind.", some_beta_field={"x": 1})
+        attempt, = self.provider.attempts()
+        self.assertEqual(attempt["path"], PATH + "/count_tokens")
+        for said in ('"claude"', '"Be kind."', '"some_beta_field"'):
+            self.assertIn(said, attempt["body"])
+        self.assertEqual(list(answer.json()), ["input_tokens"])
+        self.assertEqual(answer.headers["x-weir-provider"], "anthropic")
+        self.assertEqual(answer.headers["x-weir-attempts"], "1")
+
+    def test_a_count_uses_no_tokens_and_no_money(self):
+        for _ in range(5):
+            answer = self.count("anthropic/claude")
+            self.assertEqual((answer.status, answer.headers["x-weir-cost"]), (200, "0"), answer)
+        inflight = [l for l in self.get("/metrics", {"x-api-key": "k" * 32}).text.splitlines()
+                    if l.startswith("weir_requests_inflight") and not l.endswith(" 0")]
+        self.assertEqual(inflight, [])
+
+    def test_what_goes_wrong_there_is_told(self):
+        self.assert_refused(self.count("anthropic/reset"), 502, "api_error")
+        self.assertEqual(self.count("both").status, 529)  # another model's count would be another number
+        self.assert_refused(self.count("anthropic/error=429"), 429, "rate_limit_error")
+
+    def test_where_nobody_can_count_it_is_an_estimate(self):
+        short, long = self.count("openai/gpt"), self.count("openai/gpt", system="word " * 3000)
+        self.assertTrue(short.json()["usage_estimated"])
+        self.assertTrue(3000 < long.json()["input_tokens"] < 10000, long)
+        self.assertEqual(self.provider.attempts(), [])
 
 
 if __name__ == "__main__":

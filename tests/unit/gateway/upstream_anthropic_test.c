@@ -99,6 +99,13 @@ static const struct upstream_row rows[] = {
      "begin finish(0:stop) end(3+4)<{\"content\":[],\"stop_reason\":\"end_turn\",\"usage\":{"
      "\"input_tokens\":3,\"output_tokens\":4}}>",
      false},
+    {"a count", &upstream_anthropic_count, NULL, WHOLE, "{\"input_tokens\":2095}",
+     "begin finish(0:stop) end(2095+0)", false},
+    {"a count, spliced", &upstream_anthropic_count, &dialect_anthropic_count, WHOLE,
+     "{\"input_tokens\": 5, \"more\": 1}",
+     "begin finish(0:stop) end(5+0)<{\"input_tokens\": 5, \"more\": 1}>", false},
+    {"no count", &upstream_anthropic_count, NULL, WHOLE, "{\"input_tokens\":-1}",
+     "error(upstream_malformed,malformed)", false},
     {"whole, an error with status 200", CHAT, NULL, WHOLE,
      "{\"type\":\"error\",\"error\":{\"type\":\"rate_limit_error\",\"message\":\"slow\"}}",
      "error(rate_limit_exceeded,rate_limited)", false},
