@@ -452,7 +452,7 @@ providers:
 
     def test_its_record_can_be_read_with_the_configured_key_alone(self):
         port = int(re.search(r"provider=chaos port=([0-9]+)", self.server.output).group(1))
-        get = lambda headers: harness.Server.request(Port(port), "GET", "/fault/attempts", headers=headers)
+        get = lambda headers: Port(port).get("/fault/attempts", headers)
         self.ask("chaos/seen")
         self.assertEqual(get({}).status, 401)
         record = get({"Authorization": "Bearer inside-key-1"}).json()
@@ -467,12 +467,11 @@ providers:
         self.assertIn("did you mean 'cut'", checked.stderr)
 
 
-class Port:
-    """What harness.Server.request needs of a server."""
-
-    host = "127.0.0.1"
+class Port(harness.Server):
+    """A server that is there already, to speak to."""
 
     def __init__(self, port):
+        super().__init__()
         self.port = port
 
 
