@@ -7,6 +7,7 @@
 #include "cli/print.h"
 #include "gateway/money.h"
 #include "store/request.h"
+#include "store/shadow.h"
 
 #include "base/banned.h"
 
@@ -27,7 +28,8 @@ static void write_columns(struct json_writer *w, const struct row_column *column
     }
 }
 
-static void write_json(struct buf *out, const struct store_request *r)
+static void write_json(struct buf *out, const struct store_request *r,
+                       const struct store_shadow *shadow)
 {
     struct json_writer w;
     jw_init(&w, out);
@@ -44,6 +46,14 @@ static void write_json(struct buf *out, const struct store_request *r)
         jw_object_end(&w);
     }
     jw_array_end(&w);
+    jw_key(&w, "shadow");
+    if (shadow) {
+        jw_object_begin(&w);
+        write_columns(&w, store_shadow_columns, shadow);
+        jw_object_end(&w);
+    } else {
+        jw_null(&w);
+    }
     jw_object_end(&w);
     (void)buf_append_char(out, '\n');
 }
@@ -160,7 +170,55 @@ static void write_attempt(struct buf *out, int64_t number, const struct store_at
     (void)buf_append_char(out, '\n');
 }
 
-static void write_words(struct buf *out, const struct store_request *r)
+static const char *comparison_in_words(str outcome)
+{
+    static const struct {
+        const char *name, *words;
+    } all[] = {
+        {"same", "its answer has the same text"},
+        {"different", "its answer has another text"},
+        {"failed", "one of the two was not answered"},
+        {"timeout", "it was cancelled, because it took too long"},
+        {"cancelled", "it was cancelled, because the client went or weir ended"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        if (str_eq_z(outcome, all[i].name))
+            return all[i].words;
+    return "with a result unknown to this version";
+}
+
+static void write_text(struct buf *out, const char *whose, str text)
+{
+    if (text.len)
+        (void)buf_printf(out, "  %s: " STR_FMT "\n", whose, STR_ARG(text));
+}
+
+static void write_shadow(struct buf *out, const struct store_shadow *s)
+{
+    (void)buf_printf(out, "\nShadow: a copy went to " STR_FMT " (%.*s of %.*s); %s\n",
+                     STR_ARG(s->target), (int)s->model.len, s->model.len ? s->model.ptr : "",
+                     (int)s->provider.len, s->provider.len ? s->provider.ptr : "",
+                     comparison_in_words(s->outcome));
+    (void)buf_printf(out, "  %.3f ms in all", ms(s->total_us));
+    if (s->first_us)
+        (void)buf_printf(out, ", first output after %.3f", ms(s->first_us));
+    (void)buf_printf(out, "; the client's answer took %.3f, its first output %.3f\n",
+                     ms(s->answer_total_us), ms(s->answer_first_us));
+    if (s->code.len)
+        (void)buf_printf(out, "  it failed: %.*s%s" STR_FMT "\n", (int)s->failure.len,
+                         s->failure.len ? s->failure.ptr : "", s->failure.len ? ", " : "",
+                         STR_ARG(s->code));
+    (void)buf_printf(out, "  %lld bytes of text, the client's answer %lld\n  ",
+                     (long long)s->shadow_bytes, (long long)s->answer_bytes);
+    write_tokens(out, s->prompt_tokens, s->cached_tokens, s->completion_tokens, s->usage_estimated);
+    write_cost(out, s->cost_nano_usd);
+    (void)buf_append_str(out, STR(" (in no key's budget)\n"));
+    write_text(out, "the client's answer", s->answer_text);
+    write_text(out, "the shadow's", s->shadow_text);
+}
+
+static void write_words(struct buf *out, const struct store_request *r,
+                        const struct store_shadow *shadow)
 {
     write_request(out, r);
     write_stages(out, r);
@@ -168,28 +226,42 @@ static void write_words(struct buf *out, const struct store_request *r)
         (void)buf_append_str(out, STR("\nNo provider was asked.\n"));
     for (int64_t i = 0; i < r->attempts_len; i++)
         write_attempt(out, i + 1, &r->attempts[i]);
+    if (shadow)
+        write_shadow(out, shadow);
+}
+
+// Not every request has a copy.
+static enum err find(struct db *b, str id, struct arena *a, struct store_request *ret,
+                     struct store_shadow *ret_shadow, bool *ret_copied, struct diag *d)
+{
+    struct diag none;
+    ERR_TRY(store_request_find(b, id, a, ret, d));
+    *ret_copied = store_shadow_find(b, id, a, ret_shadow, &none) == ERR_OK;
+    return ERR_OK;
 }
 
 static int run(struct command_call *call)
 {
     const struct store_verb_options *o = call->options;
     struct store_request r;
+    struct store_shadow shadow;
     struct diag d = {0};
     struct db b;
     struct buf out;
     int status;
     if (!open_store(call, DB_EXISTING, &b, &status))
         return status;
-    enum err e = store_request_find(&b, str_of(call->args[0]), call->arena, &r, &d);
+    bool copied = false;
+    enum err e = find(&b, str_of(call->args[0]), call->arena, &r, &shadow, &copied, &d);
     db_close(&b);
     if (e != ERR_OK)
         return command_fail(call, e == ERR_NOT_FOUND ? EXIT_STATUS_UNREACHABLE : EXIT_STATUS_FAILED,
                             &d);
     buf_init(&out, 1u << 20);
     if (o->json)
-        write_json(&out, &r);
+        write_json(&out, &r, copied ? &shadow : NULL);
     else
-        write_words(&out, &r);
+        write_words(&out, &r, copied ? &shadow : NULL);
     return print_and_done(&out);
 }
 
@@ -198,7 +270,9 @@ const struct command cmd_explain = {
     .summary = "say how a request came to its answer",
     .description = "Each attempt with its target and why it was chosen, waits, times, tokens, cost "
                    "and how it ended, from the record in the store. The id is the answer's "
-                   "x-request-id. No text of a prompt or an answer is on record.",
+                   "x-request-id. A copy that went to a route's shadow stands behind them. No text "
+                   "of a prompt "
+                   "or an answer is on record, but where a shadow's record_answers asks for it.",
     .args = "REQUEST-ID",
     .examples = "weir explain req_5cfae68a28ceb36d          # in words\n"
                 "weir explain req_5cfae68a28ceb36d --json   # everything on record",

@@ -96,6 +96,11 @@ static double unit(uint64_t bits)
     return ((double)(bits >> 11) + 0.5) * 0x1p-53;
 }
 
+double balance_unit(uint64_t bits)
+{
+    return unit(mix(bits));
+}
+
 // The lower the better. Ties go to the earlier one.
 static double cost(enum balance_strategy s, const struct balance_target *t, size_t index,
                    uint64_t key, uint64_t now_ms, uint64_t random)

@@ -57,6 +57,8 @@ struct balance_target {
 // the user (0: none, then the strategy falls back to least busy).
 int balance_pick(enum balance_strategy s, const struct balance_target *targets, size_t len,
                  uint64_t key, uint64_t now_ms, uint64_t random);
+// A number in (0,1) of a hash or of random bits.
+double balance_unit(uint64_t bits);
 // How long until one that is not excluded may be asked again; 0 when one may be now, UINT64_MAX
 // when there is none.
 uint64_t balance_wait_ms(const struct balance_target *targets, size_t len, uint64_t now_ms);

@@ -245,7 +245,7 @@ static enum phase_result phase_read(struct call *c, enum call_event event)
 // May another attempt need the body as it came?
 static bool body_is_needed(const struct call *c)
 {
-    return c->model->remote || c->route->targets_len > 1;
+    return c->model->remote || c->route->targets_len > 1 || c->route->shadow;
 }
 
 static enum phase_result prepare(struct call *c, enum call_event event)

@@ -99,6 +99,7 @@ struct call_routing {
     uint64_t key;                  // of affinity, when known
     bool spoke;                    // this attempt has said something
     bool shown;                    // the client has seen a part of an answer
+    int8_t canary;                 // 1: drawn for the route's canary, -1: not, 0: not asked yet
 };
 
 // Moments of this call, in ms of its world; 0: none.
@@ -121,6 +122,7 @@ struct call {
     struct call_rescue rescue;
     size_t unsaid;          // bytes to come that the client itself began the answer with
     struct call_side *side; // a second attempt, while none has said anything
+    struct shadow *shadow;  // shadow.h: it has a copy, or is one; NULL: neither
     struct admission admission;
     struct call_cache cache;
     struct world_timer timer; // for the nearest of `due`

@@ -110,6 +110,70 @@ static const struct option target_table[] = {
     {0},
 };
 
+static const struct option shadow_table[] = {
+    {.name = "target",
+     .type = OPTION_STRING,
+     .offset = AT(gateway_shadow, target),
+     .help = "The model that gets the copies: one of this machine, or PROVIDER/MODEL."},
+    {.name = "percent",
+     .type = OPTION_FLOAT,
+     .offset = AT(gateway_shadow, percent),
+     .value = "10",
+     .max = 100,
+     .help = "The share of the requests, drawn by chance."},
+    {.name = "in_flight_max",
+     .type = OPTION_INT,
+     .offset = AT(gateway_shadow, in_flight_max),
+     .value = "8",
+     .min = 1,
+     .max = 1000,
+     .help = "Copies under way at once; what would be more is dropped and counted."},
+    {.name = "timeout",
+     .type = OPTION_DURATION,
+     .offset = AT(gateway_shadow, timeout_ms),
+     .value = "60s",
+     .min = 1,
+     .max = 86400e3,
+     .help = "A copy that is not answered after that is cancelled."},
+    {.name = "body_bytes_max",
+     .type = OPTION_BYTES,
+     .offset = AT(gateway_shadow, body_bytes_max),
+     .value = "256KiB",
+     .max = 1 << 30,
+     .help = "Larger requests are not copied, but dropped and counted."},
+    {.name = "record_answers",
+     .type = OPTION_BOOL,
+     .offset = AT(gateway_shadow, record_answers),
+     .value = "false",
+     .help = "Keep the texts of both answers in the store (64 KiB of each). Without it: whether "
+             "they are the same, and their lengths."},
+    {0},
+};
+
+static const char *const canary_by[] = {"user", "request", NULL};
+
+static const struct option canary_table[] = {
+    {.name = "target",
+     .type = OPTION_STRING,
+     .offset = AT(gateway_canary, target),
+     .help = "One of the route's targets: it is asked first by those who are drawn, and by nobody "
+             "else as long as another can be asked."},
+    {.name = "percent",
+     .type = OPTION_FLOAT,
+     .offset = AT(gateway_canary, percent),
+     .value = "5",
+     .max = 100,
+     .help = "How many are drawn."},
+    {.name = "by",
+     .type = OPTION_CHOICE,
+     .offset = AT(gateway_canary, by),
+     .value = "user",
+     .choices = canary_by,
+     .help = "user: the same users always (by the request's user, else by its key; where there is "
+             "neither, each request for itself). request: each request for itself."},
+    {0},
+};
+
 static const struct option route_table[] = {
     {.name = "name",
      .type = OPTION_STRING,
@@ -135,6 +199,19 @@ static const struct option route_table[] = {
      .value = "error,timeout,rate_limit,context,content_policy",
      .help = "After which failures the next target is asked: error, timeout, rate_limit, context "
              "(too long for the model), content_policy."},
+    {.name = "shadow",
+     .type = OPTION_TABLE,
+     .offset = AT(gateway_route, shadow),
+     .table = shadow_table,
+     .table_size = sizeof(struct gateway_shadow),
+     .help = "Copies of some requests to another model, to compare its answers; clients do not "
+             "notice."},
+    {.name = "canary",
+     .type = OPTION_TABLE,
+     .offset = AT(gateway_route, canary),
+     .table = canary_table,
+     .table_size = sizeof(struct gateway_canary),
+     .help = "Some of the users, or of the requests, to one of the targets first."},
     POLICY_ROWS(gateway_route),
     {0},
 };

@@ -62,12 +62,30 @@ struct gateway_target {
     double weight;
 };
 
+// A copy of some requests to another model, for comparison.
+struct gateway_shadow {
+    str target; // empty: none
+    double percent;
+    int64_t in_flight_max, timeout_ms, body_bytes_max;
+    bool record_answers;
+};
+
+// Some of the requests, or of the users, to one of a route's targets first.
+struct gateway_canary {
+    str target; // empty: none
+    double percent;
+    int64_t by; // enum gateway_canary_by
+};
+enum gateway_canary_by { CANARY_BY_USER, CANARY_BY_REQUEST };
+
 struct gateway_route {
     str name;
     int64_t strategy;            // enum balance_strategy
     struct option_items targets; // struct gateway_target
     struct option_strings fallback_on;
     struct gateway_policy policy;
+    struct gateway_shadow shadow;
+    struct gateway_canary canary;
 };
 
 struct gateway_routing {

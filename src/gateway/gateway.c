@@ -5,6 +5,7 @@
 #include "base/random.h"
 #include "gateway/provider_local.h"
 #include "gateway/server.h"
+#include "gateway/shadow.h"
 
 #include "base/banned.h"
 
@@ -147,6 +148,7 @@ void gateway_unready(struct gateway *g)
 void gateway_drain(struct gateway *g)
 {
     gateway_unready(g);
+    shadows_stop(g);
     if (g->http)
         http_server_drain(g->http);
 }
@@ -167,6 +169,7 @@ void gateway_free(struct gateway *g)
         return;
     if (g->http)
         http_server_free(g->http);
+    shadows_stop(g);
     listener_tls_stop(g->tls);
     worker_free(g->worker);
     listener_tls_free(g->tls);

@@ -35,6 +35,7 @@ struct gateway {
     struct semantic semantic;
     struct call *calls;
     size_t calls_len;
+    struct shadow *shadows; // copies under way
     uint64_t started_wall_ms;
     bool draining;
     bool on_loopback; // while nobody needs a key, foreign Host and Origin are refused

@@ -28,6 +28,32 @@ static enum err check_targets(const struct gateway_config *c, const struct gatew
     return ERR_OK;
 }
 
+// SIZE_MAX: it is none of them.
+static size_t place_of(const struct gateway_route *r, str target)
+{
+    const struct gateway_target *targets = r->targets.items;
+    for (size_t i = 0; i < r->targets.len; i++)
+        if (str_eq(targets[i].name, target))
+            return i;
+    return SIZE_MAX;
+}
+
+static enum err check_extras(const struct gateway_config *c, const struct gateway_route *r,
+                             struct diag *d)
+{
+    for (size_t k = 0; k < c->routes.len; k++)
+        if (r->shadow.target.len && str_eq(r->shadow.target, config_routes(c)[k].name))
+            return diag_set(d, ERR_INVALID,
+                            "routes." STR_FMT ": the shadow's target '" STR_FMT
+                            "' is a route itself; name a model",
+                            STR_ARG(r->name), STR_ARG(r->shadow.target));
+    if (r->canary.target.len && place_of(r, r->canary.target) == SIZE_MAX)
+        return diag_set(d, ERR_INVALID,
+                        "routes." STR_FMT ": the canary '" STR_FMT "' is none of its targets",
+                        STR_ARG(r->name), STR_ARG(r->canary.target));
+    return ERR_OK;
+}
+
 enum err model_routes_check(const struct gateway_config *c, struct diag *d)
 {
     for (size_t i = 0; i < c->routes.len; i++) {
@@ -35,6 +61,7 @@ enum err model_routes_check(const struct gateway_config *c, struct diag *d)
         failure_set set;
         str bad;
         ERR_TRY(check_targets(c, r, d));
+        ERR_TRY(check_extras(c, r, d));
         if (!failure_set_of(r->fallback_on.items, r->fallback_on.len, &set, &bad))
             return diag_set(d, ERR_INVALID,
                             "routes." STR_FMT ": fallback_on: '" STR_FMT
@@ -66,6 +93,9 @@ static struct model_route route_of(const struct gateway_route *g)
     r.strategy = (enum balance_strategy)g->strategy;
     r.targets = g->targets.items;
     r.targets_len = g->targets.len;
+    r.shadow = g->shadow.target.len ? &g->shadow : NULL;
+    r.canary = g->canary.target.len ? &g->canary : NULL;
+    r.canary_at = r.canary ? place_of(g, r.canary->target) : 0;
     bool known =
         failure_set_of(g->fallback_on.items, g->fallback_on.len, &r.retry.fallback_on, &bad);
     ASSERT(known); // model_routes_check

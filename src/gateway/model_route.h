@@ -16,6 +16,9 @@ struct model_route {
     int64_t first_token_timeout_ms, idle_timeout_ms; // 0: none
     double hedge_quantile;                           // 0: never
     bool rescue;
+    const struct gateway_shadow *shadow; // NULL: none
+    const struct gateway_canary *canary; // NULL: none
+    size_t canary_at;                    // its place among the targets
 };
 
 struct model_routes {
@@ -25,7 +28,7 @@ struct model_routes {
 };
 
 // Checks what single rows cannot: names of failures, that each route has targets and none is a
-// route itself.
+// route itself, that the canary is one of them.
 enum err model_routes_check(const struct gateway_config *c, struct diag *d) MUST_USE;
 // The configuration outlives it and was checked.
 void model_routes_init(struct model_routes *r, const struct gateway_config *c);

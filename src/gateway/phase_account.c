@@ -7,6 +7,7 @@
 #include "gateway/gateway_internal.h"
 #include "gateway/money.h"
 #include "gateway/phase_semantic.h"
+#include "gateway/shadow.h"
 
 #include "base/banned.h"
 
@@ -110,7 +111,8 @@ void account_output(struct call *c)
     double gap = (double)(now - r->last_us) / 1e6;
     if (!r->first_us) {
         r->first_us = now;
-    } else if (exchange_choices(&c->request) == 1 && c->request.kind != EXCHANGE_EMBEDDING) {
+    } else if (!shadow_is_copy(c) && exchange_choices(&c->request) == 1 &&
+               c->request.kind != EXCHANGE_EMBEDDING) {
         metrics_observe(m->token_gap, gap);
         metrics_observe(m->vllm_gap, gap);
     }
@@ -392,10 +394,16 @@ void phase_account(struct call *c)
                                            : ATTEMPT_ANSWERED);
     admission_leave(c);
     cache_leave(c);
+    if (shadow_is_copy(c)) {
+        shadow_over(c);
+        return;
+    }
     if (!c->kind->work || c->counted)
         count(c);
     if (c->kind->quiet)
         return;
     write_line(c);
     account_store(c);
+    if (c->shadow)
+        shadow_over(c);
 }

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "gateway/admission_internal.h"
 #include "gateway/gateway_internal.h"
+#include "gateway/shadow.h"
 
 #include "base/banned.h"
 
@@ -227,8 +228,18 @@ static bool pay(struct call *c)
     return true;
 }
 
+// No client waits for a copy, and no limit or budget pays for it.
+static enum phase_result let_copy_in(struct call *c)
+{
+    admission_need(c);
+    c->phase = CALL_PREPARE;
+    return PHASE_NEXT;
+}
+
 enum phase_result phase_admit(struct call *c)
 {
+    if (shadow_is_copy(c))
+        return let_copy_in(c);
     struct limit_refusal why;
     if (!find_scopes(c))
         return call_refuse(c);

@@ -1,6 +1,7 @@
 // Start the request at its provider.
 #include "gateway/call.h"
 #include "gateway/gateway_internal.h"
+#include "gateway/shadow.h"
 
 #include "base/banned.h"
 
@@ -86,6 +87,8 @@ enum phase_result phase_attempt(struct call *c)
         return phase_failed(c);
     c->record.submitted_us = call_now_us(c);
     set_moments(c);
+    if (c->route->shadow)
+        shadow_begin(c);
     c->phase = CALL_STREAM;
     return PHASE_NEXT;
 }

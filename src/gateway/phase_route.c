@@ -4,6 +4,7 @@
 
 #include "gateway/call.h"
 #include "gateway/gateway_internal.h"
+#include "gateway/shadow.h"
 
 #include "base/banned.h"
 
@@ -43,6 +44,8 @@ bool phase_route(struct call *c)
     char names[320];
     if (!c->kind->dialect)
         c->request.model = json_str(json_get(c->doc.root, "model"));
+    if (shadow_is_copy(c))
+        return shadow_route(c);
     c->route = model_routes_find(routes, c->request.model);
     c->model = c->route ? first_target(c) : call_find_model(c, c->request.model);
     if (!c->route)

@@ -3,6 +3,7 @@
 // polling, and so the provider.
 #include "gateway/call.h"
 #include "gateway/gateway_internal.h"
+#include "gateway/shadow.h"
 
 #include "base/banned.h"
 
@@ -76,6 +77,7 @@ enum phase_result phase_write(struct call *c)
 static enum phase_result answer_whole(struct call *c, const struct exchange_event *e)
 {
     cache_note(c, e);
+    shadow_note(c, e);
     if (c->attempt->raw)
         return e->raw.len ? call_respond_json(c, e->raw) : PHASE_NEXT;
     if (exchange_answer_add(&c->answer, e) != ERR_OK) {
@@ -136,6 +138,7 @@ static void write_event(struct call *c, struct exchange_event *e)
     const struct dialect *d = c->kind->dialect;
     rescue_note(c, e);
     cache_note(c, e);
+    shadow_note(c, e);
     if (!c->attempt->raw) {
         d->event(&c->stream, e, &c->out);
         return;

@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "gateway/call.h"
 #include "gateway/gateway_internal.h"
+#include "gateway/shadow.h"
 
 #include "base/banned.h"
 
@@ -162,14 +163,46 @@ static bool enter(struct call *c, const struct view *v, int at)
     r->spoke = false;
     r->waited_us = 0;
     state->running++;
-    if (c->model->remote)
+    if (c->model->remote && !shadow_is_copy(c))
         breaker_enter(&state->breaker, now_ms(c));
     return true;
+}
+
+// Whether this user, or this request, is drawn for the canary: once a call.
+static bool is_canary(struct call *c)
+{
+    const struct gateway_canary *o = c->route->canary;
+    str user = c->request.user.len ? c->request.user : c->key ? c->key->name : STR_NONE;
+    uint64_t h = random_bits(c);
+    if (c->routing.canary)
+        return c->routing.canary > 0;
+    if (o->by == CANARY_BY_USER && user.len) // each route draws other users
+        h = str_hash_stable(user) ^ str_hash_stable(c->route->name) * 0x9e3779b97f4a7c15u;
+    c->routing.canary = balance_unit(h) * 100 < o->percent ? 1 : -1;
+    return c->routing.canary > 0;
+}
+
+// The canary for those who are drawn; for others the rest, as long as one of it may be asked.
+static int choose_around_canary(struct call *c, struct view *v)
+{
+    struct balance_target *t = &v->targets[c->route->canary_at];
+    if (is_canary(c))
+        return balance_pick(BALANCE_PRIORITY, t, 1, 0, now_ms(c), 0) < 0 ? -1
+                                                                         : (int)c->route->canary_at;
+    bool excluded = t->excluded;
+    t->excluded = true;
+    int at = balance_pick(c->route->strategy, v->targets, v->len, c->routing.key, now_ms(c),
+                          random_bits(c));
+    t->excluded = excluded;
+    return at;
 }
 
 static int choose(struct call *c, struct view *v)
 {
     look(c, v);
+    int at = c->route->canary ? choose_around_canary(c, v) : -1;
+    if (at >= 0)
+        return at;
     return balance_pick(c->route->strategy, v->targets, v->len, c->routing.key, now_ms(c),
                         random_bits(c));
 }
@@ -194,8 +227,10 @@ enum phase_result phase_target(struct call *c)
         return call_refuse(c);
     if (!r->began_ms) {
         r->began_ms = now_ms(c);
-        retry_purse_request(&c->gateway->purse, c->gateway->config->routing.retry_share);
-        account_routed(c);
+        if (!shadow_is_copy(c)) {
+            retry_purse_request(&c->gateway->purse, c->gateway->config->routing.retry_share);
+            account_routed(c);
+        }
     }
     c->phase = CALL_ADMIT;
     if (r->shown && !rescue_begin(c))
@@ -231,7 +266,9 @@ void attempt_close(struct call *c, enum attempt_end end)
     const struct breaker_options *o = &c->gateway->config->routing.breaker;
     r->target->running--;
     bool tripped = false;
-    if (!c->model->remote || end == ATTEMPT_CANCELLED || end == ATTEMPT_LOST)
+    if (shadow_is_copy(c)) // its short time, say, is no fault that others should suffer from
+        ;
+    else if (!c->model->remote || end == ATTEMPT_CANCELLED || end == ATTEMPT_LOST)
         breaker_forget(b);
     else
         tripped = breaker_leave(b, o, a->failure, retry_after_ms, now_ms(c), random_bits(c));
@@ -249,6 +286,7 @@ void attempt_discard(struct call *c)
     if (c->routing.shown)
         return;
     cache_discard(c);
+    shadow_discard(c);
     buf_clear(&c->out);
     c->record.finished = false;
     if (c->stream.request && c->kind->dialect->done)

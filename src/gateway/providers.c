@@ -97,6 +97,12 @@ static enum err add(struct providers *p, struct loop *l, const struct gateway_pr
     return ERR_OK;
 }
 
+static enum err list_target(struct providers *p, str name, struct diag *d)
+{
+    struct http_provider *h = provider_of(p, name);
+    return h && !registry_find(p->registry, name) ? list_model(p, h, model_of(name), 0, d) : ERR_OK;
+}
+
 // What routes name is listed, too: a target must be found whenever a call looks for it.
 static enum err list_targets(struct providers *p, const struct gateway_config *config,
                              struct diag *d)
@@ -104,11 +110,9 @@ static enum err list_targets(struct providers *p, const struct gateway_config *c
     for (size_t i = 0; i < config->routes.len; i++) {
         const struct gateway_route *r = (const struct gateway_route *)config->routes.items + i;
         const struct gateway_target *targets = r->targets.items;
-        for (size_t k = 0; k < r->targets.len; k++) {
-            struct http_provider *h = provider_of(p, targets[k].name);
-            if (h && !registry_find(p->registry, targets[k].name))
-                ERR_TRY(list_model(p, h, model_of(targets[k].name), 0, d));
-        }
+        for (size_t k = 0; k < r->targets.len; k++)
+            ERR_TRY(list_target(p, targets[k].name, d));
+        ERR_TRY(list_target(p, r->shadow.target, d));
     }
     return ERR_OK;
 }

@@ -4,8 +4,8 @@
 
 const char *attempt_reason_name(enum attempt_reason r)
 {
-    static const char *const names[ATTEMPT_REASON_COUNT] = {"first", "retry",  "fallback",
-                                                            "hedge", "rescue", "probe"};
+    static const char *const names[ATTEMPT_REASON_COUNT] = {"first",  "retry", "fallback", "hedge",
+                                                            "rescue", "probe", "shadow"};
     return names[r];
 }
 

@@ -16,6 +16,7 @@ enum attempt_reason {
     ATTEMPT_HEDGE,    // beside a slow one
     ATTEMPT_RESCUE,   // goes on with an answer that broke off
     ATTEMPT_PROBE,    // a half-open breaker lets one try through
+    ATTEMPT_SHADOW,   // of a copy (shadow.h): no client waits for it
     ATTEMPT_REASON_COUNT
 };
 const char *attempt_reason_name(enum attempt_reason r); // "first"

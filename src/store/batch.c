@@ -16,10 +16,13 @@ enum err batch_prepare(struct batch_writer *w, struct db *b, int64_t run, int64_
     arena_init(&a, 1u << 16);
     str request = row_insert_sql(&a, "request", "run, seq", 2, store_request_columns);
     str attempt = row_insert_sql(&a, "attempt", "run, seq, number", 3, store_attempt_columns);
-    ASSERT(request.ptr && attempt.ptr); // fixed texts in a larger arena
+    str shadow = row_insert_sql(&a, "shadow", "run, seq", 2, store_shadow_columns);
+    ASSERT(request.ptr && attempt.ptr && shadow.ptr); // fixed texts in a larger arena
     enum err e = db_prepare(b, request.ptr, &w->request, d);
     if (e == ERR_OK)
         e = db_prepare(b, attempt.ptr, &w->attempt, d);
+    if (e == ERR_OK)
+        e = db_prepare(b, shadow.ptr, &w->shadow, d);
     if (e == ERR_OK)
         e = spend_prepare(b, &w->spend, d);
     if (e == ERR_OK)
@@ -32,6 +35,7 @@ void batch_done(struct batch_writer *w)
 {
     sqlite3_finalize(w->request);
     sqlite3_finalize(w->attempt);
+    sqlite3_finalize(w->shadow);
     spend_done(&w->spend);
 }
 
@@ -48,9 +52,19 @@ static enum err write_attempts(struct batch_writer *w, uint64_t seq, const struc
     return ERR_OK;
 }
 
+static enum err write_shadow(struct batch_writer *w, const struct batch_item *it, struct diag *d)
+{
+    db_bind_int(w->shadow, 1, w->run);
+    db_bind_int(w->shadow, 2, (int64_t)it->seq);
+    row_bind(w->shadow, 3, store_shadow_columns, it->shadow);
+    return db_run(w->db, w->shadow, d);
+}
+
 static enum err write_one(struct batch_writer *w, const struct batch_item *it, struct diag *d)
 {
     const struct store_request *r = it->request;
+    if (it->shadow)
+        return write_shadow(w, it, d);
     db_bind_int(w->request, 1, w->run);
     db_bind_int(w->request, 2, (int64_t)it->seq);
     row_bind(w->request, 3, store_request_columns, r);
@@ -66,6 +80,8 @@ static enum err prune(struct batch_writer *w, int64_t count, struct diag *d)
 {
     static const char *const deletes[] = {
         "DELETE FROM attempt WHERE (run, seq) <= (SELECT run, seq FROM request "
+        "ORDER BY run, seq LIMIT 1 OFFSET ?)",
+        "DELETE FROM shadow WHERE (run, seq) <= (SELECT run, seq FROM request "
         "ORDER BY run, seq LIMIT 1 OFFSET ?)",
         "DELETE FROM request WHERE (run, seq) <= (SELECT run, seq FROM request "
         "ORDER BY run, seq LIMIT 1 OFFSET ?)",
@@ -103,7 +119,10 @@ static enum err write_all(struct batch_writer *w, const struct batch_item *items
 enum err batch_write(struct batch_writer *w, const struct batch_item *items, size_t len,
                      uint64_t seen, uint64_t written, struct diag *d)
 {
-    int64_t records = w->records + (int64_t)len, over = records_over(w, records);
+    int64_t records = w->records;
+    for (size_t i = 0; i < len; i++)
+        records += items[i].request != NULL;
+    int64_t over = records_over(w, records);
     ERR_TRY(db_begin(w->db, d));
     enum err e = write_all(w, items, len, seen, written, over, d);
     if (e == ERR_OK)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "store/request.h"
+#include "store/shadow.h"
 #include "store/spend.h"
 
 #define BATCH_MAX 512
@@ -9,14 +10,15 @@
 struct batch_writer {
     struct db *db;
     int64_t run;
-    sqlite3_stmt *request, *attempt;
+    sqlite3_stmt *request, *attempt, *shadow;
     struct spend_statement spend;
-    int64_t records, records_max; // in the table; the bound
+    int64_t records, records_max; // requests in the table; the bound
 };
 
 struct batch_item {
     uint64_t seq;
-    struct store_request *request;
+    struct store_request *request; // or
+    struct store_shadow *shadow;
 };
 
 enum err batch_prepare(struct batch_writer *w, struct db *b, int64_t run, int64_t records_max,

@@ -40,6 +40,14 @@ static const char *const steps[SCHEMA_VERSION] = {
     // An answer from the semantic cache: whose it was, and how near, in millionths.
     "ALTER TABLE request ADD COLUMN cache_source TEXT;"
     "ALTER TABLE request ADD COLUMN cache_similarity_ppm INTEGER;",
+    "CREATE TABLE shadow(run INTEGER NOT NULL, seq INTEGER NOT NULL, request TEXT NOT NULL,"
+    " route TEXT, target TEXT, provider TEXT, model TEXT, outcome TEXT, failure TEXT, code TEXT,"
+    " upstream_status INTEGER, upstream_request_id TEXT, first_us INTEGER, total_us INTEGER,"
+    " answer_first_us INTEGER, answer_total_us INTEGER, prompt_tokens INTEGER,"
+    " cached_tokens INTEGER, completion_tokens INTEGER, usage_estimated INTEGER,"
+    " cost_nano_usd INTEGER, answer_bytes INTEGER, shadow_bytes INTEGER, answer_text TEXT,"
+    " shadow_text TEXT, PRIMARY KEY(run, seq)) WITHOUT ROWID;"
+    "CREATE INDEX shadow_request ON shadow(request);",
 };
 
 static enum err step_up(struct db *b, int64_t from, struct diag *d)

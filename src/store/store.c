@@ -53,17 +53,47 @@ static void ring_bell(struct store *s)
     pthread_mutex_unlock(&s->lock);
 }
 
-bool store_put(struct store *s, const struct store_request *r)
+// One queue, so that records keep their order. Blocks of memory lie at even addresses: an odd one
+// is a shadow's.
+static void *as_shadow(struct store_shadow *r)
 {
-    struct store_request *copy = store_request_copy(r);
-    if (!ring_mpsc_push(&s->queue, copy)) {
-        mem_free(copy);
+    return (char *)r + 1;
+}
+
+static struct batch_item item_of(void *queued)
+{
+    bool shadow = (uintptr_t)queued & 1;
+    return shadow ? (struct batch_item){.shadow = (void *)((char *)queued - 1)}
+                  : (struct batch_item){.request = queued};
+}
+
+static void free_item(const struct batch_item *it)
+{
+    mem_free(it->request);
+    mem_free(it->shadow);
+}
+
+static bool put(struct store *s, void *queued)
+{
+    if (!ring_mpsc_push(&s->queue, queued)) {
+        struct batch_item it = item_of(queued);
+        free_item(&it);
         atomic_fetch_add(&s->dropped, 1);
         return false;
     }
     atomic_fetch_add(&s->put, 1);
     ring_bell(s);
     return true;
+}
+
+bool store_put(struct store *s, const struct store_request *r)
+{
+    return put(s, store_request_copy(r));
+}
+
+bool store_put_shadow(struct store *s, const struct store_shadow *r)
+{
+    return put(s, as_shadow(store_shadow_copy(r)));
 }
 
 uint64_t store_durable(const struct store *s)
@@ -116,13 +146,14 @@ bool store_flush(struct store *s, uint64_t timeout_ms)
 static void take_batch(struct store *s)
 {
     while (s->batch_len < BATCH_MAX) {
-        struct store_request *r = ring_mpsc_pop(&s->queue);
-        if (!r)
+        void *queued = ring_mpsc_pop(&s->queue);
+        if (!queued)
             return;
         uint64_t dropped = atomic_load(&s->dropped);
         s->seq += 1 + (dropped - s->drops_seen);
         s->drops_seen = dropped;
-        s->batch[s->batch_len++] = (struct batch_item){s->seq, r};
+        s->batch[s->batch_len] = item_of(queued);
+        s->batch[s->batch_len++].seq = s->seq;
         atomic_fetch_add(&s->taken, 1);
     }
 }
@@ -130,7 +161,7 @@ static void take_batch(struct store *s)
 static void forget_batch(struct store *s)
 {
     for (size_t i = 0; i < s->batch_len; i++)
-        mem_free(s->batch[i].request);
+        free_item(&s->batch[i]);
     s->batch_len = 0;
 }
 
@@ -312,8 +343,10 @@ static void drop_rest(struct store *s)
 {
     uint64_t lost = s->batch_len;
     forget_batch(s);
-    for (struct store_request *r; (r = ring_mpsc_pop(&s->queue)); lost++)
-        mem_free(r);
+    for (void *queued; (queued = ring_mpsc_pop(&s->queue)); lost++) {
+        struct batch_item it = item_of(queued);
+        free_item(&it);
+    }
     atomic_fetch_add(&s->dropped, lost);
     if (lost)
         log_write(LOG_ERROR, "records are lost", LOG_I("records", lost));

@@ -9,6 +9,7 @@
 
 #include "store/key.h"
 #include "store/request.h"
+#include "store/shadow.h"
 
 struct store;
 
@@ -39,6 +40,8 @@ enum err store_open(const struct store_options *o, struct store **ret, struct di
 void store_close(struct store *s);
 // A copy is taken. False: the queue is full, and the record is dropped (and counted).
 bool store_put(struct store *s, const struct store_request *r) MUST_USE;
+// The same for the record of a copy; it is one of those that are numbered and counted.
+bool store_put_shadow(struct store *s, const struct store_shadow *r) MUST_USE;
 // Records up to this number are on disk (or were dropped).
 uint64_t store_durable(const struct store *s);
 // Waits until all that was put before is on disk; false after timeout_ms.

@@ -22,7 +22,7 @@ static const char *const outcomes[] = {
     NULL};
 static const char *const token_types[] = {"input", "output", "cached_input", "reasoning", NULL};
 static const char *const attempt_reasons[] = {"first",  "retry", "fallback", "hedge",
-                                              "rescue", "probe", NULL};
+                                              "rescue", "probe", "shadow",   NULL};
 static const char *const attempt_outcomes[] = {"ok",
                                                "cancelled",
                                                "lost",
@@ -42,6 +42,9 @@ static const char *const attempt_outcomes[] = {"ok",
                                                "malformed",
                                                NULL};
 static const char *const abort_sides[] = {"client", "upstream", NULL};
+static const char *const shadow_outcomes[] = {"same",      "different", "failed", "timeout",
+                                              "cancelled", "dropped",   NULL};
+static const char *const shadow_sides[] = {"original", "shadow", NULL};
 static const char *const reload_results[] = {"taken", "refused", NULL};
 static const char *const handshake_results[] = {"full", "resumed", "failed", NULL};
 static const char *const cache_results[] = {"hit", "shared", "semantic", "miss", NULL};
@@ -166,6 +169,16 @@ const struct metric names_table[METRIC_COUNT + 1] = {
     [METRIC_PROVIDER_UP] = GAUGE("weir_provider_up", NULL,
         "Whether a provider that is asked for its health or its models answered last time.",
         ANY("provider")),
+    [METRIC_SHADOWS] = COUNTER("weir_shadow_requests_total", NULL,
+        "Copies of requests for comparison, by how they ended: with the same text as the client's "
+        "answer or another, not, or never begun (dropped).",
+        ANY("route"), ONE_OF("outcome", shadow_outcomes)),
+    [METRIC_SHADOW_DURATION] = HISTOGRAM("weir_shadow_duration_seconds", "seconds",
+        "Whole time of pairs that were both answered: of the client's request, and of its copy.",
+        whole_request_s, ANY("route"), ONE_OF("side", shadow_sides)),
+    [METRIC_SHADOW_COST] = COUNTER("weir_shadow_cost_usd_total", NULL,
+        "What copies have cost, by the table of prices, in US dollars; it is in no key's budget.",
+        ANY("route")),
     [METRIC_COST] = COUNTER("weir_cost_usd_total", NULL,
         "What requests have cost, by the table of prices, in US dollars.",
         MODEL_PROVIDER, ANY("key")),
