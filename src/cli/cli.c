@@ -13,9 +13,9 @@
 
 // The order of the help page: what one starts with comes first.
 const struct command *const command_table[] = {
-    &cmd_serve, &cmd_chat,    &cmd_model,      &cmd_key,    &cmd_explain,
-    &cmd_bench, &cmd_config,  &cmd_doctor,     &cmd_prompt, &cmd_guard,
-    &cmd_fault, &cmd_version, &cmd_completion, &cmd_help,   NULL,
+    &cmd_serve,   &cmd_chat,       &cmd_model,  &cmd_key,    &cmd_explain, &cmd_bench,
+    &cmd_gpu,     &cmd_config,     &cmd_doctor, &cmd_prompt, &cmd_guard,   &cmd_fault,
+    &cmd_version, &cmd_completion, &cmd_help,   NULL,
 };
 
 bool command_given(const struct command_call *call, const char *option)

@@ -11,6 +11,7 @@ extern const struct command cmd_config;
 extern const struct command cmd_doctor;
 extern const struct command cmd_explain;
 extern const struct command cmd_fault;
+extern const struct command cmd_gpu;
 extern const struct command cmd_guard;
 extern const struct command cmd_help;
 extern const struct command cmd_key;

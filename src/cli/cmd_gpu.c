@@ -1,0 +1,206 @@
+#include <stdio.h>
+
+#include "base/json.h"
+#include "cli/commands.h"
+#include "cli/print.h"
+#include "cli/term.h"
+#include "engine/cuda/check.h"
+#include "engine/cuda/gpu.h"
+#include "engine/cuda/measure.h"
+
+#include "base/banned.h"
+
+struct gpu_options {
+    str device;
+    bool list, json;
+};
+
+#define FIELD(f) offsetof(struct gpu_options, f)
+
+static const struct option options[] = {
+    {.name = "device",
+     .type = OPTION_STRING,
+     .offset = FIELD(device),
+     .value = "cuda",
+     .arg = "NAME",
+     .help = "Which one to try: cuda (the first), cuda:1 and so on."},
+    {.name = "list",
+     .type = OPTION_BOOL,
+     .offset = FIELD(list),
+     .help = "Only say which there are."},
+    {.name = "json",
+     .type = OPTION_BOOL,
+     .offset = FIELD(json),
+     .help = "Print JSON that a program can read."},
+    {0},
+};
+
+// --- Which there are
+
+static void say_device(struct buf *out, const struct gpu_info *i)
+{
+    char memory[16];
+    (void)buf_printf(out, "cuda:%d  %s, %s, %d multiprocessors, compute capability %d.%d%s\n",
+                     i->index, i->name, term_bytes(i->memory_bytes, memory), i->multiprocessors,
+                     i->major, i->minor, i->usable ? "" : " (too old: 8.0 or newer is needed)");
+}
+
+static void write_device(struct json_writer *w, const struct gpu_info *i)
+{
+    jw_object_begin(w);
+    jw_kv_int(w, "index", i->index);
+    jw_kv_z(w, "name", i->name);
+    jw_kv_int(w, "memory_bytes", (int64_t)i->memory_bytes);
+    jw_kv_int(w, "multiprocessors", i->multiprocessors);
+    jw_kv_int(w, "capability_major", i->major);
+    jw_kv_int(w, "capability_minor", i->minor);
+    jw_kv_int(w, "driver_cuda_version", i->cuda_version);
+    jw_kv_bool(w, "usable", i->usable);
+    jw_object_end(w);
+}
+
+static enum err list(struct buf *out, struct json_writer *w, struct diag *d)
+{
+    struct gpu_info all[GPU_COUNT_MAX];
+    size_t n;
+    ERR_TRY(gpu_list(all, &n, d));
+    if (w) {
+        jw_key(w, "devices");
+        jw_array_begin(w);
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (w)
+            write_device(w, &all[i]);
+        else
+            say_device(out, &all[i]);
+    }
+    if (w)
+        jw_array_end(w);
+    return ERR_OK;
+}
+
+// --- Does it compute right, and how fast
+
+static void report_check(struct buf *out, struct json_writer *w, const struct gpu_check *c)
+{
+    if (w) {
+        jw_key(w, "check");
+        jw_object_begin(w);
+        jw_kv_int(w, "checks", (int64_t)c->checks);
+        jw_kv_int(w, "values", (int64_t)c->values);
+        jw_kv_int(w, "different", (int64_t)c->different);
+        jw_kv_f64(w, "largest_difference", c->largest);
+        jw_kv_z(w, "first_different", c->first_different);
+        jw_object_end(w);
+    } else if (c->different) {
+        (void)buf_printf(out,
+                         "exactness: WRONG: %zu of %zu values have other bits than the CPU's, by "
+                         "up to %g; the first in: %s\n",
+                         c->different, c->values, c->largest, c->first_different);
+    } else {
+        (void)buf_printf(out, "exactness: the CPU's bits in %zu checks of %zu values\n", c->checks,
+                         c->values);
+    }
+}
+
+// "4.31 TB/s"
+static void say_rate(struct buf *out, double v, const char *what)
+{
+    static const char PREFIXES[] = "MGTP";
+    size_t i = 0;
+    for (v /= 1e6; v >= 1000 && PREFIXES[i + 1]; i++)
+        v /= 1000;
+    (void)buf_printf(out, "%10.2f %c%s\n", v, PREFIXES[i], what);
+}
+
+static void report_speed(struct buf *out, struct json_writer *w, const struct gpu_speed *s)
+{
+    if (w) {
+        jw_key(w, "speed");
+        jw_object_begin(w);
+    }
+    for (enum gpu_figure f = 0; f < GPU_FIGURES; f++) {
+        double v = s->figure[f];
+        if (w && v > 0) {
+            jw_kv_f64(w, gpu_figure_name(f), v);
+        } else if (w) {
+            jw_kv_null(w, gpu_figure_name(f));
+        } else {
+            (void)buf_printf(out, "%-32s", gpu_figure_label(f));
+            if (v > 0)
+                say_rate(out, v, gpu_figure_is_bytes(f) ? "B/s" : "FLOP/s");
+            else
+                (void)buf_printf(out, "%10s\n", "-");
+        }
+    }
+    if (w)
+        jw_object_end(w);
+}
+
+static enum err try_device(const struct gpu_options *o, struct buf *out, struct json_writer *w,
+                           bool *ret_wrong, struct diag *d)
+{
+    int index;
+    struct gpu *g;
+    struct gpu_check check;
+    struct gpu_speed speed;
+    ERR_TRY(gpu_parse_name(o->device.ptr, &index, d));
+    ERR_TRY(gpu_open(index, &g, d));
+    enum err e = gpu_check(g, &check, d);
+    if (e == ERR_OK) {
+        report_check(out, w, &check);
+        *ret_wrong = check.different > 0;
+        e = gpu_measure(g, &speed, d);
+    }
+    if (e == ERR_OK)
+        report_speed(out, w, &speed);
+    gpu_close(g);
+    return e;
+}
+
+static int run(struct command_call *call)
+{
+    const struct gpu_options *o = call->options;
+    struct diag d = {0};
+    struct json_writer writer, *w = o->json ? &writer : NULL;
+    struct buf out;
+    bool wrong = false;
+    buf_init(&out, 1u << 20);
+    if (w) {
+        jw_init(w, &out);
+        jw_object_begin(w);
+    }
+    enum err e = list(&out, w, &d);
+    if (e == ERR_OK && !o->list)
+        e = try_device(o, &out, w, &wrong, &d);
+    if (e != ERR_OK) {
+        buf_done(&out);
+        return command_fail(call,
+                            e == ERR_NOT_FOUND || e == ERR_UNSUPPORTED ? EXIT_STATUS_UNREACHABLE
+                            : e == ERR_INVALID                         ? EXIT_STATUS_USAGE
+                                                                       : EXIT_STATUS_FAILED,
+                            &d);
+    }
+    if (w) {
+        jw_object_end(w);
+        (void)buf_append_char(&out, '\n');
+    }
+    int status = print_and_done(&out);
+    return wrong ? EXIT_STATUS_FAILED : status;
+}
+
+const struct command cmd_gpu = {
+    .name = "gpu",
+    .summary = "say which GPUs there are, whether they compute right, and how fast",
+    .description =
+        "Lists the NVIDIA GPUs of this machine, then tries one: it computes what the engine "
+        "computes, on made numbers, and compares with the CPU bit for bit; it measures how fast "
+        "the device reads its memory and multiplies. Without a driver or a device it says what is "
+        "missing and leaves with status 3; with other bits than the CPU's, with status 1.",
+    .examples = "weir gpu                 # everything, on the first device\n"
+                "weir gpu --list          # only which there are\n"
+                "weir gpu --device cuda:1 --json",
+    .options = options,
+    .options_size = sizeof(struct gpu_options),
+    .run = run,
+};
