@@ -233,9 +233,15 @@ void json_done(struct json_doc *d)
     *d = (struct json_doc){0};
 }
 
-yyjson_val *json_get(yyjson_val *obj, const char *key)
+yyjson_val *json_member(yyjson_val *obj, str name)
 {
-    return yyjson_obj_get(obj, key);
+    if (!yyjson_is_obj(obj))
+        return NULL;
+    yyjson_val *key = unsafe_yyjson_get_first(obj);
+    for (size_t left = unsafe_yyjson_get_len(obj); left; left--, key = next_key(key))
+        if (str_eq(key_text(key), name))
+            return key + 1;
+    return NULL;
 }
 
 str json_str(yyjson_val *v)

@@ -40,7 +40,11 @@ static inline bool json_is_space(char c)
 
 // Accessors. All take NULL for "absent". json_get: member of an object, NULL when absent or not an
 // object.
-yyjson_val *json_get(yyjson_val *obj, const char *key);
+yyjson_val *json_member(yyjson_val *obj, str key);
+static inline yyjson_val *json_get(yyjson_val *obj, const char *key)
+{
+    return json_member(obj, str_of(key)); // inline: the length of a literal is known
+}
 str json_str(yyjson_val *v); // STR_NONE unless a string
 bool json_is_int(yyjson_val *v,
                  int64_t *ret);               // an integer, or a real with no fraction within ±2^53

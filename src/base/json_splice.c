@@ -1,7 +1,5 @@
 #include "base/json_splice.h"
 
-#include "base/json.h"
-
 #include "base/banned.h"
 
 enum { EDITS_MAX = 32 };
@@ -182,4 +180,43 @@ enum err json_splice(str object, const struct json_edit *edits, size_t len, stru
     write_new(&s);
     (void)buf_append_str(out, str_sub(object, rest, SIZE_MAX));
     return out->failed ? ERR_LIMIT : ERR_OK;
+}
+
+static yyjson_val *find_key(yyjson_val *object, const char *name)
+{
+    yyjson_obj_iter it = yyjson_obj_iter_with(object);
+    yyjson_val *key;
+    while ((key = yyjson_obj_iter_next(&it)))
+        if (str_eq_z(json_str(key), name))
+            return key;
+    return NULL;
+}
+
+bool json_cut(const struct json_doc *d, str text, const char *name, str *ret_before, str *ret_after)
+{
+    yyjson_val *key = find_key(d->root, name);
+    if (!key)
+        return false;
+    // Strings are unescaped in place in the document's copy of the text, so offsets agree.
+    size_t begin = (size_t)(yyjson_get_str(key) - d->doc->str_pool) - 1;
+    struct cursor c = {text, begin};
+    bool found = peek(&c) == '"' && skip_string(&c);
+    ASSERT(found);
+    skip_blanks(&c);
+    c.at++; // the colon
+    skip_blanks(&c);
+    if (!skip_value(&c))
+        return false;
+    skip_blanks(&c);
+    if (peek(&c) == ',') {
+        c.at++;
+    } else { // the last one: the comma before it goes
+        size_t before = begin;
+        while (before && json_is_space(text.ptr[before - 1]))
+            before--;
+        begin = before && text.ptr[before - 1] == ',' ? before - 1 : begin;
+    }
+    *ret_before = str_sub(text, 0, begin);
+    *ret_after = str_sub(text, c.at, SIZE_MAX);
+    return true;
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/buf.h"
+#include "base/json.h"
 
 struct json_edit {
     str name;  // the member's name, unescaped
@@ -15,3 +16,8 @@ struct json_edit {
 // ERR_LIMIT when `out` is full.
 enum err json_splice(str object, const struct json_edit *edits, size_t len,
                      struct buf *out) MUST_USE;
+
+// Leave one member out, found in the text by the document that was parsed from it: *ret_before and
+// *ret_after are what stands around it, its comma gone with it. False: it is not there.
+bool json_cut(const struct json_doc *d, str text, const char *name, str *ret_before,
+              str *ret_after) MUST_USE;

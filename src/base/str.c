@@ -8,18 +8,6 @@
 
 #include "base/banned.h"
 
-bool str_eq(str a, str b)
-{
-    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
-}
-
-bool str_eq_z(str a, const char *z)
-{
-    if (a.len && z && a.ptr[0] != z[0])
-        return false; // so end most searches of a table
-    return str_eq(a, str_of(z));
-}
-
 static char lower(char c)
 {
     return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;

@@ -28,8 +28,14 @@ static inline str str_slice(const char *ptr, size_t len)
     return (str){ptr, len};
 }
 
-bool str_eq(str a, str b);
-bool str_eq_z(str a, const char *z);
+static inline bool str_eq(str a, str b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+}
+static inline bool str_eq_z(str a, const char *z)
+{
+    return str_eq(a, str_of(z));
+}
 bool str_eq_nocase(str a, str b); // ASCII
 int str_cmp(str a, str b);        // bytewise, as memcmp then length
 bool str_starts(str s, str prefix);

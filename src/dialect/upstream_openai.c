@@ -245,7 +245,6 @@ static void keep_names(struct upstream_reader *r, yyjson_val *root)
 
 void upstream_openai_hide_usage(struct upstream_reader *r, yyjson_val *root, str data)
 {
-    static const struct json_edit no_usage = {.name = {"usage", 5}, .remove = true};
     yyjson_val *usage = json_get(root, "usage"), *choices = json_get(root, "choices");
     if (r->raw && !r->id[0])
         keep_names(r, root);
@@ -255,9 +254,7 @@ void upstream_openai_hide_usage(struct upstream_reader *r, yyjson_val *root, str
         r->frame_dropped = true;
         return;
     }
-    struct buf out;
-    buf_init(&out, UPSTREAM_FRAME_BYTES_MAX);
-    if (json_splice(data, &no_usage, 1, &out) == ERR_OK)
-        r->frame_raw = arena_str(&r->arena, buf_str(&out));
-    buf_done(&out);
+    str before, after;
+    if (json_cut(&r->doc, data, "usage", &before, &after))
+        r->frame_raw = ARENA_JOIN(&r->arena, before, after);
 }

@@ -200,6 +200,53 @@ static void a_cut_text_is_refused_at_every_length(void **state)
     }
 }
 
+// Cut out by its document, a member is gone as it is when it is removed.
+static void check_cut(uint32_t seed)
+{
+    struct buf text, removed, cut;
+    struct json_doc doc;
+    struct diag d = {0};
+    str before, after;
+    buf_init(&text, 1 << 16);
+    buf_init(&removed, 1 << 16);
+    buf_init(&cut, 1 << 16);
+    write_object(&text, &seed, 4);
+    assert_int_equal(json_parse(&doc, buf_str(&text), JSON_LIMITS_DEFAULT, &d), ERR_OK);
+    for (int i = 0; i < 4; i++) {
+        char name[] = {'m', (char)('0' + i), 0};
+        struct json_edit edit = {str_of(name), STR_NONE, true};
+        buf_clear(&removed);
+        buf_clear(&cut);
+        assert_int_equal(json_splice(buf_str(&text), &edit, 1, &removed), ERR_OK);
+        assert_true(json_cut(&doc, buf_str(&text), name, &before, &after));
+        (void)buf_append_str(&cut, before);
+        (void)buf_append_str(&cut, after);
+        yyjson_doc *a = read_doc(&removed), *b = read_doc(&cut);
+        assert_true(yyjson_equals(yyjson_doc_get_root(a), yyjson_doc_get_root(b)));
+        yyjson_doc_free(a);
+        yyjson_doc_free(b);
+    }
+    assert_false(json_cut(&doc, buf_str(&text), "m4", &before, &after));
+    json_done(&doc);
+    buf_done(&text);
+    buf_done(&removed);
+    buf_done(&cut);
+}
+
+static void a_member_is_cut_out_wherever_it_stands(void **state)
+{
+    (void)state;
+    for (uint32_t seed = 1; seed <= 500; seed++)
+        check_cut(seed);
+    struct json_doc doc;
+    str text = STR("{\"a\":\"\\u00e9\\n\",\"us\\u0061ge\":null,\"b\":\"\\\"\"}"), before, after;
+    assert_int_equal(json_parse(&doc, text, JSON_LIMITS_DEFAULT, NULL), ERR_OK);
+    assert_true(json_cut(&doc, text, "usage", &before, &after));
+    assert_true(str_eq_z(before, "{\"a\":\"\\u00e9\\n\","));
+    assert_true(str_eq_z(after, "\"b\":\"\\\"\"}"));
+    json_done(&doc);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -207,6 +254,7 @@ int main(void)
         cmocka_unit_test(a_spliced_text_reads_back_as_the_edited_object),
         cmocka_unit_test(without_edits_every_byte_stays),
         cmocka_unit_test(a_cut_text_is_refused_at_every_length),
+        cmocka_unit_test(a_member_is_cut_out_wherever_it_stands),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
