@@ -208,14 +208,12 @@ bool json_cut(const struct json_doc *d, str text, const char *name, str *ret_bef
     if (!skip_value(&c))
         return false;
     skip_blanks(&c);
-    if (peek(&c) == ',') {
+    while (begin && json_is_space(text.ptr[begin - 1]))
+        begin--;
+    if (peek(&c) == ',')
         c.at++;
-    } else { // the last one: the comma before it goes
-        size_t before = begin;
-        while (before && json_is_space(text.ptr[before - 1]))
-            before--;
-        begin = before && text.ptr[before - 1] == ',' ? before - 1 : begin;
-    }
+    else if (begin && text.ptr[begin - 1] == ',')
+        begin--; // the last one: the comma before it goes
     *ret_before = str_sub(text, 0, begin);
     *ret_after = str_sub(text, c.at, SIZE_MAX);
     return true;
