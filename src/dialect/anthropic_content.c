@@ -88,22 +88,18 @@ static bool content_text(struct reader *r, yyjson_val *v, struct exchange_messag
 // What takes a block of a content.
 typedef bool take_block(struct reader *r, yyjson_val *v, str type, void *ctx);
 
-static bool each_block(struct reader *r, yyjson_val *content, take_block *take, void *ctx)
+struct taking {
+    take_block *take;
+    void *ctx;
+};
+
+static bool read_block(struct reader *r, yyjson_val *v, void *ctx)
 {
-    size_t i, max;
-    yyjson_val *item;
-    yyjson_arr_foreach(content, i, max, item)
-    {
-        str type = STR_NONE;
-        struct field_scope scope = field_enter(r, "content", i);
-        bool ok = yyjson_is_obj(item) ? field_str(r, item, "type", false, &type)
-                                      : field_wrong_type(r, NULL, "an object with a 'type'", item);
-        ok = ok && take(r, item, type, ctx);
-        field_leave(r, scope);
-        if (!ok)
-            return false;
-    }
-    return true;
+    const struct taking *t = ctx;
+    str type = STR_NONE;
+    if (!yyjson_is_obj(v))
+        return field_wrong_type(r, NULL, "an object with a 'type'", v);
+    return field_str(r, v, "type", false, &type) && t->take(r, v, type, t->ctx);
 }
 
 static bool take_part(struct reader *r, yyjson_val *v, str type, void *ctx)
@@ -118,7 +114,7 @@ static bool read_content(struct reader *r, yyjson_val *v, take_block *take, void
     if (yyjson_is_str(v))
         return content_text(r, v, plain);
     if (yyjson_is_arr(v))
-        return each_block(r, v, take, ctx);
+        return field_each(r, "content", v, read_block, &(struct taking){take, ctx});
     return v ? field_wrong_type(r, "content", "a string or an array of content blocks", v)
              : field_missing(r, "content");
 }
@@ -168,7 +164,7 @@ static bool take_user(struct reader *r, yyjson_val *v, str type, void *ctx)
     return take_part(r, v, type, *m);
 }
 
-static bool read_turn(struct reader *r, yyjson_val *v)
+static bool read_turn(struct reader *r, yyjson_val *v, void *ctx UNUSED)
 {
     struct exchange_message *m = NULL;
     str role;
@@ -193,25 +189,31 @@ static bool read_turn(struct reader *r, yyjson_val *v)
 
 // --- The system prompt: its blocks are paragraphs
 
+struct paragraphs {
+    struct buf text;
+    bool begun;
+};
+
+static bool add_paragraph(struct reader *r, yyjson_val *v, void *ctx)
+{
+    struct paragraphs *p = ctx;
+    str text = STR_NONE;
+    if (!field_str(r, v, "text", false, &text))
+        return false;
+    if (p->begun)
+        (void)buf_append_char(&p->text, '\n');
+    (void)buf_append_str(&p->text, text);
+    p->begun = true;
+    return true;
+}
+
 static bool join_blocks(struct reader *r, yyjson_val *v, str *ret)
 {
-    size_t i, max;
-    yyjson_val *item;
-    struct buf text;
-    bool ok = true;
-    buf_init(&text, r->arena->ceiling_bytes);
-    yyjson_arr_foreach(v, i, max, item)
-    {
-        str s = STR_NONE;
-        struct field_scope scope = field_enter(r, "system", i);
-        ok = ok && field_str(r, item, "text", false, &s);
-        field_leave(r, scope);
-        if (i)
-            (void)buf_append_char(&text, '\n');
-        (void)buf_append_str(&text, s);
-    }
-    *ret = arena_str(r->arena, buf_str(&text));
-    buf_done(&text);
+    struct paragraphs p = {.begun = false};
+    buf_init(&p.text, r->arena->ceiling_bytes);
+    bool ok = field_each(r, "system", v, add_paragraph, &p);
+    *ret = arena_str(r->arena, buf_str(&p.text));
+    buf_done(&p.text);
     return ok && (ret->ptr || field_no_memory(r));
 }
 
@@ -249,28 +251,19 @@ static size_t messages_room(yyjson_val *messages)
 
 bool anthropic_read_conversation(struct reader *r, yyjson_val *root)
 {
+    static const struct field_list list = {"messages",
+                                           "an array of messages",
+                                           "must have at least one message.",
+                                           EXCHANGE_MESSAGES_MAX,
+                                           0,
+                                           read_turn};
     struct exchange_request *q = r->request;
-    yyjson_val *messages = json_get(root, "messages"), *item;
-    size_t i, max;
+    yyjson_val *messages = json_get(root, "messages");
     if (!messages || yyjson_is_null(messages))
         return field_missing(r, "messages");
-    if (!yyjson_is_arr(messages))
-        return field_wrong_type(r, "messages", "an array of messages", messages);
-    if (!yyjson_arr_size(messages))
-        return field_refuse(r, API_EMPTY_ARRAY, "messages", "must have at least one message.");
-    if (yyjson_arr_size(messages) > EXCHANGE_MESSAGES_MAX)
-        return field_refuse(r, API_ARRAY_TOO_LONG, "messages", "may have %d items at most.",
-                            EXCHANGE_MESSAGES_MAX);
-    q->messages = field_alloc(r, messages_room(messages), sizeof *q->messages);
-    if (!q->messages || !read_system(r, json_get(root, "system")))
+    if (!field_list_fits(r, &list, messages))
         return false;
-    yyjson_arr_foreach(messages, i, max, item)
-    {
-        struct field_scope scope = field_enter(r, "messages", i);
-        bool ok = read_turn(r, item);
-        field_leave(r, scope);
-        if (!ok)
-            return false;
-    }
-    return true;
+    q->messages = field_alloc(r, messages_room(messages), sizeof *q->messages);
+    return q->messages && read_system(r, json_get(root, "system")) &&
+           field_each(r, list.name, messages, list.read, NULL);
 }

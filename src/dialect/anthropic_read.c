@@ -6,8 +6,9 @@
 
 // --- Tools
 
-static bool read_tool(struct reader *r, yyjson_val *v, struct exchange_tool *ret)
+static bool read_tool(struct reader *r, yyjson_val *v, void *to)
 {
+    struct exchange_tool *ret = to;
     if (!yyjson_is_obj(v))
         return field_wrong_type(r, NULL, "an object", v);
     str type = json_str(json_get(v, "type"));

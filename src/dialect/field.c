@@ -123,8 +123,11 @@ static struct text path_end(struct reader *r)
 struct field_scope field_enter(struct reader *r, const char *name, size_t index)
 {
     struct text t = path_end(r);
-    struct field_scope scope = {t.len};
-    text_add(&t, str_of(name));
+    struct field_scope scope = {.len = t.len};
+    if (name)
+        text_add(&t, str_of(name));
+    else if (t.len && r->path[t.len - 1] == '.')
+        scope.undotted = t.len--;
     text_add(&t, STR("["));
     text_u64(&t, index);
     text_add(&t, STR("]."));
@@ -135,7 +138,7 @@ struct field_scope field_enter(struct reader *r, const char *name, size_t index)
 struct field_scope field_enter_member(struct reader *r, const char *name)
 {
     struct text t = path_end(r);
-    struct field_scope scope = {t.len};
+    struct field_scope scope = {.len = t.len};
     text_add(&t, str_of(name));
     text_add(&t, STR("."));
     r->path[t.len] = 0;
@@ -144,7 +147,59 @@ struct field_scope field_enter_member(struct reader *r, const char *name)
 
 void field_leave(struct reader *r, struct field_scope s)
 {
+    if (s.undotted)
+        r->path[s.len - 1] = '.';
     r->path[s.len] = 0;
+}
+
+bool field_each(struct reader *r, const char *name, yyjson_val *array, field_item *read, void *ctx)
+{
+    size_t i, max;
+    yyjson_val *item;
+    yyjson_arr_foreach(array, i, max, item)
+    {
+        struct field_scope scope = field_enter(r, name, i);
+        bool ok = read(r, item, ctx);
+        field_leave(r, scope);
+        if (!ok)
+            return false;
+    }
+    return true;
+}
+
+bool field_list_fits(struct reader *r, const struct field_list *l, yyjson_val *v)
+{
+    if (!yyjson_is_arr(v))
+        return field_wrong_type(r, l->name, l->what, v);
+    if (l->empty && !yyjson_arr_size(v))
+        return field_refuse(r, API_EMPTY_ARRAY, l->name, "%s", l->empty);
+    if (l->items_max && yyjson_arr_size(v) > l->items_max)
+        return field_refuse(r, API_ARRAY_TOO_LONG, l->name, "may have %zu items at most.",
+                            l->items_max);
+    return true;
+}
+
+struct filling {
+    const struct field_list *list;
+    char *next;
+};
+
+static bool fill_one(struct reader *r, yyjson_val *item, void *ctx)
+{
+    struct filling *f = ctx;
+    void *to = f->next;
+    f->next += f->list->size;
+    return f->list->read(r, item, to);
+}
+
+void *field_list(struct reader *r, const struct field_list *l, yyjson_val *v, size_t *ret_len)
+{
+    void *items = field_list_fits(r, l, v) ? field_alloc(r, yyjson_arr_size(v), l->size) : NULL;
+    struct filling f = {l, items};
+    if (!items || !field_each(r, l->name, v, fill_one, &f))
+        return NULL;
+    *ret_len = yyjson_arr_size(v);
+    return items;
 }
 
 bool field_json_text(struct reader *r, yyjson_val *v, str *ret)
@@ -206,29 +261,27 @@ static bool read_stop(struct reader *r, const char *name, yyjson_val *v, str *re
     return true;
 }
 
+static bool read_stop_item(struct reader *r, yyjson_val *item, void *to)
+{
+    return read_stop(r, NULL, item, to);
+}
+
 bool field_stops(struct reader *r, const char *name, yyjson_val *v)
 {
     struct exchange_request *q = r->request;
-    bool list = yyjson_is_arr(v);
-    size_t len = list ? yyjson_arr_size(v) : 1, i, max;
-    yyjson_val *item;
-    if (len > EXCHANGE_STOPS_MAX)
-        return field_refuse(r, API_ARRAY_TOO_LONG, name, "may have %d strings at most.",
-                            EXCHANGE_STOPS_MAX);
-    q->stops = field_alloc(r, len, sizeof *q->stops);
-    if (!q->stops)
-        return false;
-    q->stops_len = len;
-    if (!list)
-        return read_stop(r, name, v, &q->stops[0]);
-    yyjson_arr_foreach(v, i, max, item)
-    {
-        char place[48];
-        snprintf(place, sizeof place, "%s[%zu]", name, i);
-        if (!read_stop(r, place, item, &q->stops[i]))
-            return false;
+    const struct field_list list = {name,
+                                    "a string or an array of strings",
+                                    NULL,
+                                    EXCHANGE_STOPS_MAX,
+                                    sizeof *q->stops,
+                                    read_stop_item};
+    if (yyjson_is_arr(v)) {
+        q->stops = field_list(r, &list, v, &q->stops_len);
+        return q->stops;
     }
-    return true;
+    q->stops = field_alloc(r, 1, sizeof *q->stops);
+    q->stops_len = q->stops ? 1 : 0;
+    return q->stops && read_stop(r, name, v, &q->stops[0]);
 }
 
 bool field_token_id(struct reader *r, const char *name, yyjson_val *v, int32_t *ret)

@@ -65,10 +65,28 @@ bool field_str(struct reader *r, yyjson_val *object, const char *name, bool opti
 bool field_stops(struct reader *r, const char *name, yyjson_val *v);
 // A token id: an integer in [0, 2^31).
 bool field_token_id(struct reader *r, const char *name, yyjson_val *v, int32_t *ret);
+// --- Arrays: each item is read under its own path ("messages[2]").
+typedef bool field_item(struct reader *r, yyjson_val *item, void *to);
+struct field_list {
+    const char *name;  // the member; NULL: the array is itself an item
+    const char *what;  // "an array of messages"
+    const char *empty; // why it may not be empty; NULL: it may be
+    size_t items_max;  // 0: any number
+    size_t size;       // of what an item becomes
+    field_item *read;  // … at `to`, zeroed before
+};
+// What the items became, in the call's memory. NULL: refused.
+void *field_list(struct reader *r, const struct field_list *l, yyjson_val *v, size_t *ret_len);
+// Its parts, for items that become something else than one each: is it such an array? Then each
+// item by read(r, item, ctx), until one is refused.
+bool field_list_fits(struct reader *r, const struct field_list *l, yyjson_val *v);
+bool field_each(struct reader *r, const char *name, yyjson_val *array, field_item *read, void *ctx);
+
 // The path of item i of the member `name` of the object being read becomes the path of what is read
-// next; field_leave restores it.
+// next; field_leave restores it. No name: an item of the array whose path it is now.
 struct field_scope {
     size_t len;
+    bool undotted;
 };
 struct field_scope field_enter(struct reader *r, const char *name, size_t index);
 struct field_scope field_enter_member(struct reader *r, const char *name);

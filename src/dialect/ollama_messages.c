@@ -1,6 +1,7 @@
 // The messages of a chat, Ollama's way: images beside the text, tool calls with objects as
 // arguments and often without ids, results that name the tool instead of the call.
 #include "dialect/ollama_common.h"
+#include "dialect/tools.h"
 
 #include "base/banned.h"
 
@@ -17,8 +18,9 @@ static bool read_arguments(struct reader *r, yyjson_val *v, str *ret)
     return true;
 }
 
-static bool read_call(struct reader *r, yyjson_val *v, struct exchange_tool_call *ret)
+static bool read_call(struct reader *r, yyjson_val *v, void *to)
 {
+    struct exchange_tool_call *ret = to;
     yyjson_val *function = json_get(v, "function");
     if (!yyjson_is_obj(function))
         return field_refuse(r, API_INVALID_TYPE, "function",
@@ -28,30 +30,6 @@ static bool read_call(struct reader *r, yyjson_val *v, struct exchange_tool_call
     ret->name = json_str(json_get(function, "name"));
     return field_str(r, v, "id", true, &ret->id) &&
            read_arguments(r, json_get(function, "arguments"), &ret->arguments);
-}
-
-static bool read_calls(struct reader *r, yyjson_val *v, struct exchange_message *m)
-{
-    size_t i, max;
-    yyjson_val *item;
-    if (!yyjson_is_arr(v))
-        return field_wrong_type(r, "tool_calls", "an array", v);
-    if (yyjson_arr_size(v) > EXCHANGE_TOOLS_MAX)
-        return field_refuse(r, API_ARRAY_TOO_LONG, "tool_calls", "may have %d items at most.",
-                            EXCHANGE_TOOLS_MAX);
-    m->calls = field_alloc(r, yyjson_arr_size(v), sizeof *m->calls);
-    if (!m->calls)
-        return false;
-    m->calls_len = yyjson_arr_size(v);
-    yyjson_arr_foreach(v, i, max, item)
-    {
-        struct field_scope scope = field_enter(r, "tool_calls", i);
-        bool ok = read_call(r, item, &m->calls[i]);
-        field_leave(r, scope);
-        if (!ok)
-            return false;
-    }
-    return true;
 }
 
 static bool read_role(struct reader *r, yyjson_val *v, struct exchange_message *m)
@@ -90,8 +68,9 @@ static bool read_parts(struct reader *r, yyjson_val *v, struct exchange_message 
     return !seen || ollama_read_images(r, images, m);
 }
 
-static bool read_message(struct reader *r, yyjson_val *v, struct exchange_message *m)
+static bool read_message(struct reader *r, yyjson_val *v, void *to)
 {
+    struct exchange_message *m = to;
     yyjson_val *calls = json_get(v, "tool_calls");
     if (!yyjson_is_obj(v))
         return field_wrong_type(r, NULL, "an object", v);
@@ -100,7 +79,7 @@ static bool read_message(struct reader *r, yyjson_val *v, struct exchange_messag
     if (m->role == EXCHANGE_TOOL && (!field_str(r, v, "tool_name", true, &m->name) ||
                                      !field_str(r, v, "tool_call_id", true, &m->tool_call_id)))
         return false;
-    return !calls || yyjson_is_null(calls) || read_calls(r, calls, m);
+    return !calls || yyjson_is_null(calls) || tools_read_calls(r, calls, read_call, m);
 }
 
 // --- Ids: other protocols need them, so calls get some, and results those of the calls they answer
@@ -156,25 +135,13 @@ static bool name_all(struct reader *r)
 
 bool ollama_read_messages(struct reader *r, yyjson_val *v)
 {
+    static const struct field_list list = {"messages",
+                                           "an array of messages",
+                                           NULL,
+                                           EXCHANGE_MESSAGES_MAX,
+                                           sizeof(struct exchange_message),
+                                           read_message};
     struct exchange_request *q = r->request;
-    size_t i, max;
-    yyjson_val *item;
-    if (!yyjson_is_arr(v))
-        return field_wrong_type(r, "messages", "an array of messages", v);
-    if (yyjson_arr_size(v) > EXCHANGE_MESSAGES_MAX)
-        return field_refuse(r, API_ARRAY_TOO_LONG, "messages", "may have %d items at most.",
-                            EXCHANGE_MESSAGES_MAX);
-    q->messages = field_alloc(r, yyjson_arr_size(v), sizeof *q->messages);
-    if (!q->messages)
-        return false;
-    q->messages_len = yyjson_arr_size(v);
-    yyjson_arr_foreach(v, i, max, item)
-    {
-        struct field_scope scope = field_enter(r, "messages", i);
-        bool ok = read_message(r, item, &q->messages[i]);
-        field_leave(r, scope);
-        if (!ok)
-            return false;
-    }
-    return name_all(r);
+    q->messages = field_list(r, &list, v, &q->messages_len);
+    return q->messages && name_all(r);
 }

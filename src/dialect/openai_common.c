@@ -18,34 +18,18 @@ bool openai_read_stop(struct reader *r, yyjson_val *v)
     return field_stops(r, "stop", v);
 }
 
-static bool read_ids(struct reader *r, const char *name, yyjson_val *v, size_t len_max,
-                     int32_t **ret, size_t *ret_len)
+static bool read_id(struct reader *r, yyjson_val *v, void *to)
 {
-    size_t len = yyjson_arr_size(v), i, max;
-    yyjson_val *item;
-    if (len > len_max)
-        return field_refuse(r, API_ARRAY_TOO_LONG, name, "may have %zu items at most.", len_max);
-    int32_t *ids = field_alloc(r, len, sizeof *ids);
-    if (!ids)
-        return false;
-    yyjson_arr_foreach(v, i, max, item)
-    {
-        char place[64];
-        snprintf(place, sizeof place, "%s[%zu]", name, i);
-        if (!field_token_id(r, place, item, &ids[i]))
-            return false;
-    }
-    *ret = ids;
-    *ret_len = len;
-    return true;
+    return field_token_id(r, NULL, v, to);
 }
 
 bool openai_read_stop_ids(struct reader *r, yyjson_val *v)
 {
+    static const struct field_list list = {"stop_token_ids", "an array of token ids", NULL,
+                                           STOP_IDS_MAX,     sizeof(int32_t),         read_id};
     struct exchange_request *q = r->request;
-    if (!yyjson_is_arr(v))
-        return field_wrong_type(r, "stop_token_ids", "an array of token ids", v);
-    return read_ids(r, "stop_token_ids", v, STOP_IDS_MAX, &q->stop_ids, &q->stop_ids_len);
+    q->stop_ids = field_list(r, &list, v, &q->stop_ids_len);
+    return q->stop_ids;
 }
 
 bool openai_read_bias(struct reader *r, yyjson_val *v)
@@ -95,31 +79,24 @@ bool openai_read_stream_options(struct reader *r, yyjson_val *v)
     return ok;
 }
 
-static bool read_prompt_list(struct reader *r, const char *name, yyjson_val *v)
+// The tokens of a prompt: `name` is NULL where it is one of several.
+static bool read_ids(struct reader *r, const char *name, yyjson_val *v, struct exchange_prompt *p)
 {
-    struct exchange_request *q = r->request;
-    size_t i, max;
-    yyjson_val *item;
-    q->prompts = field_alloc(r, yyjson_arr_size(v), sizeof *q->prompts);
-    if (!q->prompts)
-        return false;
-    yyjson_arr_foreach(v, i, max, item)
-    {
-        struct exchange_prompt *p = &q->prompts[q->prompts_len++];
-        char place[48];
-        snprintf(place, sizeof place, "%s[%zu]", name, i);
-        if (yyjson_is_str(item)) {
-            p->text = json_str(item);
-        } else if (yyjson_is_arr(item)) {
-            p->is_ids = true;
-            if (yyjson_arr_size(item) == 0)
-                return field_refuse(r, API_EMPTY_ARRAY, place, "must have at least one token.");
-            if (!read_ids(r, place, item, SIZE_MAX, &p->ids, &p->ids_len))
-                return false;
-        } else {
-            return field_wrong_type(r, place, "a string or an array of token ids", item);
-        }
-    }
+    const struct field_list list = {name, "an array of token ids", "must have at least one token.",
+                                    0,    sizeof *p->ids,          read_id};
+    p->is_ids = true;
+    p->ids = field_list(r, &list, v, &p->ids_len);
+    return p->ids;
+}
+
+static bool read_prompt(struct reader *r, yyjson_val *v, void *to)
+{
+    struct exchange_prompt *p = to;
+    if (yyjson_is_arr(v))
+        return read_ids(r, NULL, v, p);
+    if (!yyjson_is_str(v))
+        return field_wrong_type(r, NULL, "a string or an array of token ids", v);
+    p->text = json_str(v);
     return true;
 }
 
@@ -131,28 +108,22 @@ static bool is_number(yyjson_val *v)
 bool openai_read_prompts(struct reader *r, const char *name, yyjson_val *v)
 {
     struct exchange_request *q = r->request;
-    bool list = yyjson_is_arr(v);
-    if (!list && !yyjson_is_str(v))
-        return field_wrong_type(r, name, "a string, an array of strings, or an array of token ids",
-                                v);
-    if (list && yyjson_arr_size(v) == 0)
-        return field_refuse(r, API_EMPTY_ARRAY, name, "must not be an empty array.");
-    if (list && !is_number(yyjson_arr_get_first(v))) {
-        if (yyjson_arr_size(v) > EXCHANGE_PROMPTS_MAX)
-            return field_refuse(r, API_ARRAY_TOO_LONG, name, "may have %d items at most.",
-                                EXCHANGE_PROMPTS_MAX);
-        return read_prompt_list(r, name, v);
+    const struct field_list list = {name,
+                                    "a string, an array of strings, or an array of token ids",
+                                    "must not be an empty array.",
+                                    EXCHANGE_PROMPTS_MAX,
+                                    sizeof *q->prompts,
+                                    read_prompt};
+    if (!yyjson_is_str(v) && !is_number(yyjson_arr_get_first(v))) {
+        q->prompts = field_list(r, &list, v, &q->prompts_len);
+        return q->prompts;
     }
     q->prompts = field_alloc(r, 1, sizeof *q->prompts);
     if (!q->prompts)
         return false;
     q->prompts_len = 1;
-    if (!list) {
-        q->prompts[0].text = json_str(v);
-        return true;
-    }
-    q->prompts[0].is_ids = true;
-    return read_ids(r, name, v, SIZE_MAX, &q->prompts[0].ids, &q->prompts[0].ids_len);
+    q->prompts[0].text = json_str(v);
+    return yyjson_is_str(v) || read_ids(r, name, v, &q->prompts[0]);
 }
 
 bool openai_check_common(struct reader *r)

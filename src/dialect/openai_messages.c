@@ -1,5 +1,6 @@
 // The messages of a chat, OpenAI's way: roles, content parts, tool calls and their results.
 #include "dialect/openai_common.h"
+#include "dialect/tools.h"
 
 #include "base/banned.h"
 
@@ -43,10 +44,14 @@ static bool read_part(struct reader *r, yyjson_val *v, enum exchange_role role,
                         exchange_role_name(role));
 }
 
+static bool read_part_of(struct reader *r, yyjson_val *v, void *message)
+{
+    struct exchange_message *m = message;
+    return read_part(r, v, m->role, &m->parts[m->parts_len++]);
+}
+
 static bool read_content(struct reader *r, yyjson_val *v, struct exchange_message *m)
 {
-    size_t i, max;
-    yyjson_val *item;
     if (!yyjson_is_str(v) && !yyjson_is_arr(v))
         return field_wrong_type(r, "content", "a string or an array of content parts", v);
     size_t len = yyjson_is_arr(v) ? yyjson_arr_size(v) : 1;
@@ -55,24 +60,16 @@ static bool read_content(struct reader *r, yyjson_val *v, struct exchange_messag
     m->parts = field_alloc(r, len, sizeof *m->parts);
     if (!m->parts)
         return false;
-    m->parts_len = len;
-    if (yyjson_is_str(v)) {
-        m->parts[0] = (struct exchange_part){.type = EXCHANGE_PART_TEXT, .text = json_str(v)};
-        return true;
-    }
-    yyjson_arr_foreach(v, i, max, item)
-    {
-        struct field_scope scope = field_enter(r, "content", i);
-        bool ok = read_part(r, item, m->role, &m->parts[i]);
-        field_leave(r, scope);
-        if (!ok)
-            return false;
-    }
+    if (yyjson_is_arr(v))
+        return field_each(r, "content", v, read_part_of, m);
+    m->parts[m->parts_len++] =
+        (struct exchange_part){.type = EXCHANGE_PART_TEXT, .text = json_str(v)};
     return true;
 }
 
-static bool read_call(struct reader *r, yyjson_val *v, struct exchange_tool_call *ret)
+static bool read_call(struct reader *r, yyjson_val *v, void *to)
 {
+    struct exchange_tool_call *ret = to;
     yyjson_val *function = json_get(v, "function");
     if (!yyjson_is_obj(v))
         return field_wrong_type(r, NULL, "an object", v);
@@ -87,30 +84,6 @@ static bool read_call(struct reader *r, yyjson_val *v, struct exchange_tool_call
     ret->id = json_str(json_get(v, "id"));
     ret->name = json_str(name);
     ret->arguments = arguments ? json_str(arguments) : STR("");
-    return true;
-}
-
-static bool read_calls(struct reader *r, yyjson_val *v, struct exchange_message *m)
-{
-    size_t i, max;
-    yyjson_val *item;
-    if (!yyjson_is_arr(v))
-        return field_wrong_type(r, "tool_calls", "an array", v);
-    if (yyjson_arr_size(v) > EXCHANGE_TOOLS_MAX)
-        return field_refuse(r, API_ARRAY_TOO_LONG, "tool_calls", "may have %d items at most.",
-                            EXCHANGE_TOOLS_MAX);
-    m->calls = field_alloc(r, yyjson_arr_size(v), sizeof *m->calls);
-    if (!m->calls)
-        return false;
-    m->calls_len = yyjson_arr_size(v);
-    yyjson_arr_foreach(v, i, max, item)
-    {
-        struct field_scope scope = field_enter(r, "tool_calls", i);
-        bool ok = read_call(r, item, &m->calls[i]);
-        field_leave(r, scope);
-        if (!ok)
-            return false;
-    }
     return true;
 }
 
@@ -130,15 +103,16 @@ static bool read_role(struct reader *r, yyjson_val *v, enum exchange_role *ret)
                         "must be one of 'system', 'developer', 'user', 'assistant' and 'tool'.");
 }
 
-static bool read_message(struct reader *r, yyjson_val *v, struct exchange_message *m)
+static bool read_message(struct reader *r, yyjson_val *v, void *to)
 {
+    struct exchange_message *m = to;
     if (!yyjson_is_obj(v))
         return field_wrong_type(r, NULL, "an object", v);
     yyjson_val *content = json_get(v, "content"), *calls = json_get(v, "tool_calls");
     bool has_calls = calls && !yyjson_is_null(calls);
     if (!read_role(r, json_get(v, "role"), &m->role) || !field_str(r, v, "name", true, &m->name))
         return false;
-    if (m->role == EXCHANGE_ASSISTANT && has_calls && !read_calls(r, calls, m))
+    if (m->role == EXCHANGE_ASSISTANT && has_calls && !tools_read_calls(r, calls, read_call, m))
         return false;
     if (m->role == EXCHANGE_TOOL) {
         if (!json_get(v, "tool_call_id"))
@@ -157,27 +131,13 @@ static bool read_message(struct reader *r, yyjson_val *v, struct exchange_messag
 
 bool openai_read_messages(struct reader *r, yyjson_val *v)
 {
+    static const struct field_list list = {"messages",
+                                           "an array of messages",
+                                           "must have at least one message.",
+                                           EXCHANGE_MESSAGES_MAX,
+                                           sizeof(struct exchange_message),
+                                           read_message};
     struct exchange_request *q = r->request;
-    size_t i, max;
-    yyjson_val *item;
-    if (!yyjson_is_arr(v))
-        return field_wrong_type(r, "messages", "an array of messages", v);
-    if (yyjson_arr_size(v) == 0)
-        return field_refuse(r, API_EMPTY_ARRAY, "messages", "must have at least one message.");
-    if (yyjson_arr_size(v) > EXCHANGE_MESSAGES_MAX)
-        return field_refuse(r, API_ARRAY_TOO_LONG, "messages", "may have %d items at most.",
-                            EXCHANGE_MESSAGES_MAX);
-    q->messages = field_alloc(r, yyjson_arr_size(v), sizeof *q->messages);
-    if (!q->messages)
-        return false;
-    q->messages_len = yyjson_arr_size(v);
-    yyjson_arr_foreach(v, i, max, item)
-    {
-        struct field_scope scope = field_enter(r, "messages", i);
-        bool ok = read_message(r, item, &q->messages[i]);
-        field_leave(r, scope);
-        if (!ok)
-            return false;
-    }
-    return true;
+    q->messages = field_list(r, &list, v, &q->messages_len);
+    return q->messages;
 }

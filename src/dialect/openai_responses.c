@@ -8,8 +8,9 @@
 
 // --- Tools
 
-static bool read_tool(struct reader *r, yyjson_val *v, struct exchange_tool *ret)
+static bool read_tool(struct reader *r, yyjson_val *v, void *to)
 {
+    struct exchange_tool *ret = to;
     str type;
     if (!yyjson_is_obj(v))
         return field_wrong_type(r, NULL, "an object", v);

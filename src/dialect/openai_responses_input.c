@@ -46,27 +46,23 @@ static bool add_text(struct reader *r, struct exchange_message *m, str text)
     return p;
 }
 
+static bool add_part(struct reader *r, yyjson_val *v, void *message)
+{
+    struct exchange_part *p = field_add_part(r, message);
+    return p && read_part(r, v, p);
+}
+
 // The member `name`: a string, or parts.
 static bool read_content(struct reader *r, yyjson_val *item, const char *name,
                          struct exchange_message *m)
 {
-    size_t i, max;
-    yyjson_val *v = json_get(item, name), *part;
+    yyjson_val *v = json_get(item, name);
     if (yyjson_is_str(v))
         return add_text(r, m, json_str(v));
     if (!yyjson_is_arr(v))
         return v ? field_wrong_type(r, name, "a string or an array of content parts", v)
                  : field_missing(r, name);
-    yyjson_arr_foreach(v, i, max, part)
-    {
-        struct field_scope scope = field_enter(r, name, i);
-        struct exchange_part *p = field_add_part(r, m);
-        bool ok = p && read_part(r, part, p);
-        field_leave(r, scope);
-        if (!ok)
-            return false;
-    }
-    return true;
+    return field_each(r, name, v, add_part, m);
 }
 
 // --- Items
@@ -174,7 +170,7 @@ static bool keep_item(struct reader *r, yyjson_val *v)
     return p;
 }
 
-static bool read_item(struct reader *r, yyjson_val *v)
+static bool read_item(struct reader *r, yyjson_val *v, void *ctx UNUSED)
 {
     str type = STR_NONE;
     if (!yyjson_is_obj(v))
@@ -195,21 +191,6 @@ static bool read_item(struct reader *r, yyjson_val *v)
     return keep_item(r, v);
 }
 
-static bool read_items(struct reader *r, yyjson_val *v)
-{
-    size_t i, max;
-    yyjson_val *item;
-    yyjson_arr_foreach(v, i, max, item)
-    {
-        struct field_scope scope = field_enter(r, "input", i);
-        bool ok = read_item(r, item);
-        field_leave(r, scope);
-        if (!ok)
-            return false;
-    }
-    return true;
-}
-
 static bool read_instructions(struct reader *r, yyjson_val *root)
 {
     str text = STR_NONE;
@@ -220,22 +201,23 @@ static bool read_instructions(struct reader *r, yyjson_val *root)
 
 bool openai_responses_read_input(struct reader *r, yyjson_val *root)
 {
+    static const struct field_list list = {"input",
+                                           "a string or an array of items",
+                                           "must have at least one item.",
+                                           EXCHANGE_MESSAGES_MAX,
+                                           0,
+                                           read_item};
     struct exchange_request *q = r->request;
     yyjson_val *input = json_get(root, "input");
-    size_t len = yyjson_is_arr(input) ? yyjson_arr_size(input) : 1;
+    bool plain = yyjson_is_str(input);
     if (!input || yyjson_is_null(input))
         return field_missing(r, "input");
-    if (!yyjson_is_str(input) && !yyjson_is_arr(input))
-        return field_wrong_type(r, "input", "a string or an array of items", input);
-    if (!len)
-        return field_refuse(r, API_EMPTY_ARRAY, "input", "must have at least one item.");
-    if (len > EXCHANGE_MESSAGES_MAX)
-        return field_refuse(r, API_ARRAY_TOO_LONG, "input", "may have %d items at most.",
-                            EXCHANGE_MESSAGES_MAX);
-    q->messages = field_alloc(r, len + 1, sizeof *q->messages);
+    if (!plain && !field_list_fits(r, &list, input))
+        return false;
+    q->messages = field_alloc(r, (plain ? 1 : yyjson_arr_size(input)) + 1, sizeof *q->messages);
     if (!q->messages || !read_instructions(r, root))
         return false;
-    if (yyjson_is_str(input))
+    if (plain)
         return add_text(r, add_message(q, EXCHANGE_USER), json_str(input));
-    return read_items(r, input);
+    return field_each(r, list.name, input, list.read, NULL);
 }

@@ -4,8 +4,9 @@
 
 #include "base/banned.h"
 
-static bool read_tool(struct reader *r, yyjson_val *v, struct exchange_tool *ret)
+static bool read_tool(struct reader *r, yyjson_val *v, void *to)
 {
+    struct exchange_tool *ret = to;
     yyjson_val *function = json_get(v, "function");
     if (!yyjson_is_obj(v))
         return field_wrong_type(r, NULL, "an object", v);

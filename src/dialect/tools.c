@@ -4,30 +4,22 @@
 
 #define NAME_MAX_BYTES 128
 
-bool tools_read(struct reader *r, yyjson_val *v,
-                bool (*read_one)(struct reader *r, yyjson_val *v, struct exchange_tool *ret))
+bool tools_read(struct reader *r, yyjson_val *v, field_item *read_one)
 {
     struct exchange_request *q = r->request;
-    size_t i, max;
-    yyjson_val *item;
-    if (!yyjson_is_arr(v))
-        return field_wrong_type(r, "tools", "an array of tools", v);
-    if (yyjson_arr_size(v) > EXCHANGE_TOOLS_MAX)
-        return field_refuse(r, API_ARRAY_TOO_LONG, "tools", "may have %d items at most.",
-                            EXCHANGE_TOOLS_MAX);
-    q->tools = field_alloc(r, yyjson_arr_size(v), sizeof *q->tools);
-    if (!q->tools)
-        return false;
-    q->tools_len = yyjson_arr_size(v);
-    yyjson_arr_foreach(v, i, max, item)
-    {
-        struct field_scope scope = field_enter(r, "tools", i);
-        bool ok = read_one(r, item, &q->tools[i]);
-        field_leave(r, scope);
-        if (!ok)
-            return false;
-    }
-    return true;
+    const struct field_list list = {
+        "tools", "an array of tools", NULL, EXCHANGE_TOOLS_MAX, sizeof *q->tools, read_one};
+    q->tools = field_list(r, &list, v, &q->tools_len);
+    return q->tools;
+}
+
+bool tools_read_calls(struct reader *r, yyjson_val *v, field_item *read_one,
+                      struct exchange_message *m)
+{
+    const struct field_list list = {"tool_calls",       "an array",       NULL,
+                                    EXCHANGE_TOOLS_MAX, sizeof *m->calls, read_one};
+    m->calls = field_list(r, &list, v, &m->calls_len);
+    return m->calls;
 }
 
 static bool is_name_char(char c)

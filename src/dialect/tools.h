@@ -4,9 +4,11 @@
 
 #include "dialect/field.h"
 
-// The array of the member `tools` into request->tools, each item by read_one.
-bool tools_read(struct reader *r, yyjson_val *v,
-                bool (*read_one)(struct reader *r, yyjson_val *v, struct exchange_tool *ret));
+// The array of the member `tools` into request->tools, each item by read_one into a struct
+// exchange_tool; and that of `tool_calls` into the message, each into a struct exchange_tool_call.
+bool tools_read(struct reader *r, yyjson_val *v, field_item *read_one);
+bool tools_read_calls(struct reader *r, yyjson_val *v, field_item *read_one,
+                      struct exchange_message *m);
 bool tools_read_name(struct reader *r, const char *path, yyjson_val *v, str *ret);
 bool tools_read_schema(struct reader *r, const char *path, yyjson_val *v, yyjson_val **ret);
 // The arguments of a call as an object: what the model wrote, where it is one; nothing is {}; what

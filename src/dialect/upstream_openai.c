@@ -26,37 +26,27 @@ static void write_bias(struct json_writer *j, const struct exchange_request *r)
     jw_object_end(j);
 }
 
-// OpenAI's own members; servers of its shape take more.
+// Servers of OpenAI's shape take the first ones as well, which are none of its own.
+#define NOT_ITS_OWN 3
+
 static void lose(struct upstream_writing *w)
 {
-    static const char *const own[] = {"temperature",
-                                      "top_p",
-                                      "presence_penalty",
-                                      "frequency_penalty",
-                                      "seed",
-                                      "logit_bias",
-                                      "user",
-                                      "logprobs",
-                                      "echo",
-                                      "parallel_tool_calls",
-                                      "reasoning_effort",
-                                      NULL};
-    static const char *const more[] = {"temperature",
-                                       "top_p",
-                                       "presence_penalty",
-                                       "frequency_penalty",
-                                       "seed",
-                                       "logit_bias",
-                                       "user",
-                                       "logprobs",
-                                       "echo",
-                                       "parallel_tool_calls",
-                                       "reasoning_effort",
-                                       "top_k",
-                                       "min_p",
-                                       "repetition_penalty",
-                                       NULL};
-    upstream_lose_others(w, w->target->own_only ? own : more);
+    static const char *const carried[] = {"top_k",
+                                          "min_p",
+                                          "repetition_penalty",
+                                          "temperature",
+                                          "top_p",
+                                          "presence_penalty",
+                                          "frequency_penalty",
+                                          "seed",
+                                          "logit_bias",
+                                          "user",
+                                          "logprobs",
+                                          "echo",
+                                          "parallel_tool_calls",
+                                          "reasoning_effort",
+                                          NULL};
+    upstream_lose_others(w, carried + (w->target->own_only ? NOT_ITS_OWN : 0));
 }
 
 // What servers of OpenAI's shape understand beyond its own members: vLLM, llama.cpp, weir.

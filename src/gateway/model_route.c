@@ -105,6 +105,8 @@ static struct model_route route_of(const struct gateway_route *g)
 void model_routes_init(struct model_routes *r, const struct gateway_config *c)
 {
     *r = (struct model_routes){.len = c->routes.len, .alone = policy_of(&c->routing.policy)};
+    r->here = r->alone;
+    r->here.retry.attempts_max = 1;
     r->items = mem_array(r->len ? r->len : 1, sizeof *r->items);
     for (size_t i = 0; i < r->len; i++)
         r->items[i] = route_of(&config_routes(c)[i]);

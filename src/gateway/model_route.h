@@ -24,7 +24,9 @@ struct model_route {
 struct model_routes {
     struct model_route *items;
     size_t len;
-    struct model_route alone; // of models that are named themselves
+    struct model_route alone; // of models elsewhere that are named themselves
+    struct model_route here;  // … and of those of this machine, which are tried once: its engine
+                              // has a queue of its own
 };
 
 // Checks what single rows cannot: names of failures, that each route has targets and none is a

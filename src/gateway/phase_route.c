@@ -49,7 +49,7 @@ bool phase_route(struct call *c)
     c->route = model_routes_find(routes, c->request.model);
     c->model = c->route ? first_target(c) : call_find_model(c, c->request.model);
     if (!c->route)
-        c->route = &routes->alone;
+        c->route = c->model && !c->model->remote ? &routes->here : &routes->alone;
     if (c->model)
         return may_use(c);
     if (!registry_find(r, STR_NONE)) {

@@ -325,14 +325,12 @@ enum phase_result phase_failed(struct call *c)
     attempt_close(c, ATTEMPT_FAILED);
     if (hedge_take_over(c))
         return PHASE_NEXT;
-    struct retry_policy policy = c->route->retry;
-    if (!c->model->remote && !c->route->targets_len)
-        policy.attempts_max = 1; // the engine of this process has a queue of its own
     struct retry_state s = {.attempts = c->record.attempts_len,
                             .began_ms = r->began_ms,
                             .others = target_is_left(c),
                             .shown = r->shown && !rescue_possible(c)};
-    struct retry_decision d = retry_decide(&policy, &s, call_error(c), now_ms(c), random_bits(c));
+    struct retry_decision d =
+        retry_decide(&c->route->retry, &s, call_error(c), now_ms(c), random_bits(c));
     // A storm is what comes back to the one that failed; another target is not hit by it.
     bool storms = d.verb == RETRY_WAIT && !retry_purse_take(&c->gateway->purse);
     if (d.verb == RETRY_GIVE_UP || storms)

@@ -244,6 +244,11 @@ class Server:
         status = Path(f"/proc/{self.pid}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+)", status).group(1)) * 1024
 
+    def is_idle(self):
+        """No sequence runs and no request is in flight, by its own gauges."""
+        gauges = ("weir_engine_requests_running{", "weir_requests_inflight{")
+        return not any(float(line.split()[-1]) for line in self.get("/metrics").text.splitlines() if line.startswith(gauges))
+
     def descriptors(self):
         """How many file descriptors the process holds."""
         return len(os.listdir(f"/proc/{self.pid}/fd"))
@@ -419,6 +424,9 @@ class ServerCase(unittest.TestCase):
             raise AssertionError(f"weir ended with status {status} on SIGTERM; it said:\n{output}")
         if trouble := SIGNS_OF_TROUBLE.search(output):
             raise AssertionError(f"weir wrote {trouble.group()!r}:\n{output}")
+
+    def is_idle(self):
+        return self.server.is_idle()
 
     def get(self, *arguments, **fields):
         return self.server.get(*arguments, **fields)

@@ -5,20 +5,10 @@ import { test } from 'node:test';
 
 import Anthropic from '@anthropic-ai/sdk';
 
-const url = process.env.WEIR_URL;
-const model = process.env.WEIR_MODEL;
+import { idleWithin, model, url } from './support.mjs';
+
 const client = new Anthropic({ baseURL: url, apiKey: 'none', maxRetries: 0 });
 const body = { model, max_tokens: 24, temperature: 0, messages: [{ role: 'user', content: 'Tell me a story.' }] };
-
-async function idleWithin(ms) {
-  const start = performance.now();
-  for (;;) {
-    const page = await (await fetch(`${url}/metrics`)).text();
-    const busy = [...page.matchAll(/^weir_(?:engine_requests_running|requests_inflight)(?:\{.*\})? (\S+)$/gm)];
-    if (busy.reduce((sum, m) => sum + Number(m[1]), 0) === 0) return;
-    assert.ok(performance.now() - start < ms, `still at work after ${ms} ms`);
-  }
-}
 
 test('whole, streamed and counted', async () => {
   const whole = await client.messages.create(body);

@@ -28,11 +28,6 @@ class Sdk(harness.ServerCase):
     def create(self, **fields):
         return self.client.messages.create(**{"model": self.model, "max_tokens": 24, "messages": MESSAGES, **fields})
 
-    def idle(self):
-        text = self.get("/metrics").text
-        return sum(float(line.split()[-1]) for line in text.splitlines()
-                   if line.startswith(("weir_engine_requests_running{", "weir_requests_inflight{"))) == 0
-
     def test_whole_streamed_and_counted(self):
         whole = self.create(extra_body={"temperature": 0})
         with self.client.messages.stream(model=self.model, max_tokens=24, messages=MESSAGES,
@@ -72,7 +67,7 @@ class Sdk(harness.ServerCase):
         next(iter(stream))
         stream.close()
         start = time.monotonic()
-        harness.wait_until(self.idle, 2 * harness.SLOWNESS, 0.002)
+        harness.wait_until(self.is_idle, 2 * harness.SLOWNESS, 0.002)
         self.assertLess(time.monotonic() - start, 0.5 * harness.SLOWNESS)
 
     def test_many_at_once(self):

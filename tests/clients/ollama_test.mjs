@@ -5,21 +5,11 @@ import { test } from 'node:test';
 
 import { Ollama } from 'ollama';
 
-const url = process.env.WEIR_URL;
-const model = process.env.WEIR_MODEL;
+import { idleWithin, model, url } from './support.mjs';
+
 const client = new Ollama({ host: url });
 const messages = [{ role: 'user', content: 'Tell me a story.' }];
 const options = { temperature: 0, num_predict: 16 };
-
-async function idleWithin(ms) {
-  const start = performance.now();
-  for (;;) {
-    const page = await (await fetch(`${url}/metrics`)).text();
-    const busy = [...page.matchAll(/^weir_(?:engine_requests_running|requests_inflight)(?:\{.*\})? (\S+)$/gm)];
-    if (busy.reduce((sum, m) => sum + Number(m[1]), 0) === 0) return;
-    assert.ok(performance.now() - start < ms, `still at work after ${ms} ms`);
-  }
-}
 
 test('chat, whole and streamed', async () => {
   const whole = await client.chat({ model, messages, options });

@@ -24,11 +24,6 @@ class Sdk(harness.ServerCase):
         cls.client = ollama.Client(host=cls.server.url)
         cls.model = cls.server.model
 
-    def idle(self):
-        text = self.get("/metrics").text
-        return sum(float(line.split()[-1]) for line in text.splitlines()
-                   if line.startswith(("weir_engine_requests_running{", "weir_requests_inflight{"))) == 0
-
     def test_chat_whole_and_streamed(self):
         whole = self.client.chat(self.model, MESSAGES, options=GREEDY)
         parts = list(self.client.chat(self.model, MESSAGES, options=GREEDY, stream=True))
@@ -71,7 +66,7 @@ class Sdk(harness.ServerCase):
 
         asyncio.run(leave())
         start = time.monotonic()
-        harness.wait_until(self.idle, 2 * harness.SLOWNESS, 0.002)
+        harness.wait_until(self.is_idle, 2 * harness.SLOWNESS, 0.002)
         self.assertLess(time.monotonic() - start, 0.5 * harness.SLOWNESS)
 
 

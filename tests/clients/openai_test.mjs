@@ -7,21 +7,10 @@ import OpenAI from 'openai';
 import { zodResponseFormat } from 'openai/helpers/zod';
 import { z } from 'zod';
 
-const url = process.env.WEIR_URL;
-const model = process.env.WEIR_MODEL;
-const client = new OpenAI({ baseURL: process.env.WEIR_BASE_URL, apiKey: 'none', maxRetries: 0 });
+import { baseURL, idleWithin, model } from './support.mjs';
+
+const client = new OpenAI({ baseURL, apiKey: 'none', maxRetries: 0 });
 const messages = [{ role: 'user', content: 'Tell me a story.' }];
-
-async function gauge(name) {
-  const page = await (await fetch(`${url}/metrics`)).text();
-  return [...page.matchAll(new RegExp(`^${name}(?:\\{.*\\})? (\\S+)$`, 'gm'))].reduce((sum, m) => sum + Number(m[1]), 0);
-}
-
-async function idleWithin(ms) {
-  const start = performance.now();
-  while ((await gauge('weir_engine_requests_running')) + (await gauge('weir_requests_inflight')) > 0)
-    assert.ok(performance.now() - start < ms, `still at work after ${ms} ms`);
-}
 
 async function gather(stream) {
   const texts = [];

@@ -26,11 +26,6 @@ class Sdk(harness.ServerCase):
     def create(self, **fields):
         return self.client.chat.completions.create(model=self.model, messages=MESSAGES, **fields)
 
-    def running(self):
-        text = self.get("/metrics").text
-        return sum(float(line.split()[-1]) for line in text.splitlines()
-                   if line.startswith(("weir_engine_requests_running{", "weir_requests_inflight{")))
-
     def test_models(self):
         self.assertEqual(self.client.models.retrieve(self.model).id, self.model)
         with self.assertRaises(openai.NotFoundError):
@@ -100,7 +95,7 @@ class Sdk(harness.ServerCase):
         next(iter(stream))
         stream.close()
         start = time.monotonic()
-        harness.wait_until(lambda: self.running() == 0, 2, 0.002)
+        harness.wait_until(self.is_idle, 2, 0.002)
         self.assertLess(time.monotonic() - start, 0.5)
 
     def test_cancelling_a_waiting_call_stops_the_work(self):
@@ -116,7 +111,7 @@ class Sdk(harness.ServerCase):
 
         asyncio.run(run())
         start = time.monotonic()
-        harness.wait_until(lambda: self.running() == 0, 2, 0.002)
+        harness.wait_until(self.is_idle, 2, 0.002)
         self.assertLess(time.monotonic() - start, 0.5)
 
     def test_many_at_once(self):

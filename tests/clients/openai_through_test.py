@@ -24,10 +24,8 @@ class Through(openai_test.Sdk):
         super().setUpClass()
         cls.model = "up/" + cls.upstream.model
 
-    def running(self):
-        text = self.upstream.get("/metrics").text
-        return super().running() + sum(float(line.split()[-1]) for line in text.splitlines()
-                                       if line.startswith("weir_requests_inflight{"))
+    def is_idle(self):
+        return super().is_idle() and self.upstream.is_idle()
 
     def test_the_answers_are_the_providers(self):
         answer = self.create(seed=4, max_tokens=8)

@@ -5,20 +5,10 @@ import { test } from 'node:test';
 
 import OpenAI from 'openai';
 
-const url = process.env.WEIR_URL;
-const model = process.env.WEIR_MODEL;
-const client = new OpenAI({ baseURL: process.env.WEIR_BASE_URL, apiKey: 'none', maxRetries: 0 });
-const body = { model, input: 'Tell me a story.', max_output_tokens: 24, temperature: 0 };
+import { baseURL, idleWithin, model } from './support.mjs';
 
-async function idleWithin(ms) {
-  const start = performance.now();
-  for (;;) {
-    const page = await (await fetch(`${url}/metrics`)).text();
-    const busy = [...page.matchAll(/^weir_(?:engine_requests_running|requests_inflight)(?:\{.*\})? (\S+)$/gm)];
-    if (busy.reduce((sum, m) => sum + Number(m[1]), 0) === 0) return;
-    assert.ok(performance.now() - start < ms, `still at work after ${ms} ms`);
-  }
-}
+const client = new OpenAI({ baseURL, apiKey: 'none', maxRetries: 0 });
+const body = { model, input: 'Tell me a story.', max_output_tokens: 24, temperature: 0 };
 
 test('whole and streamed', async () => {
   const whole = await client.responses.create(body);

@@ -27,11 +27,6 @@ class Sdk(harness.ServerCase):
         return self.client.responses.create(**{"model": self.model, "input": "Tell me a story.", "max_output_tokens": 24,
                                                "temperature": 0, **fields})
 
-    def idle(self):
-        text = self.get("/metrics").text
-        return sum(float(line.split()[-1]) for line in text.splitlines()
-                   if line.startswith(("weir_engine_requests_running{", "weir_requests_inflight{"))) == 0
-
     def test_whole_and_streamed(self):
         whole = self.create()
         text = "".join(e.delta for e in self.create(stream=True) if e.type == "response.output_text.delta")
@@ -67,7 +62,7 @@ class Sdk(harness.ServerCase):
         next(iter(stream))
         stream.close()
         start = time.monotonic()
-        harness.wait_until(self.idle, 2 * harness.SLOWNESS, 0.002)
+        harness.wait_until(self.is_idle, 2 * harness.SLOWNESS, 0.002)
         self.assertLess(time.monotonic() - start, 0.5 * harness.SLOWNESS)
 
 

@@ -1,8 +1,7 @@
 // REQ: PROV-4
 // What Anthropic answers, as exchange events: blocks, calls without arguments, reasoning and its
 // seal, usage that is a running total, pings, errors inside; cut at every byte.
-#include "support/unit.h"
-#include "support/upstream_log.h"
+#include "support/upstream_rows.h"
 
 #define CHAT   &upstream_anthropic_messages
 #define STREAM "{\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}],\"stream\":true}"
@@ -111,20 +110,4 @@ static const struct upstream_row rows[] = {
      "error(rate_limit_exceeded,rate_limited)", false},
 };
 
-static void answers_become_events_however_they_are_cut(void **state)
-{
-    (void)state;
-    struct buf said;
-    buf_init(&said, 1 << 20);
-    if (!upstream_rows_hold(rows, ARRAY_LEN(rows), &said))
-        fail_msg("%s", buf_cstr(&said));
-    buf_done(&said);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(answers_become_events_however_they_are_cut),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+UPSTREAM_ROWS_TEST(rows)

@@ -1,8 +1,7 @@
 // REQ: PROV-2
 // What an Ollama answers, as exchange events: a JSON object a line, calls with objects, an error as
 // a line of a stream with status 200; cut at every byte.
-#include "support/unit.h"
-#include "support/upstream_log.h"
+#include "support/upstream_rows.h"
 
 #define CHAT   &upstream_ollama_chat
 #define STREAM "{\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}],\"stream\":true}"
@@ -74,20 +73,4 @@ static const struct upstream_row rows[] = {
      "begin embed(0:2,0.5) error(upstream_cut,truncated)", false},
 };
 
-static void answers_become_events_however_they_are_cut(void **state)
-{
-    (void)state;
-    struct buf said;
-    buf_init(&said, 1 << 20);
-    if (!upstream_rows_hold(rows, ARRAY_LEN(rows), &said))
-        fail_msg("%s", buf_cstr(&said));
-    buf_done(&said);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(answers_become_events_however_they_are_cut),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+UPSTREAM_ROWS_TEST(rows)

@@ -1,8 +1,7 @@
 // REQ: PROV-3 PROV-5
 // What providers of OpenAI's shape answer, as exchange events: streams as they should be and as
 // they are seen, cut at every byte; whole answers; errors in every place.
-#include "support/unit.h"
-#include "support/upstream_log.h"
+#include "support/upstream_rows.h"
 
 #define CHAT   &upstream_openai_chat
 #define TEXT   &upstream_openai_completions
@@ -195,20 +194,4 @@ static const struct upstream_row rows[] = {
      false},
 };
 
-static void answers_become_events_however_they_are_cut(void **state)
-{
-    (void)state;
-    struct buf said;
-    buf_init(&said, 1 << 20);
-    if (!upstream_rows_hold(rows, ARRAY_LEN(rows), &said))
-        fail_msg("%s", buf_cstr(&said));
-    buf_done(&said);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(answers_become_events_however_they_are_cut),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+UPSTREAM_ROWS_TEST(rows)
