@@ -251,3 +251,21 @@ void openai_sse_done(struct buf *out)
 {
     buf_append_str(out, STR("data: [DONE]\n\n"));
 }
+
+void openai_write_answer(const char *object, openai_choice_writer *write_choice,
+                         const struct exchange_request *r, const struct exchange_head *head,
+                         const struct exchange_answer *a, struct buf *out)
+{
+    struct json_writer w;
+    jw_init(&w, out);
+    jw_object_begin(&w);
+    openai_write_head(&w, head, object);
+    jw_key(&w, "choices");
+    jw_array_begin(&w);
+    for (size_t i = 0; i < a->choices_len; i++)
+        write_choice(&w, r, i, &a->choices[i]);
+    jw_array_end(&w);
+    jw_key(&w, "usage");
+    openai_write_usage(&w, &a->usage);
+    jw_object_end(&w);
+}

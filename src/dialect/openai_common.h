@@ -48,6 +48,12 @@ bool openai_read_prompts(struct reader *r, const char *name, yyjson_val *v);
 bool openai_check_common(struct reader *r);
 
 // --- Writing
+// A whole answer of choices, each by write_choice.
+typedef void openai_choice_writer(struct json_writer *w, const struct exchange_request *r,
+                                  size_t index, const struct exchange_choice *c);
+void openai_write_answer(const char *object, openai_choice_writer *write_choice,
+                         const struct exchange_request *r, const struct exchange_head *head,
+                         const struct exchange_answer *a, struct buf *out);
 void openai_write_usage(struct json_writer *w, const struct exchange_usage *u);
 void openai_write_f32(struct json_writer *w, float v);
 // A scored token as chat answers have it: token, logprob, bytes, top_logprobs.

@@ -152,18 +152,7 @@ static void write_choice(struct json_writer *w, const struct exchange_request *r
 static void write_answer(const struct exchange_request *r, const struct exchange_head *head,
                          const struct exchange_answer *a, struct buf *out)
 {
-    struct json_writer w;
-    jw_init(&w, out);
-    jw_object_begin(&w);
-    openai_write_head(&w, head, "text_completion");
-    jw_key(&w, "choices");
-    jw_array_begin(&w);
-    for (size_t i = 0; i < a->choices_len; i++)
-        write_choice(&w, r, i, &a->choices[i]);
-    jw_array_end(&w);
-    jw_key(&w, "usage");
-    openai_write_usage(&w, &a->usage);
-    jw_object_end(&w);
+    openai_write_answer("text_completion", write_choice, r, head, a, out);
 }
 
 static void write_chunk(struct dialect_stream *s, const struct exchange_event *e, struct buf *out)
