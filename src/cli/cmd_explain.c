@@ -107,6 +107,10 @@ static void write_request(struct buf *out, const struct store_request *r)
                          STR_ARG(r->cache_source), (double)r->cache_similarity_ppm / 1e6);
     if (r->cache.len)
         (void)buf_append_char(out, '\n');
+    if (r->guard.len)
+        (void)buf_printf(out, "  guards: " STR_FMT "\n", STR_ARG(r->guard));
+    if (r->context.len)
+        (void)buf_printf(out, "  left out of its context: " STR_FMT "\n", STR_ARG(r->context));
     if (r->dropped.len)
         (void)buf_printf(out, "  not carried to the provider: " STR_FMT "\n", STR_ARG(r->dropped));
 }

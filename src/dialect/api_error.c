@@ -28,6 +28,7 @@ static const struct api_error_row rows[API_ERROR_COUNT] = {
     [API_OPERATION_UNSUPPORTED] = {"operation_unsupported", INVALID, 400, false},
     [API_CONTEXT_LENGTH] = {"context_length_exceeded", INVALID, 400, false},
     [API_CONTENT_POLICY] = {"content_policy_violation", INVALID, 400, false},
+    [API_GUARD_BLOCKED] = {"guard_blocked", INVALID, 400, false},
     [API_PARAMS_DROPPED] = {"params_dropped", INVALID, 400, false},
     [API_ANSWER_TOO_LARGE] = {"answer_too_large", INVALID, 400, false},
     [API_BAD_REQUEST] = {"bad_request", INVALID, 400, false},

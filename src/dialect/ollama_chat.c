@@ -177,7 +177,11 @@ void ollama_write_done(struct json_writer *w, const struct exchange_head *h,
                        enum exchange_finish finish, const struct exchange_usage *u)
 {
     jw_kv_bool(w, "done", true);
-    jw_kv_z(w, "done_reason", finish == EXCHANGE_FINISH_LENGTH ? "length" : "stop");
+    // Ollama itself has no word for an answer that was stopped; its clients take any.
+    jw_kv_z(w, "done_reason",
+            finish == EXCHANGE_FINISH_LENGTH   ? "length"
+            : finish == EXCHANGE_FINISH_FILTER ? "content_filter"
+                                               : "stop");
     ollama_write_times(w, &h->times, u);
 }
 

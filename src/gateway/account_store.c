@@ -1,6 +1,7 @@
 // The record of a call as a row of the store. A copy is handed over; nothing waits.
 #include "gateway/account.h"
 #include "gateway/gateway_internal.h"
+#include "gateway/guard_call.h"
 #include "gateway/phase_semantic.h"
 
 #include "base/banned.h"
@@ -110,7 +111,7 @@ void account_store(const struct call *c)
 {
     struct store_attempt attempts[ATTEMPTS_MAX];
     struct store_request row = {.attempts = attempts};
-    char dropped[512];
+    char dropped[512], verdicts[512];
     if (!c->gateway->shared->store)
         return;
     put_identity(c, &row);
@@ -118,6 +119,7 @@ void account_store(const struct call *c)
     if (c->route)
         put_work(c, &row);
     row.dropped = account_list(c->losses.names, c->losses.len, dropped, sizeof dropped);
+    row.guard = guard_verdicts(c, verdicts, sizeof verdicts);
     if (c->cache.use)
         row.cache = str_of(cache_use_name(c->cache.use));
     row.cache_source = semantic_source(c);

@@ -4,6 +4,7 @@
 #include "gateway/cache.h"
 #include "gateway/call.h"
 #include "gateway/gateway_internal.h"
+#include "gateway/guard_call.h"
 
 #include "base/banned.h"
 
@@ -130,6 +131,7 @@ static void hash_call(const struct call *c, const char *open, uint8_t out[static
     add_str(&h, c->model->root);
     add_str(&h, c->model->fingerprint);
     add_bytes(&h, c->in.strict ? "s" : "-", 1);
+    add_str(&h, c->guard ? c->guard->set->names : STR_NONE);
     add_body(&h, c->doc.root);
     sha256_finish(h.sha, out);
 }

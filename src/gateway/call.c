@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "gateway/gateway_internal.h"
+#include "gateway/guard_call.h"
 #include "gateway/phase_prompt.h"
 
 #include "base/banned.h"
@@ -61,6 +62,7 @@ static void call_free(struct call *c)
     list_remove(c->gateway, c);
     exchange_answer_done(&c->answer);
     rescue_done(&c->rescue);
+    guard_leave(c);
     ASSERT(!hedge_runs(c));
     if (c->stream.request && c->kind->dialect->done)
         c->kind->dialect->done(&c->stream);
@@ -89,6 +91,11 @@ static void fill_headers(struct call *c, struct answer_headers *h)
     str dropped = account_list(c->losses.names, c->losses.len, text, sizeof text);
     if (dropped.len)
         answer_headers_add(h, "x-weir-dropped-params", dropped);
+    if (c->guard) {
+        str verdicts = guard_verdicts(c, text, sizeof text);
+        if (verdicts.len)
+            answer_headers_add(h, "x-weir-guard", verdicts);
+    }
     cache_headers(c, h);
     account_headers(c, h);
     admission_headers(c, h);
@@ -169,7 +176,8 @@ static bool heavy(struct call *c)
 {
     if (c->kind->without_body)
         return c->kind->work(c);
-    return phase_receive(c) && phase_route(c) && (!c->kind->work || c->kind->work(c));
+    return phase_receive(c) && phase_route(c) && (!c->gateway->shared->guards || guard_input(c)) &&
+           (!c->kind->work || c->kind->work(c));
 }
 
 static void work_run(void *ctx)

@@ -22,6 +22,7 @@
 
 struct call;
 struct gateway;
+struct guard_call;
 struct key;
 struct model_entry;
 
@@ -125,6 +126,7 @@ struct call {
     struct shadow *shadow;  // shadow.h: it has a copy, or is one; NULL: neither
     struct admission admission;
     struct call_cache cache;
+    struct guard_call *guard; // rules over what is asked and answered; NULL: none
     struct world_timer timer; // for the nearest of `due`
     struct call_due due;
     bool stepping;                     // call_step is on the stack
@@ -181,7 +183,9 @@ enum phase_result call_offload(struct call *c, bool (*work)(struct call *c));
 
 enum phase_result phase_auth(struct call *c);
 bool phase_receive(struct call *c); // any thread; false: c->error says why
-bool phase_route(struct call *c);   // any thread
+// Its part that reads c->doc by the dialect, for a document that came to be another.
+bool phase_read_document(struct call *c);
+bool phase_route(struct call *c); // any thread
 enum phase_result phase_cache(struct call *c);
 enum phase_result phase_semantic(struct call *c);
 // Its parts: hear an answer that is there or being made; make the answer that others may hear.

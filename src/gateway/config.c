@@ -1,6 +1,7 @@
 #include "gateway/config.h"
 
 #include "gateway/balance.h"
+#include "gateway/guards.h"
 #include "gateway/model_route.h"
 #include "net/sock.h"
 #include "store/place.h"
@@ -212,7 +213,31 @@ static const struct option route_table[] = {
      .table = canary_table,
      .table_size = sizeof(struct gateway_canary),
      .help = "Some of the users, or of the requests, to one of the targets first."},
+    {.name = "guards",
+     .type = OPTION_STRINGS,
+     .offset = AT(gateway_route, guards),
+     .help = "Sets of 'guards' that look at its requests and answers, beside those for everyone."},
     POLICY_ROWS(gateway_route),
+    {0},
+};
+
+static const struct option guard_table[] = {
+    {.name = "name",
+     .type = OPTION_STRING,
+     .offset = AT(gateway_guard, name),
+     .help = "What routes and keys call it."},
+    {.name = "everywhere",
+     .type = OPTION_BOOL,
+     .offset = AT(gateway_guard, everywhere),
+     .value = "false",
+     .help = "Look at every call, whatever its route and key."},
+    {.name = "rules",
+     .type = OPTION_TABLES,
+     .offset = AT(gateway_guard, rules),
+     .table = guard_rule_table,
+     .table_size = sizeof(struct guard_rule_text),
+     .help = "What to look for, and what becomes of it. In records and metrics a rule is called "
+             "SET.RULE."},
     {0},
 };
 
@@ -571,6 +596,14 @@ const struct option gateway_config_table[] = {
      .table_size = sizeof(struct gateway_route),
      .help = "Names that lead to several models: which one answers, and what happens when it "
              "fails."},
+    {.name = "guards",
+     .type = OPTION_TABLES,
+     .offset = AT(gateway_config, guards),
+     .table = guard_table,
+     .table_size = sizeof(struct gateway_guard),
+     .help =
+         "Sets of rules over what is asked and what is answered (docs/guards.md): for everyone, "
+         "or named by routes and keys."},
     {.name = "prompts",
      .type = OPTION_STRING,
      .offset = AT(gateway_config, prompts),
@@ -690,6 +723,7 @@ enum err gateway_config_check(const struct gateway_config *c, struct diag *d)
     ERR_TRY(check_tls(&c->tls, d));
     ERR_TRY(gateway_keys_check(c, d));
     ERR_TRY(model_routes_check(c, d));
+    ERR_TRY(guards_check(c, d));
     for (size_t i = 0; i < c->providers.len; i++)
         ERR_TRY(gateway_provider_check(&gateway_config_providers(c)[i], d));
     struct sock_address a;

@@ -10,7 +10,7 @@
 struct gateway_key {
     str name;   // for logs
     str secret; // what the client sends
-    struct option_strings models, tags;
+    struct option_strings models, tags, guards;
     str expires, budget; // gateway_key_terms
     struct limit_rules rules;
     int64_t priority, budget_period; // enum key_priority, enum budget_period
@@ -82,10 +82,17 @@ struct gateway_route {
     str name;
     int64_t strategy;            // enum balance_strategy
     struct option_items targets; // struct gateway_target
-    struct option_strings fallback_on;
+    struct option_strings fallback_on, guards;
     struct gateway_policy policy;
     struct gateway_shadow shadow;
     struct gateway_canary canary;
+};
+
+// A named set of rules.
+struct gateway_guard {
+    str name;
+    bool everywhere;           // for every call
+    struct option_items rules; // struct guard_rule_text
 };
 
 struct gateway_routing {
@@ -185,6 +192,7 @@ struct gateway_config {
     struct option_items keys;   // struct gateway_key
     struct option_items models; // struct gateway_model
     struct option_items routes; // struct gateway_route
+    struct option_items guards; // struct gateway_guard
     str prompts;                // folder; empty: none
     struct gateway_routing routing;
     struct option_items providers; // struct gateway_provider

@@ -181,5 +181,6 @@ void gateway_free(struct gateway *g)
     account_done(&g->account);
     semantic_done(&g->semantic);
     cache_done(&g->cache);
+    scan_scratch_done(&g->guard_scratch);
     mem_free(g);
 }

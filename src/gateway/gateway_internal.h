@@ -33,6 +33,7 @@ struct gateway {
     struct admission_queue admission;
     struct cache cache;
     struct semantic semantic;
+    struct scan_scratch guard_scratch; // of all answers that are looked at; made by the first one
     struct call *calls;
     size_t calls_len;
     struct shadow *shadows; // copies under way

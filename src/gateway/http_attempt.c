@@ -349,7 +349,7 @@ struct attempt *http_attempt_start(const struct model_entry *m, const struct exc
     a->started_us = clock_mono_us();
     arena_init(&a->arena, HEADERS_BYTES_MAX);
     buf_init(&a->kept, SIZE_MAX / 2); // paused as soon as anything is kept
-    a->base.raw = upstream_is_spliced(a->plan->dialect, r);
+    a->base.raw = upstream_is_spliced(a->plan->dialect, r) && !r->in_events;
     upstream_reader_init(&a->reader, a->plan->dialect, r, a->provider->config->name, a->base.raw);
     http_frames_init(&a->frames, a->plan->dialect->framing, r->stream,
                      a->provider->answer_bytes_max);

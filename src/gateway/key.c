@@ -8,6 +8,7 @@
 #include "base/encode.h"
 #include "base/mem.h"
 #include "base/random.h"
+#include "gateway/guards.h"
 
 #include "base/banned.h"
 
@@ -131,7 +132,7 @@ static str join(struct arena *a, const struct option_strings *s)
     return all;
 }
 
-static struct key *from_config(const struct gateway_key *c)
+static struct key *from_config(const struct gateway_config *config, const struct gateway_key *c)
 {
     char id[256];
     struct gateway_key_terms terms;
@@ -145,6 +146,7 @@ static struct key *from_config(const struct gateway_key *c)
     key_digest(c->secret, k->digest);
     k->expires_ms = terms.expires_ms;
     k->priority = (enum key_priority)c->priority;
+    k->guards = guards_bits(config, &c->guards);
     limit_init(&k->limit, &c->rules);
     budget_init(&k->budget, terms.budget_nano_usd, (enum budget_period)c->budget_period, 0,
                 clock_wall_ms());
@@ -202,7 +204,7 @@ void keyring_init(struct keyring *r, const struct gateway_config *config)
     *r = (struct keyring){0};
     atomic_store(&r->table, new_table(TABLE_MIN));
     for (size_t i = 0; i < config->keys.len; i++)
-        add(r, from_config(&gateway_config_keys(config)[i]));
+        add(r, from_config(config, &gateway_config_keys(config)[i]));
 }
 
 void keyring_done(struct keyring *r)

@@ -29,6 +29,7 @@ struct key {
     enum key_priority priority;
     struct limit limit;
     struct budget budget;
+    uint64_t guards; // of its own, as bits (gateway/guards.h)
     _Atomic bool revoked;
     _Atomic int64_t unsaved_nano_usd; // spent, and its record was dropped
     struct arena arena;               // the texts

@@ -1,6 +1,7 @@
 #include "gateway/model_route.h"
 
 #include "base/mem.h"
+#include "gateway/guards.h"
 
 #include "base/banned.h"
 
@@ -108,8 +109,10 @@ void model_routes_init(struct model_routes *r, const struct gateway_config *c)
     r->here = r->alone;
     r->here.retry.attempts_max = 1;
     r->items = mem_array(r->len ? r->len : 1, sizeof *r->items);
-    for (size_t i = 0; i < r->len; i++)
+    for (size_t i = 0; i < r->len; i++) {
         r->items[i] = route_of(&config_routes(c)[i]);
+        r->items[i].guards = guards_bits(c, &config_routes(c)[i].guards);
+    }
 }
 
 void model_routes_done(struct model_routes *r)

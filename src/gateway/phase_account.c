@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "gateway/gateway_internal.h"
+#include "gateway/guard_call.h"
 #include "gateway/money.h"
 #include "gateway/phase_semantic.h"
 #include "gateway/shadow.h"
@@ -173,6 +174,8 @@ const char *account_outcome(const struct call *c)
     int status = c->record.status;
     if (c->record.client_gone)
         return "cancelled";
+    if (c->guard && c->guard->stopped)
+        return "guardrail";
     if (!call_failed(c))
         return "ok";
     switch (status == 200 ? api_error_row(c->error->code)->status : status) {
@@ -377,6 +380,9 @@ static void write_line(const struct call *c)
     put(&l, LOG_S("peer", c->peer));
     if (c->model)
         put_work(c, &l);
+    char verdicts[512];
+    if (c->guard)
+        put(&l, LOG_S("guard", guard_verdicts(c, verdicts, sizeof verdicts)));
     if (r->worked_us)
         put(&l, LOG_F("read_ms", ms(r->worked_us - r->start_us)));
     put(&l, LOG_F("total_ms", ms(r->end_us - r->start_us)));
@@ -400,6 +406,8 @@ void phase_account(struct call *c)
     }
     if (!c->kind->work || c->counted)
         count(c);
+    if (c->guard)
+        guard_count(c);
     if (c->kind->quiet)
         return;
     write_line(c);

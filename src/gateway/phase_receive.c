@@ -64,8 +64,12 @@ bool phase_receive(struct call *c)
         return false;
     if (!d)
         return true;
-    if (!phase_prompt(c))
-        return false;
+    return phase_prompt(c) && phase_read_document(c);
+}
+
+bool phase_read_document(struct call *c)
+{
+    const struct dialect *d = c->kind->dialect;
     struct api_error e;
     bool ok = d->read(c->doc.root, &c->arena, &c->request, &e);
     if (!ok)

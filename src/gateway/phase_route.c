@@ -79,6 +79,8 @@ static bool refuse_losses(struct call *c)
 bool phase_prepare(struct call *c)
 {
     c->losses.len = 0;
+    if (c->request.in_events && c->request.logprobs)
+        exchange_lose(&c->losses, STR("logprobs")); // scores of what the rules might not let pass
     if (c->request.prefilled)
         c->request.continues = c->model->continues;
     struct api_error e;

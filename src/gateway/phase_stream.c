@@ -3,6 +3,7 @@
 // polling, and so the provider.
 #include "gateway/call.h"
 #include "gateway/gateway_internal.h"
+#include "gateway/guard_call.h"
 #include "gateway/shadow.h"
 
 #include "base/banned.h"
@@ -74,12 +75,8 @@ enum phase_result phase_write(struct call *c)
     return call_refuse(c);
 }
 
-static enum phase_result answer_whole(struct call *c, const struct exchange_event *e)
+static enum phase_result fold(struct call *c, struct exchange_event *e)
 {
-    cache_note(c, e);
-    shadow_note(c, e);
-    if (c->attempt->raw)
-        return e->raw.len ? call_respond_json(c, e->raw) : PHASE_NEXT;
     if (exchange_answer_add(&c->answer, e) != ERR_OK) {
         api_error_set(call_error(c), API_ANSWER_TOO_LARGE, NULL,
                       "The answer is larger than %lld bytes. Ask for fewer choices, prompts, "
@@ -94,6 +91,17 @@ static enum phase_result answer_whole(struct call *c, const struct exchange_even
         return call_offload(c, write_whole);
     c->worked = write_whole(c);
     return PHASE_NEXT;
+}
+
+static enum phase_result answer_whole(struct call *c, struct exchange_event *e)
+{
+    if (c->guard)
+        return guard_output(c, e, fold);
+    cache_note(c, e);
+    shadow_note(c, e);
+    if (c->attempt->raw)
+        return e->raw.len ? call_respond_json(c, e->raw) : PHASE_NEXT;
+    return fold(c, e);
 }
 
 // What an attempt has written is shown once it has said something: until then another may take its
@@ -136,9 +144,6 @@ void call_ping(struct call *c)
 static void write_event(struct call *c, struct exchange_event *e)
 {
     const struct dialect *d = c->kind->dialect;
-    rescue_note(c, e);
-    cache_note(c, e);
-    shadow_note(c, e);
     if (!c->attempt->raw) {
         d->event(&c->stream, e, &c->out);
         return;
@@ -153,10 +158,8 @@ static void write_event(struct call *c, struct exchange_event *e)
     buf_done(&unseen);
 }
 
-static enum phase_result stream_event(struct call *c, struct exchange_event *e)
+static enum phase_result stream_on(struct call *c, struct exchange_event *e)
 {
-    if (c->rescue.on && !rescue_filter(c, e))
-        return !call_failed(c) ? PHASE_NEXT : phase_failed(c);
     write_event(c, e);
     if (c->stream.failed || c->out.failed)
         return refuse_held(c);
@@ -168,6 +171,18 @@ static enum phase_result stream_event(struct call *c, struct exchange_event *e)
     c->phase = CALL_ANSWERED;
     c->output->end(c->output_ctx);
     return PHASE_ANSWERED;
+}
+
+static enum phase_result stream_event(struct call *c, struct exchange_event *e)
+{
+    if (c->rescue.on && !rescue_filter(c, e))
+        return !call_failed(c) ? PHASE_NEXT : phase_failed(c);
+    rescue_note(c, e);
+    if (c->guard)
+        return guard_output(c, e, stream_on);
+    cache_note(c, e);
+    shadow_note(c, e);
+    return stream_on(c, e);
 }
 
 static bool speaks(const struct exchange_event *e)
@@ -183,6 +198,7 @@ static void note_first(struct call *c)
     struct attempt_record *a = c->routing.record;
     c->routing.spoke = true;
     c->due.first_token = c->due.hedge = 0;
+    guard_answer_begins(c);
     if (c->cache.follows)
         return;
     a->first_us = call_now_us(c);

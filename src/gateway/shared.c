@@ -107,6 +107,8 @@ enum err gateway_shared_open(struct gateway_shared *s, const struct gateway_conf
     enum err e = open_store(s, config, &a, d);
     if (e == ERR_OK && config->prompts.len)
         e = open_prompts(s, config, &a, d);
+    if (e == ERR_OK)
+        e = guards_new(config, &s->guards, d);
     arena_done(&a);
     if (e != ERR_OK)
         gateway_shared_close(s);
@@ -140,6 +142,7 @@ void gateway_shared_close(struct gateway_shared *s)
 {
     store_close(s->store);
     prompts_free(s->prompts);
+    guards_free(s->guards);
     keyring_done(&s->keys);
     prices_done(&s->prices);
     admission_rules_done(&s->rules);

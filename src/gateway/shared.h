@@ -3,6 +3,7 @@
 #pragma once
 
 #include "gateway/admission.h"
+#include "gateway/guards.h"
 #include "gateway/key.h"
 #include "gateway/price.h"
 #include "prompt/prompts.h"
@@ -16,6 +17,7 @@ struct gateway_shared {
     struct admission_rules rules;
     struct store *store;     // NULL: nothing is kept
     struct prompts *prompts; // NULL: there are none
+    struct guards *guards;   // NULL: there are none
 };
 
 // Opens the store as the configuration says. Where it lies at its usual place and cannot even be

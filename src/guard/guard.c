@@ -2,23 +2,11 @@
 
 #include "base/mem.h"
 #include "guard/canary.h"
+#include "guard/guard_internal.h"
 
 #include "base/banned.h"
 
 enum { ARENA_BYTES_MAX = 4 << 20, NO_PII = 0xff };
-
-struct compiled_rule {
-    str name, replacement;
-    enum guard_action action;
-};
-
-struct guard {
-    struct arena arena;
-    struct patterns *patterns[GUARD_ACTIONS];
-    struct patterns *placeholders;
-    struct compiled_rule rules[GUARD_RULES_MAX];
-    size_t len;
-};
 
 // A match's id holds its rule and, for personal data, the kind.
 static uint32_t id_of(size_t rule, uint32_t pii)
@@ -54,6 +42,13 @@ static enum err add_rule(struct guard *g, const struct guard_rule *r, struct dia
                          : arena_printf(&g->arena, "[" STR_FMT "]", STR_ARG(r->name));
     if (!c->name.ptr || !c->replacement.ptr)
         return diag_set(d, ERR_LIMIT, "the rules are too large");
+    c->roles = r->roles;
+    c->size = r->size;
+    c->injection = r->injection;
+    if (c->injection > 0 && !g->injection)
+        g->injection = injection_new();
+    if (r->topic.len)
+        ERR_TRY(topic_new(&r->topic, &c->topic, d));
     return add_patterns(g, r, g->len++, d);
 }
 
@@ -85,6 +80,9 @@ void guard_free(struct guard *g)
     for (size_t i = 0; i < GUARD_ACTIONS; i++)
         patterns_free(g->patterns[i]);
     patterns_free(g->placeholders);
+    injection_free(g->injection);
+    for (size_t i = 0; i < GUARD_RULES_MAX; i++)
+        topic_free(g->rules[i].topic);
     arena_done(&g->arena);
     mem_free(g);
 }
@@ -95,18 +93,70 @@ const char *guard_rule_name(const struct guard *g, size_t rule)
     return g->rules[rule].name.ptr;
 }
 
+size_t guard_len(const struct guard *g)
+{
+    return g->len;
+}
+
+enum guard_action guard_rule_action(const struct guard *g, size_t rule)
+{
+    ASSERT(rule < g->len);
+    return g->rules[rule].action;
+}
+
+uint32_t guard_rule_roles(const struct guard *g, size_t rule)
+{
+    ASSERT(rule < g->len);
+    return g->rules[rule].roles;
+}
+
+const char *guard_action_name(enum guard_action a)
+{
+    static const char *const names[] = {"allow", "block", "tag", "mask"};
+    return names[a];
+}
+
+bool guard_has_patterns(const struct guard *g)
+{
+    for (size_t i = 0; i < GUARD_ACTIONS; i++)
+        if (patterns_nodes(g->patterns[i]))
+            return true;
+    return false;
+}
+
 // --- Streams
 
-// What passes one stage goes to the next, and behind the last one on.
+// To the first stage from this one on that has anything to look for, and behind the last one on.
+static void hand_to(struct guard_stream *s, size_t stage, str bytes)
+{
+    while (stage < GUARD_ACTIONS && !patterns_nodes(s->guard->patterns[stage]))
+        stage++;
+    if (stage == GUARD_ACTIONS)
+        (void)buf_append_str(s->out, bytes);
+    else
+        scan_feed(&s->stages[stage].scan, s->scratch, bytes);
+}
+
+// What passes one stage goes to the next.
 static void pass(struct guard_stage *stage, str bytes)
 {
     struct guard_stream *s = stage->stream;
-    if (s->blocked_by >= 0)
-        return;
-    if (stage->action + 1 == GUARD_ACTIONS)
+    if (s->blocked_by < 0)
+        hand_to(s, stage->action + 1, bytes);
+}
+
+static void end_stages(struct guard_stream *s, size_t from)
+{
+    for (size_t i = from; i < GUARD_ACTIONS && s->blocked_by < 0; i++)
+        scan_end(&s->stages[i].scan, s->scratch);
+}
+
+// What comes before it is told on first: it does not wait for what comes behind.
+static void let_through(struct guard_stream *s, str bytes)
+{
+    end_stages(s, GUARD_ALLOW + 1);
+    if (s->blocked_by < 0)
         (void)buf_append_str(s->out, bytes);
-    else
-        scan_feed(&s->stages[stage->action + 1].scan, s->scratch, bytes);
 }
 
 static void on_text(void *ctx, str bytes)
@@ -127,14 +177,18 @@ static void on_match(void *ctx, uint32_t id, str bytes)
     struct guard_stage *stage = ctx;
     struct guard_stream *s = stage->stream;
     uint32_t pii = id & 0xff;
-    bool real = pii == NO_PII || pii_is((enum pii_kind)pii, bytes);
+    const struct compiled_rule *rule = &s->guard->rules[id >> 8];
+    bool looks = !rule->roles || !s->roles || (rule->roles & s->roles);
+    bool real = looks && (pii == NO_PII || pii_is((enum pii_kind)pii, bytes));
     if (s->blocked_by >= 0)
         return;
     s->hits[id >> 8] += real;
-    if (real && stage->action == GUARD_BLOCK)
+    if (real && stage->action == GUARD_ALLOW)
+        let_through(s, bytes);
+    else if (real && stage->action == GUARD_BLOCK)
         s->blocked_by = (int)(id >> 8);
     else if (real && stage->action == GUARD_MASK)
-        mask(s, &s->guard->rules[id >> 8], pii, bytes);
+        mask(s, rule, pii, bytes);
     else
         pass(stage, bytes);
 }
@@ -162,7 +216,7 @@ bool guard_stream_feed(struct guard_stream *s, struct scan_scratch *x, str bytes
     s->out = out;
     s->scratch = x;
     if (s->blocked_by < 0)
-        scan_feed(&s->stages[0].scan, x, bytes);
+        hand_to(s, 0, bytes);
     return s->blocked_by < 0;
 }
 
@@ -170,18 +224,21 @@ bool guard_stream_end(struct guard_stream *s, struct scan_scratch *x, struct buf
 {
     s->out = out;
     s->scratch = x;
-    for (size_t i = 0; i < GUARD_ACTIONS && s->blocked_by < 0; i++)
-        scan_end(&s->stages[i].scan, x);
+    end_stages(s, 0);
     return s->blocked_by < 0;
+}
+
+uint32_t guard_nodes(const struct guard *g)
+{
+    uint32_t most = patterns_nodes(g->placeholders);
+    for (size_t i = 0; i < GUARD_ACTIONS; i++)
+        most = (uint32_t)max_size(most, patterns_nodes(g->patterns[i]));
+    return (uint32_t)max_size(most, g->injection ? injection_nodes(g->injection) : 0);
 }
 
 void guard_scratch_init(struct scan_scratch *x, const struct guard *g)
 {
-    const struct patterns *largest = g->placeholders;
-    for (size_t i = 0; i < GUARD_ACTIONS; i++)
-        if (patterns_nodes(g->patterns[i]) > patterns_nodes(largest))
-            largest = g->patterns[i];
-    scan_scratch_init(x, largest);
+    scan_scratch_init_nodes(x, guard_nodes(g));
 }
 
 // --- The way back

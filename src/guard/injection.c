@@ -130,6 +130,11 @@ void injection_free(struct injection *j)
     mem_free(j);
 }
 
+uint32_t injection_nodes(const struct injection *j)
+{
+    return patterns_nodes(j->patterns);
+}
+
 static void on_text(void *ctx UNUSED, str bytes UNUSED)
 {
 }

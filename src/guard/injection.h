@@ -26,6 +26,7 @@ const char *injection_sign_name(enum injection_sign sign); // "override"
 struct injection;
 struct injection *injection_new(void);
 void injection_free(struct injection *j); // NULL is fine
+uint32_t injection_nodes(const struct injection *j);
 
 // A text that comes in pieces; the score can be asked for at any time, and is final after the end.
 struct injection_stream {

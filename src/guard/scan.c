@@ -12,7 +12,12 @@ enum { END = -1 };
 
 void scan_scratch_init(struct scan_scratch *x, const struct patterns *p)
 {
-    size_t len = (size_t)p->len + 1;
+    scan_scratch_init_nodes(x, p->len);
+}
+
+void scan_scratch_init_nodes(struct scan_scratch *x, uint32_t nodes)
+{
+    size_t len = (size_t)nodes + 1;
     *x = (struct scan_scratch){0};
     x->next = mem_array(len, sizeof *x->next);
     x->visited = mem_array(len, sizeof *x->visited);

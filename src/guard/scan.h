@@ -28,6 +28,7 @@ struct scan_scratch {
     uint64_t step;
 };
 void scan_scratch_init(struct scan_scratch *x, const struct patterns *p);
+void scan_scratch_init_nodes(struct scan_scratch *x, uint32_t nodes); // of the largest of several
 void scan_scratch_done(struct scan_scratch *x);
 
 struct scan {

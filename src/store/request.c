@@ -43,6 +43,8 @@ const struct row_column store_request_columns[] = {
     R("first_us", ROW_INT, first_us),
     R("total_us", ROW_INT, total_us),
     R("overhead_us", ROW_INT, overhead_us),
+    R("guard", ROW_STR, guard),
+    R("context", ROW_STR, context),
     {0},
 };
 

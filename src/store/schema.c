@@ -48,6 +48,9 @@ static const char *const steps[SCHEMA_VERSION] = {
     " cost_nano_usd INTEGER, answer_bytes INTEGER, shadow_bytes INTEGER, answer_text TEXT,"
     " shadow_text TEXT, PRIMARY KEY(run, seq)) WITHOUT ROWID;"
     "CREATE INDEX shadow_request ON shadow(request);",
+    // What rules found in it, and what was left out of a prompt that was too long.
+    "ALTER TABLE request ADD COLUMN guard TEXT;"
+    "ALTER TABLE request ADD COLUMN context TEXT;",
 };
 
 static enum err step_up(struct db *b, int64_t from, struct diag *d)

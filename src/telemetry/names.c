@@ -54,6 +54,8 @@ static const char *const similarities[] = {"0.50", "0.60", "0.70", "0.80",  "0.8
                                            "0.90", "0.92", "0.94", "0.95",  "0.96",
                                            "0.97", "0.98", "0.99", "0.995", NULL};
 static const char *const shadow_verdicts[] = {"equal", "alike", "different", NULL};
+static const char *const guard_actions[] = {"allow", "block", "tag", "mask", NULL};
+static const char *const guard_directions[] = {"input", "output", NULL};
 static const char *const record_states[] = {"written", "dropped", "missing", NULL};
 static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
 static const char *const kv_states[] = {"used", "cached", "free", NULL};
@@ -194,6 +196,9 @@ const struct metric names_table[METRIC_COUNT + 1] = {
     [METRIC_CACHE_SHADOW_AGREEMENT] = COUNTER("weir_cache_shadow_agreement_total", NULL,
         "Shares of words that those answers had in common, added up: divided by their number it is the mean.",
         ONE_OF("similarity", similarities)),
+    [METRIC_GUARD_MATCHES] = COUNTER("weir_guard_matches_total", NULL,
+        "What rules of guards found: by the rule's name, what it does, and where it looked.",
+        ANY("rule"), ONE_OF("action", guard_actions), ONE_OF("direction", guard_directions)),
     [METRIC_RECORDS] = COUNTER("weir_records_total", NULL,
         "Records of requests: on disk, dropped because the queue was full, missing after a crash.",
         ONE_OF("state", record_states)),
