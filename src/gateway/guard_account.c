@@ -1,4 +1,6 @@
 // What the rules did, as it is told and counted: names and numbers, never a text.
+#include <stdio.h>
+
 #include "gateway/call.h"
 #include "gateway/gateway_internal.h"
 #include "gateway/guard_call.h"

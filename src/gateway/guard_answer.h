@@ -14,7 +14,10 @@ struct guard_channel {
     struct guard_stream rules; // where there are some
     struct guard_restore back;
     struct measure measure;
-    struct buf arguments; // of a call: looked at when they are complete
+    // A call waits until its arguments are complete.
+    str id, name;
+    bool called; // … and has been told
+    struct buf arguments;
     bool masked;          // what was said is not what is told
 };
 

@@ -346,23 +346,38 @@ static bool change_json(struct flow *f, struct guard_channel *ch, str json, chan
     return passes;
 }
 
+static enum phase_result tell_call(struct flow *f, struct guard_channel *ch)
+{
+    struct exchange_event e = {.type = EXCHANGE_EVENT_CALL,
+                               .choice = ch->choice,
+                               .call_index = ch->call_index,
+                               .call = {.id = ch->id, .name = ch->name}};
+    ch->called = true;
+    return tell(f, &e);
+}
+
 static enum phase_result tell_arguments(struct flow *f, struct guard_channel *ch)
 {
     struct guard_answer *a = f->answer;
-    struct exchange_event e = event_of(ch, buf_str(&ch->arguments));
+    str past = buf_str(&ch->arguments), back = STR_NONE;
     buf_clear(&a->out);
     buf_clear(&a->back);
     if (f->rules) {
-        if (!change_json(f, ch, e.text, by_rules, &a->out))
+        if (!change_json(f, ch, past, by_rules, &a->out))
             return stop(f, ch->choice, (size_t)ch->rules.blocked_by, EXCHANGE_FINISH_FILTER);
-        e.text = buf_str(&a->out);
+        past = buf_str(&a->out);
     }
-    note(f, &e);
     if (f->own->vault.len) {
-        (void)change_json(f, ch, e.text, by_vault, &a->back);
-        e.text = buf_str(&a->back);
+        (void)change_json(f, ch, past, by_vault, &a->back);
+        back = buf_str(&a->back);
     }
-    enum phase_result result = f->say(f->call, &e);
+    struct exchange_event e = event_of(ch, past);
+    enum phase_result result = ch->called ? PHASE_NEXT : tell_call(f, ch);
+    if (result == PHASE_NEXT && past.len)
+        note(f, &e);
+    e.text = back.len ? back : past;
+    if (result == PHASE_NEXT && e.text.len)
+        result = f->say(f->call, &e);
     buf_clear(&ch->arguments);
     return result;
 }
@@ -375,6 +390,13 @@ static bool is_complete(str json)
     return whole;
 }
 
+// Something of it is to be told, now or at the end.
+static bool waits(const struct guard_channel *ch, bool at_end)
+{
+    return at_end ? ch->arguments.len || !ch->called
+                  : ch->arguments.len && is_complete(buf_str(&ch->arguments));
+}
+
 // Of all calls of the choice that are complete; at its end, of all. The oldest is the last of the
 // list, and is told first.
 static enum phase_result end_calls(struct flow *f, uint32_t choice, bool all)
@@ -382,8 +404,7 @@ static enum phase_result end_calls(struct flow *f, uint32_t choice, bool all)
     for (;;) {
         struct guard_channel *first = NULL;
         for (struct guard_channel *ch = f->answer->channels; ch; ch = ch->next)
-            if (ch->choice == choice && ch->kind == GUARD_ARGUMENTS && ch->arguments.len &&
-                (all || is_complete(buf_str(&ch->arguments))))
+            if (ch->choice == choice && ch->kind == GUARD_ARGUMENTS && waits(ch, all))
                 first = ch;
         if (!first || is_over(f, choice))
             return PHASE_NEXT;
@@ -438,7 +459,12 @@ static enum phase_result on_call(struct flow *f, const struct exchange_event *e)
     enum phase_result result = end_texts(f, e->choice);
     if (result == PHASE_NEXT)
         result = end_calls(f, e->choice, false);
-    return result == PHASE_NEXT && !is_over(f, e->choice) ? tell(f, e) : result;
+    if (result != PHASE_NEXT || is_over(f, e->choice))
+        return result;
+    struct guard_channel *ch = open_channel(f, e, GUARD_ARGUMENTS);
+    ch->id = arena_str(&f->call->arena, e->call.id);
+    ch->name = arena_str(&f->call->arena, e->call.name);
+    return PHASE_NEXT;
 }
 
 static enum phase_result on_finish(struct flow *f, const struct exchange_event *e)

@@ -1,5 +1,7 @@
 #include "gateway/guards.h"
 
+#include <stdio.h>
+
 #include "base/mem.h"
 #include "base/random.h"
 
@@ -105,6 +107,15 @@ static enum err add_set(struct guards *g, size_t set, const struct gateway_guard
     return e;
 }
 
+// The place within a pattern is none in a file.
+static void below_guards(struct diag *d)
+{
+    char where[sizeof d->where];
+    snprintf(where, sizeof where, "%s", d->where);
+    diag_where(d, "guards, %s", where);
+    d->line = d->col = 0;
+}
+
 static enum err compile(struct guards *g, const struct gateway_config *c, uint64_t bits,
                         struct guard_set *ret, struct diag *d)
 {
@@ -118,6 +129,8 @@ static enum err compile(struct guards *g, const struct gateway_config *c, uint64
         e = guard_new(both[0].rules, both[0].len, &made.input, d);
     if (e == ERR_OK && both[1].len)
         e = guard_new(both[1].rules, both[1].len, &made.output, d);
+    if (e != ERR_OK && !str_starts(str_of(d->where), STR("guards")))
+        below_guards(d);
     mem_free(both);
     *ret = made; // whatever there is of it is freed with the rest
     return e;

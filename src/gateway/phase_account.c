@@ -380,9 +380,10 @@ static void write_line(const struct call *c)
     put(&l, LOG_S("peer", c->peer));
     if (c->model)
         put_work(c, &l);
-    char verdicts[512];
-    if (c->guard)
-        put(&l, LOG_S("guard", guard_verdicts(c, verdicts, sizeof verdicts)));
+    char text[512];
+    str verdicts = guard_verdicts(c, text, sizeof text);
+    if (verdicts.len)
+        put(&l, LOG_S("guard", verdicts));
     if (r->worked_us)
         put(&l, LOG_F("read_ms", ms(r->worked_us - r->start_us)));
     put(&l, LOG_F("total_ms", ms(r->end_us - r->start_us)));

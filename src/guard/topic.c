@@ -151,6 +151,15 @@ void topic_stream_init(struct topic_stream *s, const struct topic *t)
     *s = (struct topic_stream){.topic = t};
 }
 
+// The first byte was none of a character's; those behind it may be.
+static void begin_anew(struct topic_stream *s, str bytes)
+{
+    char rest[4];
+    memcpy(rest, bytes.ptr + 1, bytes.len - 1);
+    end_word(s);
+    topic_stream_feed(s, str_slice(rest, bytes.len - 1));
+}
+
 // A character that was cut: its first bytes wait for the others. Those taken from `bytes`.
 static size_t complete(struct topic_stream *s, str bytes)
 {
@@ -166,7 +175,7 @@ static size_t complete(struct topic_stream *s, str bytes)
         if (len)
             add_character(s, c, now);
         else
-            end_word(s);
+            begin_anew(s, now);
     }
     return taken;
 }

