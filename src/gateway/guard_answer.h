@@ -18,7 +18,7 @@ struct guard_channel {
     str id, name;
     bool called; // … and has been told
     struct buf arguments;
-    bool masked;          // what was said is not what is told
+    bool masked; // what was said is not what is told
 };
 
 struct guard_choice {

@@ -312,7 +312,8 @@ static bool place_of_prompt(const struct dialect *d, struct guard_addition *ret)
     else if (d == &dialect_openai_chat || d == &dialect_ollama_chat)
         *ret = (struct guard_addition){.member = "messages", .as_message = true};
     else
-        return d == &dialect_anthropic_messages || d == &dialect_ollama_generate;
+        return d == &dialect_anthropic_messages || d == &dialect_anthropic_count ||
+               d == &dialect_ollama_generate;
     return true;
 }
 
@@ -391,7 +392,7 @@ bool guard_input(struct call *c)
     const struct guards *all = c->gateway->shared->guards;
     const struct guard_set *set = guards_find(all, c->route->guards, c->key ? c->key->guards : 0);
     // A copy for a shadow is of what the rules have let through, and nobody sees its answer.
-    if (!set || c->kind->work || c->request.nothing || shadow_is_copy(c))
+    if (!set || !c->kind->dialect || c->request.nothing || shadow_is_copy(c))
         return true;
     c->guard = arena_zalloc(&c->arena, 1, sizeof *c->guard);
     if (!c->guard)

@@ -19,7 +19,7 @@ struct model_route {
     const struct gateway_shadow *shadow; // NULL: none
     const struct gateway_canary *canary; // NULL: none
     size_t canary_at;                    // its place among the targets
-    uint64_t guards; // of its own, as bits (gateway/guards.h)
+    uint64_t guards;                     // of its own, as bits (gateway/guards.h)
 };
 
 struct model_routes {

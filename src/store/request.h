@@ -26,8 +26,8 @@ struct store_request {
     int64_t choices;
     str finish, cache, cache_source, dropped; // cache_source: the request whose answer it was
     int64_t cache_similarity_ppm;             // … and how near their questions were
-    str guard;   // rules that fired: "set.rule=block, …"
-    str context; // what was left out of a prompt that was too long
+    str guard;                                // rules that fired: "set.rule=block, …"
+    str context;                              // what was left out of a prompt that was too long
     int64_t seed;
     int64_t prompt_tokens, cached_tokens, cache_write_tokens, completion_tokens, reasoning_tokens;
     bool usage_estimated;

@@ -282,6 +282,12 @@ class Placeholders(GuardCase):
         answer = self.post("/v1/completions", {"model": "weir-tiny", "prompt": [1, 2], "max_tokens": 1}, self.headers())
         self.assert_error(answer, 400, "guard_blocked")
 
+    def test_what_is_only_counted_is_masked_too(self):
+        for model in ("anthropic/m", "weir-tiny"):
+            answer = self.post("/v1/messages/count_tokens", Messages.body(model, f"I am {EMAIL}"), self.headers())
+            self.assertIn("x-weir-guard", answer.headers, answer)
+        self.assertNotIn("example", self.sent())
+
     def test_the_local_model_is_no_exception(self):
         answer = self.post("/v1/chat/completions", {**Chat.body("weir-tiny", f"I am {EMAIL}"), "max_tokens": 4}, self.headers())
         self.assertEqual((answer.status, answer.headers["x-weir-guard"]), (200, "privacy.people=mask"))

@@ -123,7 +123,8 @@ static void check_page(const struct buf *page, bool open)
         } else if (line.ptr[0] != '#') {
             assert_true(str_starts(line, family));
             double value = value_of(line);
-            bool bucket = str_find(line, STR("le=\"")) != SIZE_MAX;
+            bool bucket = str_find(line, STR("{le=\"")) != SIZE_MAX ||
+                          str_find(line, STR(",le=\"")) != SIZE_MAX;
             assert_true(!bucket || value >= last_bucket);
             last_bucket = bucket && str_find(line, STR("+Inf")) == SIZE_MAX ? value : 0;
             must_be_new(&seen, str_sub(line, 0, line.len - number_len(line)));
