@@ -59,7 +59,9 @@ void account_attempt(struct call *c, const struct attempt_record *r, bool trippe
 // It waits for a place (+1), or no more (-1).
 void account_waiting(struct call *c, int change);
 
-// --- account_headers.c, account_store.c
+// --- account_headers.c, account_totals.c, account_store.c
+// The stream is over: its totals as a comment, where the client asks for them.
+void account_totals(struct call *c);
 // x-weir-{provider,attempts,cost,overhead-us,request-id} and Server-Timing.
 void account_headers(struct call *c, struct answer_headers *h);
 // Hands the call's record to the store, where there is one.

@@ -143,6 +143,7 @@ static enum phase_result refuse_stream(struct call *c)
 {
     dialect(c)->stream_error(&c->stream, call_error(c), c->request_id, &c->out);
     c->phase = CALL_ANSWERED;
+    account_totals(c);
     (void)c->output->write(c->output_ctx, buf_str(&c->out));
     if (!c->gone)
         c->output->abort(c->output_ctx);

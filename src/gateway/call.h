@@ -45,6 +45,7 @@ struct call_input {
     bool open; // no key is asked for
     enum cache_wish cache;
     bool strict; // what a provider cannot be told refuses the request
+    bool totals; // a stream ends with a comment that has them
     str content_type, accept, request_id, peer, body;
 };
 

@@ -1,22 +1,24 @@
 #include "gateway/ollama_routes.h"
 
+#include "base/mem.h"
 #include "dialect/ollama_models.h"
 #include "gateway/server.h"
+#include "gateway/visible.h"
 
 #include "base/banned.h"
 
 #define PAGE_BYTES_MAX (1u << 20)
 
-static struct ollama_model describe(const struct model_entry *e)
+static struct ollama_model describe(const struct model_entry *e, str name, uint32_t context_max)
 {
     struct model_facts facts = {0};
     if (e->provider->facts)
         e->provider->facts(e, &facts);
     return (struct ollama_model){
-        .name = e->name,
+        .name = name,
         .root = e->root,
         .modified_s = e->created_s,
-        .context_max = e->context_max,
+        .context_max = context_max,
         .fingerprint = e->fingerprint,
         .architecture = facts.architecture,
         .quantization = facts.quantization,
@@ -29,15 +31,13 @@ static struct ollama_model describe(const struct model_entry *e)
 
 static void answer_list(struct gateway *g, struct http_call *hc, bool running)
 {
-    struct ollama_model models[REGISTRY_MAX];
+    struct visible_model *seen = mem_array(VISIBLE_MAX, sizeof *seen);
+    struct ollama_model *models = mem_array(VISIBLE_MAX, sizeof *models);
     struct buf out;
-    const struct registry *r = &g->registry;
-    size_t names = registry_len(r), len = 0;
-    for (size_t i = 0; i < names; i++) {
-        const struct model_entry *e = &r->entries[i];
-        if (registry_find(r, e->name) == e && !(running && e->remote))
-            models[len++] = describe(e);
-    }
+    size_t names = visible_list(g, server_key(g, hc), seen), len = 0;
+    for (size_t i = 0; i < names; i++)
+        if (!(running && seen[i].entry->remote))
+            models[len++] = describe(seen[i].entry, seen[i].name, seen[i].context_max);
     buf_init(&out, PAGE_BYTES_MAX);
     if (running)
         ollama_models_running(models, len, &out);
@@ -45,6 +45,8 @@ static void answer_list(struct gateway *g, struct http_call *hc, bool running)
         ollama_models_list(models, len, &out);
     server_answer(g, hc, 200, "application/json", NULL, buf_str(&out));
     buf_done(&out);
+    mem_free(models);
+    mem_free(seen);
 }
 
 void ollama_tags(struct gateway *g, struct http_call *hc)
@@ -64,7 +66,7 @@ void ollama_version(struct gateway *g, struct http_call *hc)
 
 bool ollama_show_work(struct call *c)
 {
-    struct ollama_model m = describe(c->model);
+    struct ollama_model m = describe(c->model, c->model->name, c->model->context_max);
     ollama_models_show(&m, &c->out);
     return true;
 }

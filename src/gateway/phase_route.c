@@ -5,6 +5,7 @@
 #include "gateway/call.h"
 #include "gateway/gateway_internal.h"
 #include "gateway/shadow.h"
+#include "gateway/visible.h"
 
 #include "base/banned.h"
 
@@ -58,7 +59,7 @@ bool phase_route(struct call *c)
         call_error(c)->retry_after_ms = 1000;
         return false;
     }
-    registry_names(r, names, sizeof names);
+    visible_names(c->gateway, c->key, names, sizeof names);
     return api_error_set(call_error(c), API_MODEL_NOT_FOUND, "model",
                          "The model '%.*s' does not exist here. There is %s.",
                          (int)min_size(c->request.model.len, 128), c->request.model.ptr, names);

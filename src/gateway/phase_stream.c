@@ -165,6 +165,7 @@ static enum phase_result stream_on(struct call *c, struct exchange_event *e)
         return refuse_held(c);
     if (e->type != EXCHANGE_EVENT_END)
         return PHASE_NEXT;
+    account_totals(c);
     stream_flush(c);
     if (c->gone)
         return PHASE_ANSWERED;

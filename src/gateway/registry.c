@@ -1,7 +1,5 @@
 #include "gateway/registry.h"
 
-#include <stdio.h>
-
 #include "base/banned.h"
 
 static const struct model_entry *find_among(const struct registry *r, str name, bool remote)
@@ -69,16 +67,4 @@ const struct model_entry *registry_find(const struct registry *r, str name)
     const struct model_entry *e = name.len ? find_exact(r, name) : NULL;
     bool wants_default = !name.len || str_eq(name, STR("default"));
     return e || !wants_default ? e : find_default(r);
-}
-
-void registry_names(const struct registry *r, char *out, size_t size)
-{
-    size_t used = 0, len = registry_len(r);
-    out[0] = 0;
-    for (size_t i = 0; i < len && used + 2 < size; i++) {
-        const char *join = i == 0 ? "" : i + 1 == len ? " and " : ", ";
-        int n =
-            snprintf(out + used, size - used, "%s'" STR_FMT "'", join, STR_ARG(r->entries[i].name));
-        used += n < 0 ? 0 : (size_t)n;
-    }
 }

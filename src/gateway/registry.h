@@ -47,5 +47,3 @@ static inline size_t registry_len(const struct registry *r)
 }
 // An index for models that are not in the list (metrics).
 uint32_t registry_reserve(struct registry *r);
-// "a", "b" and "c": for the refusal of an unknown name; cut to fit.
-void registry_names(const struct registry *r, char *out, size_t size);

@@ -131,6 +131,7 @@ static void begin_call(struct gateway *g, struct http_call *hc, const struct rou
         .auth = auth_headers(hc),
         .open = r->open || (r->call->without_body && g->config->metrics_public),
         .strict = str_eq_nocase(http_call_header(hc, "x-weir-strict"), STR("true")),
+        .totals = str_eq_nocase(http_call_header(hc, "x-weir-totals"), STR("true")),
         .cache = cache_wish_read(http_call_header(hc, "x-weir-cache")),
         .content_type = http_call_header(hc, "content-type"),
         .accept = http_call_header(hc, "accept"),
@@ -203,6 +204,15 @@ static void refuse_path(struct gateway *g, struct http_call *hc, const char *all
         answer_headers_add(&h, "Allow", str_of(allow));
     }
     server_refuse(g, hc, &e, &h);
+}
+
+const struct key *server_key(const struct gateway *g, struct http_call *hc)
+{
+    struct key *key = NULL;
+    struct auth_headers headers = auth_headers(hc);
+    struct api_error e;
+    bool ok = auth_check(&g->shared->keys, &headers, clock_wall_ms(), &key, &e);
+    return ok ? key : NULL;
 }
 
 static void handle(struct gateway *g, struct http_call *hc, const struct route *r, str item)

@@ -14,6 +14,9 @@ void server_answer(struct gateway *g, struct http_call *hc, int status, const ch
 void server_refuse(struct gateway *g, struct http_call *hc, const struct api_error *e,
                    const struct answer_headers *more);
 
+// Who asks, on a route that wants a key; NULL where nobody needs one.
+const struct key *server_key(const struct gateway *g, struct http_call *hc);
+
 // server.c, health.c, models.c
 void server_index(struct gateway *g, struct http_call *hc);
 void health_live(struct gateway *g, struct http_call *hc);

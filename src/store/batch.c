@@ -65,6 +65,7 @@ static enum err write_one(struct batch_writer *w, const struct batch_item *it, s
     const struct store_request *r = it->request;
     if (it->shadow)
         return write_shadow(w, it, d);
+    ASSERT(r);
     db_bind_int(w->request, 1, w->run);
     db_bind_int(w->request, 2, (int64_t)it->seq);
     row_bind(w->request, 3, store_request_columns, r);
