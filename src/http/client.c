@@ -7,7 +7,17 @@
 
 #include "base/banned.h"
 
-enum { EXCHANGE_MEMORY_MAX = 1 << 20, REDIRECT_BODY_MAX = 64 * 1024 };
+enum {
+    EXCHANGE_MEMORY_MAX = 1 << 20,
+    REDIRECT_BODY_MAX = 64 * 1024,
+    REFUSALS_MAX = 8, // a server that goes refuses all that it has not begun, over and over
+    // A slow reader's stream holds this much of ours at most; a fast one's grows, so that a far
+    // server can keep sending. The connection's is for all of them, and costs nothing.
+    H2_WINDOW_MIN = 128 * 1024,
+    H2_WINDOW_MAX = 1024 * 1024,
+    H2_WINDOW_CONNECTION = 16 * 1024 * 1024,
+    H2_STREAMS_MAX = 1000,
+};
 
 const struct http_client_options http_client_options_default = {
     .connect_timeout_ms = 10 * 1000,
@@ -16,6 +26,9 @@ const struct http_client_options http_client_options_default = {
     .pool_idle_ms = 55 * 1000, // under the usual 60 s of servers, so that we close first
     .pool_per_origin_max = 64,
     .header_bytes_max = 64 * 1024,
+    .h2_settings_timeout_ms = 10 * 1000,
+    .h2_ping_after_ms = 30 * 1000,
+    .h2_ping_timeout_ms = 15 * 1000,
 };
 
 // --- Ending
@@ -39,6 +52,8 @@ static void stop_work(struct http_exchange *x)
     if (x->conn)
         client_conn_close(x->conn);
     x->conn = NULL;
+    if (x->h2)
+        h2_place_free(x->h2);
 }
 
 // Nothing will happen to it any more; only its memory is left.
@@ -73,7 +88,7 @@ static void fail(struct http_exchange *x, enum err e, const struct diag *d)
 }
 
 // From places that the owner is still calling: told in a later callback.
-static void fail_later(struct http_exchange *x, enum err e)
+void exchange_fail_later(struct http_exchange *x, enum err e)
 {
     x->step = EXCHANGE_FAILED;
     x->d.code = e;
@@ -87,11 +102,19 @@ static uint32_t or_default(uint32_t given, uint32_t otherwise)
     return given ? given : otherwise;
 }
 
+uint32_t exchange_connect_timeout_ms(const struct http_exchange *x)
+{
+    return or_default(x->r.connect_timeout_ms, x->client->o.connect_timeout_ms);
+}
+
 static void phase_over(void *ctx)
 {
     struct http_exchange *x = ctx;
     struct diag d = {0};
-    if (x->step == EXCHANGE_HEAD)
+    if (x->step == EXCHANGE_CONNECT)
+        diag_set(&d, ERR_TIMEOUT, "no connection to " STR_FMT " had room for it within %u ms",
+                 STR_ARG(x->url.authority), exchange_connect_timeout_ms(x));
+    else if (x->step == EXCHANGE_HEAD)
         diag_set(&d, ERR_TIMEOUT, STR_FMT " did not begin to answer within %u ms",
                  STR_ARG(x->url.authority),
                  or_default(x->r.headers_timeout_ms, x->client->o.headers_timeout_ms));
@@ -113,13 +136,27 @@ static void total_over(void *ctx)
 
 // --- Getting a connection
 
-static void send_on(struct http_exchange *x, struct client_conn *k)
+void exchange_on_its_way(struct http_exchange *x)
 {
     x->step = EXCHANGE_HEAD;
     x->answered = false;
     loop_timer_set(x->client->loop, &x->phase,
                    or_default(x->r.headers_timeout_ms, x->client->o.headers_timeout_ms));
+}
+
+static void send_on(struct http_exchange *x, struct client_conn *k)
+{
+    exchange_on_its_way(x);
     client_conn_send(k, x);
+}
+
+void exchange_send_on_stream(struct http_exchange *x, struct stream *s)
+{
+    struct client_conn *k = client_conn_new(x->client, x->origin_key);
+    k->stream = s;
+    stream_set_handler(s, &client_conn_handler, k);
+    x->connect_us = clock_mono_us() - x->began_us;
+    send_on(x, k);
 }
 
 static void connected(void *ctx, const struct connect_result *r)
@@ -136,6 +173,12 @@ static void connected(void *ctx, const struct connect_result *r)
         fail(x, r->e, &d);
         return;
     }
+    if (r->h2) {
+        k->exchange = NULL;
+        client_conn_close(k);
+        client_h2_adopt(x, r->stream);
+        return;
+    }
     k->stream = r->stream;
     k->absolute_form = r->absolute_form;
     if (r->proxy_authorization.len)
@@ -145,7 +188,7 @@ static void connected(void *ctx, const struct connect_result *r)
     send_on(x, k);
 }
 
-static enum err need_tls(struct http_client *c, struct diag *d)
+enum err client_need_tls(struct http_client *c, struct diag *d)
 {
     const struct tls_client_options o = {c->o.ca_file, c->o.cert_file, c->o.key_file};
     return c->tls ? ERR_OK : tls_client_new(&o, &c->tls, d);
@@ -154,7 +197,7 @@ static enum err need_tls(struct http_client *c, struct diag *d)
 static void open_connection(struct http_exchange *x, str proxy)
 {
     struct http_client *c = x->client;
-    if (x->url.tls && need_tls(c, &x->d) != ERR_OK) {
+    if (x->url.tls && client_need_tls(c, &x->d) != ERR_OK) {
         fail(x, x->d.code, &x->d);
         return;
     }
@@ -167,7 +210,8 @@ static void open_connection(struct http_exchange *x, str proxy)
         .port = x->url.port,
         .tls = x->url.tls ? c->tls : NULL,
         .proxy = proxy,
-        .timeout_ms = or_default(x->r.connect_timeout_ms, c->o.connect_timeout_ms),
+        .timeout_ms = exchange_connect_timeout_ms(x),
+        .h2 = x->url.tls && x->r.http2,
     };
     x->connecting = connect_begin(c->loop, c->resolver, &t, &client_conn_handler, k, connected, k);
 }
@@ -175,23 +219,33 @@ static void open_connection(struct http_exchange *x, str proxy)
 static void start(struct http_exchange *x)
 {
     struct http_client *c = x->client;
+    bool h2 = x->url.tls ? x->r.http2 != HTTP2_OFF : x->r.http2 == HTTP2_PRIOR_KNOWLEDGE;
     str proxy = connect_proxy_for(&c->proxies, x->url.tls, x->url.host, x->url.port);
     char port[TEXT_U64_MAX];
-    x->origin_key =
-        ARENA_JOIN(&x->arena, x->url.tls ? STR("https://") : STR("http://"), x->url.host, STR(":"),
-                   str_slice(port, text_digits(port, x->url.port)), STR(" "), proxy);
+    x->origin_key = ARENA_JOIN(&x->arena, h2 ? STR("h2+") : STR(""),
+                               x->url.tls ? STR("https://") : STR("http://"), x->url.host, STR(":"),
+                               str_slice(port, text_digits(port, x->url.port)), STR(" "), proxy);
     if (!x->origin_key.ptr) {
         diag_set(&x->d, ERR_LIMIT, "the request is too large");
         fail(x, ERR_LIMIT, &x->d);
         return;
     }
     x->began_us = clock_mono_us();
+    if (h2 && client_h2_start(x))
+        return;
     struct client_conn *k = x->retried ? NULL : pool_take(c, x->origin_key);
     x->reused = k != NULL;
     if (k)
         send_on(x, k);
     else
         open_connection(x, proxy);
+}
+
+void exchange_again(struct http_exchange *x)
+{
+    x->step = EXCHANGE_START;
+    loop_timer_cancel(&x->phase);
+    loop_later_set(x->client->loop, &x->later);
 }
 
 static void begin(void *ctx)
@@ -217,8 +271,11 @@ static bool repeatable(const struct http_exchange *x)
 void exchange_broken(struct http_exchange *x, enum err e, const struct diag *d)
 {
     // a kept connection that the server closed just as we wrote: once more, on a fresh one
-    if (x->reused && !x->answered && !x->retried && repeatable(x)) {
+    bool stale = x->reused && !x->answered && !x->retried && repeatable(x);
+    bool unseen = e == ERR_BUSY && !x->answered && x->refusals < REFUSALS_MAX;
+    if (stale || unseen) {
         x->retried = true;
+        x->refusals += unseen;
         loop_timer_cancel(&x->phase);
         start(x);
         return;
@@ -362,7 +419,7 @@ struct http_exchange *http_client_send(struct http_client *c, const struct http_
     uint32_t total_ms = or_default(r->total_timeout_ms, c->o.total_timeout_ms);
     enum err e = copy_request(x, r, &x->d);
     if (e != ERR_OK) {
-        fail_later(x, e);
+        exchange_fail_later(x, e);
         return x;
     }
     if (total_ms)
@@ -401,16 +458,21 @@ void http_exchange_forget(struct http_exchange *x, uint32_t linger_ms)
 
 void http_exchange_pause(struct http_exchange *x)
 {
-    if (x->conn && x->conn->stream)
+    if (x->h2)
+        h2_place_pause(x->h2);
+    else if (x->conn && x->conn->stream)
         stream_pause(x->conn->stream);
     loop_timer_cancel(&x->phase); // the silence is ours
 }
 
 void http_exchange_resume(struct http_exchange *x)
 {
-    if (!x->conn || !x->conn->stream)
+    if (x->h2)
+        h2_place_resume(x->h2);
+    else if (x->conn && x->conn->stream)
+        stream_resume(x->conn->stream);
+    else
         return;
-    stream_resume(x->conn->stream);
     loop_timer_set(x->client->loop, &x->phase,
                    or_default(x->r.idle_timeout_ms, x->client->o.idle_timeout_ms));
 }
@@ -425,6 +487,11 @@ bool http_exchange_reused(const struct http_exchange *x)
     return x->reused;
 }
 
+bool http_exchange_is_h2(const struct http_exchange *x)
+{
+    return x->over_h2;
+}
+
 // --- The client
 
 enum err http_client_new(struct loop *l, const struct http_client_options *o,
@@ -436,11 +503,19 @@ enum err http_client_new(struct loop *l, const struct http_client_options *o,
     c->limits = (struct h1_limits){
         .header_bytes_max = o->header_bytes_max, .target_bytes_max = 1, .headers_max = 256};
     c->resolver = resolver_new(l);
+    c->h2_limits = (struct h2_limits){
+        .header_bytes_max = o->header_bytes_max,
+        .window_min = H2_WINDOW_MIN,
+        .window_max = H2_WINDOW_MAX,
+        .window_connection = H2_WINDOW_CONNECTION,
+        .streams_max = H2_STREAMS_MAX,
+    };
     map_init(&c->origins);
+    map_init(&c->h2_origins);
     if (!o->ignore_proxies)
         connect_proxies_from_environment(&c->proxies);
     enum err e =
-        o->ca_file || o->cert_file ? need_tls(c, d) : ERR_OK; // a wrong file is told at once
+        o->ca_file || o->cert_file ? client_need_tls(c, d) : ERR_OK; // a wrong file is told at once
     if (e == ERR_OK)
         *ret = c;
     else
@@ -455,6 +530,7 @@ void http_client_free(struct http_client *c)
     while (c->exchanges)
         http_exchange_cancel(c->exchanges);
     pool_close_all(c);
+    client_h2_close_all(c);
     resolver_free(c->resolver);
     tls_context_free(c->tls);
     map_done(&c->origins);
@@ -463,5 +539,5 @@ void http_client_free(struct http_client *c)
 
 size_t http_client_idle_connections(const struct http_client *c)
 {
-    return c->idle_len;
+    return c->idle_len + client_h2_idle(c);
 }

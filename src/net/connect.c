@@ -48,6 +48,7 @@ struct connecting {
     struct stream_io *io;
     struct buf out, in; // the talk with a proxy
     struct stream *stream;
+    bool h2;
     enum err e;
     struct diag d;
 };
@@ -113,11 +114,19 @@ static void finish(struct connecting *c, enum err e)
     loop_later_set(c->loop, &c->later);
 }
 
+static bool is_tunnelled(const struct connecting *c)
+{
+    return c->target.tls || c->target.h2;
+}
+
 static void tell(void *ctx)
 {
     struct connecting *c = ctx;
     struct connect_result r = {.e = c->e, .stream = c->stream, .d = &c->d};
-    r.absolute_form = c->target.proxy.len && !c->target.tls;
+    r.absolute_form = c->target.proxy.len && !is_tunnelled(c);
+    r.h2 = c->h2;
+    if (c->stream && c->target.h2)
+        stream_resume(c->stream);
     r.proxy_authorization = r.absolute_form ? c->proxy_auth : STR_NONE;
     c->done(c->ctx, &r);
     free_all(c);
@@ -143,12 +152,15 @@ static void make_stream(struct connecting *c)
     struct stream_io *io = c->io;
     c->io = NULL;
     c->stream = stream_new(c->loop, fd, io, c->handler, c->handler_ctx);
+    if (c->stream && c->target.h2)
+        stream_pause(c->stream); // an HTTP/2 server speaks first: not before our owner was told
     finish(c, c->stream ? ERR_OK : diag_set(&c->d, ERR_BUSY, "no room for another connection"));
 }
 
 static void handshake(struct connecting *c)
 {
     enum err e = tls_handshake(c->io);
+    c->h2 = e == ERR_OK && tls_chose_h2(c->io);
     if (e == ERR_OK)
         make_stream(c);
     else if (e == ERR_AGAIN)
@@ -165,6 +177,8 @@ static void begin_tls(struct connecting *c)
     }
     c->step = STEP_TLS;
     c->io = tls_connect(c->target.tls, c->fd.fd, c->target.host);
+    if (c->io && c->target.h2)
+        tls_offer_h2(c->io);
     if (c->io)
         handshake(c);
     else
@@ -267,7 +281,7 @@ static void won(struct connecting *c, int fd)
         close(fd);
         c->fd.fd = -1;
         finish(c, diag_set(&c->d, e, "no room for another connection"));
-    } else if (c->target.proxy.len && c->target.tls) {
+    } else if (c->target.proxy.len && is_tunnelled(c)) {
         begin_proxy(c);
     } else {
         begin_tls(c);

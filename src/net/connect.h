@@ -24,6 +24,9 @@ struct connect_target {
     struct tls_context *tls; // NULL: plain
     str proxy;               // STR_NONE: direct
     uint32_t timeout_ms;     // until the stream can be used
+    // Offer HTTP/2 in TLS's handshake, before HTTP/1.1. Without TLS: it will be spoken anyhow, so a
+    // proxy is asked for a tunnel.
+    bool h2;
 };
 
 struct connect_result {
@@ -31,6 +34,7 @@ struct connect_result {
     struct stream *stream;
     bool absolute_form;      // plain HTTP through a proxy: requests name the whole URL
     str proxy_authorization; // then also "Basic …", or STR_NONE; valid until the callback returns
+    bool h2;                 // TLS's handshake chose HTTP/2
     const struct diag *d;    // what failed, and where
 };
 

@@ -338,6 +338,20 @@ struct stream_io *tls_connect(struct tls_context *c, int fd, str host)
     return &t->io;
 }
 
+void tls_offer_h2(struct stream_io *io)
+{
+    static const unsigned char alpn[] = "\x02h2\x08http/1.1";
+    SSL_set_alpn_protos(((struct tls_io *)io)->ssl, alpn, sizeof alpn - 1);
+}
+
+bool tls_chose_h2(const struct stream_io *io)
+{
+    const unsigned char *name;
+    unsigned len;
+    SSL_get0_alpn_selected(((const struct tls_io *)io)->ssl, &name, &len);
+    return len == 2 && memcmp(name, "h2", 2) == 0;
+}
+
 struct stream_io *tls_accept(struct tls_context *c, const struct loop *l, int fd)
 {
     struct tls_io *t = transport_new(c, fd);

@@ -42,6 +42,10 @@ struct tls_handshakes tls_server_handshakes(const struct tls_context *c);
 // The handshake runs inside read and write. NULL when OpenSSL has no memory. `l` may be NULL where
 // nobody waits for other connections.
 struct stream_io *tls_connect(struct tls_context *c, int fd, str host) MUST_USE;
+// Before the handshake of tls_connect: HTTP/2 may be chosen, else HTTP/1.1 (ALPN, RFC 7301). After
+// it: whether it was.
+void tls_offer_h2(struct stream_io *io);
+bool tls_chose_h2(const struct stream_io *io);
 struct stream_io *tls_accept(struct tls_context *c, const struct loop *l, int fd) MUST_USE;
 
 // One step of the handshake, for whoever wants it over before the first byte: ERR_OK done,

@@ -1,6 +1,8 @@
 // The HTTP client of src/http/client.h, driven by tests: N requests, C at a time, to one URL, and a
 // JSON line with what became of them.
 //   http_client_probe METHOD URL N C [ca=FILE] [body=BYTES] [cancel_after=BYTES] [pause]
+//                     [redirects=N] [h2=auto|prior] [pool=N] [header=NAME:VALUE]
+//                     [OPTION_ms=N, as in struct http_client_options]
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +26,7 @@ static struct loop *loop;
 static struct http_client *client;
 static struct plan plan;
 static struct {
-    uint64_t sent, ended, failed, cancelled, reused, bytes, hash;
+    uint64_t sent, ended, failed, cancelled, reused, over_h2, bytes, hash;
     int last_status;
     enum err last_error;
     char last_text[400];
@@ -79,6 +81,7 @@ static void on_end(void *ctx)
     struct slot *s = ctx;
     counts.ended++;
     counts.reused += http_exchange_reused(s->exchange);
+    counts.over_h2 += http_exchange_is_h2(s->exchange);
     finished(s);
 }
 
@@ -117,6 +120,39 @@ static void make_body(uint64_t size)
     plan.request.body = str_slice(body, size);
 }
 
+static void add_header(const char *arg)
+{
+    static struct http_headers headers;
+    str line = str_of(arg);
+    size_t colon = str_find_char(line, ':');
+    if (colon == SIZE_MAX || http_headers_add(&headers, str_sub(line, 0, colon),
+                                              str_sub(line, colon + 1, SIZE_MAX)) != ERR_OK)
+        exit(2);
+    plan.request.headers = &headers;
+}
+
+static void take_time(const char *arg, struct http_client_options *o)
+{
+    const struct {
+        const char *name;
+        uint32_t *to;
+    } times[] = {
+        {"connect_ms=", &o->connect_timeout_ms},
+        {"headers_ms=", &o->headers_timeout_ms},
+        {"idle_ms=", &o->idle_timeout_ms},
+        {"h2_settings_ms=", &o->h2_settings_timeout_ms},
+        {"h2_ping_after_ms=", &o->h2_ping_after_ms},
+        {"h2_ping_timeout_ms=", &o->h2_ping_timeout_ms},
+    };
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++)
+        if (strncmp(arg, times[i].name, strlen(times[i].name)) == 0) {
+            *times[i].to = (uint32_t)number(arg + strlen(times[i].name));
+            return;
+        }
+    fprintf(stderr, "http_client_probe: '%s' is no option\n", arg);
+    exit(2);
+}
+
 static void take_option(const char *arg, struct http_client_options *o)
 {
     if (strncmp(arg, "ca=", 3) == 0)
@@ -129,8 +165,16 @@ static void take_option(const char *arg, struct http_client_options *o)
         plan.request.redirects_max = (uint32_t)number(arg + 10);
     else if (strcmp(arg, "pause") == 0)
         plan.pause = true;
+    else if (strcmp(arg, "h2=auto") == 0)
+        plan.request.http2 = HTTP2_AUTO;
+    else if (strcmp(arg, "h2=prior") == 0)
+        plan.request.http2 = HTTP2_PRIOR_KNOWLEDGE;
+    else if (strncmp(arg, "pool=", 5) == 0)
+        o->pool_per_origin_max = (uint32_t)number(arg + 5);
+    else if (strncmp(arg, "header=", 7) == 0)
+        add_header(arg + 7);
     else
-        number(arg);
+        take_time(arg, o);
 }
 
 static void print_json_text(const char *text)
@@ -165,11 +209,12 @@ int main(int argc, char **argv)
         next(&slots[i]);
     }
     loop_run(loop);
-    printf("{\"ended\":%llu,\"failed\":%llu,\"cancelled\":%llu,\"reused\":%llu,\"bytes\":%llu,"
-           "\"hash\":\"%016llx\",\"status\":%d,\"header\":\"",
+    printf("{\"ended\":%llu,\"failed\":%llu,\"cancelled\":%llu,\"reused\":%llu,\"h2\":%llu,"
+           "\"bytes\":%llu,\"hash\":\"%016llx\",\"status\":%d,\"header\":\"",
            (unsigned long long)counts.ended, (unsigned long long)counts.failed,
            (unsigned long long)counts.cancelled, (unsigned long long)counts.reused,
-           (unsigned long long)counts.bytes, (unsigned long long)counts.hash, counts.last_status);
+           (unsigned long long)counts.over_h2, (unsigned long long)counts.bytes,
+           (unsigned long long)counts.hash, counts.last_status);
     print_json_text(counts.last_header);
     printf("\",\"error\":\"%s\",\"text\":\"", counts.failed ? err_name(counts.last_error) : "");
     print_json_text(counts.last_text);
