@@ -162,9 +162,10 @@ static void write_attempt(struct buf *out, int64_t number, const struct store_at
         (void)buf_printf(out, " (" STR_FMT ", " STR_FMT ")", STR_ARG(a->failure), STR_ARG(a->code));
     (void)buf_append_char(out, '\n');
     if (a->upstream_status)
-        (void)buf_printf(
-            out, "  the provider said %lld%s" STR_FMT "\n", (long long)a->upstream_status,
-            a->upstream_request_id.len ? " and calls it " : "", STR_ARG(a->upstream_request_id));
+        (void)buf_printf(out, "  the provider said %lld%s" STR_FMT "%s" STR_FMT "\n",
+                         (long long)a->upstream_status, a->protocol.len ? " over " : "",
+                         STR_ARG(a->protocol), a->upstream_request_id.len ? " and calls it " : "",
+                         STR_ARG(a->upstream_request_id));
     if (a->decode_us)
         (void)buf_printf(out, "  queue %.3f ms, prefill %.3f, decode %.3f\n", ms(a->queue_us),
                          ms(a->prefill_us), ms(a->decode_us));

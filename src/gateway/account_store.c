@@ -45,6 +45,7 @@ static struct store_attempt attempt_row(const struct call *c, const struct attem
         .reasoning_tokens = (int64_t)a->usage.reasoning_tokens,
         .usage_estimated = a->usage.estimated,
         .cost_nano_usd = a->priced ? a->cost_nano_usd : -1,
+        .protocol = str_of(a->report.protocol ? a->report.protocol : ""),
     };
 }
 

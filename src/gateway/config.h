@@ -111,6 +111,8 @@ enum gateway_provider_kind {
     GATEWAY_PROVIDER_KINDS
 };
 
+enum gateway_http2 { GATEWAY_HTTP2_AUTO, GATEWAY_HTTP2_OFF, GATEWAY_HTTP2_PRIOR_KNOWLEDGE };
+
 // A provider over the network.
 struct gateway_provider {
     str name;     // "openai": its models are called "openai/MODEL"
@@ -121,6 +123,7 @@ struct gateway_provider {
     struct option_strings models;
     int64_t connect_timeout_ms, first_token_timeout_ms, idle_timeout_ms, total_timeout_ms;
     int64_t tokens_max;
+    int64_t http2; // enum gateway_http2
     bool discover, strict, continues;
     int64_t speaks; // FAULT: another enum gateway_provider_kind
     str script, always;

@@ -11,6 +11,8 @@
 static const char *const kinds[] = {"openai", "azure", "nim", "anthropic", "ollama", "fault", NULL};
 static const char *const spoken[] = {"openai", "azure", "nim", "anthropic", "ollama", NULL};
 
+static const char *const http2_uses[] = {"auto", "off", "prior-knowledge", NULL};
+
 const struct option gateway_provider_table[] = {
     {.name = "name",
      .type = OPTION_STRING,
@@ -91,6 +93,14 @@ const struct option gateway_provider_table[] = {
      .arg = "FILE",
      .help = "Certificates to trust instead of the system's (PEM). There is no way to trust "
              "without."},
+    {.name = "http2",
+     .type = OPTION_CHOICE,
+     .offset = AT(http2),
+     .value = "auto",
+     .choices = http2_uses,
+     .help = "auto: HTTP/2 where TLS is spoken and the server chooses it (ALPN), many requests on "
+             "one connection; else HTTP/1.1. prior-knowledge: without TLS, too, for a server that "
+             "is known to speak it (h2c)."},
     {.name = "tokens_max",
      .type = OPTION_INT,
      .offset = AT(tokens_max),

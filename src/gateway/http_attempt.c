@@ -148,6 +148,7 @@ static void on_head(void *ctx, const struct h1_head *head)
     a->report.first_byte_us = clock_mono_us() - a->started_us;
     a->report.connect_us = http_exchange_connect_us(a->exchange);
     a->report.reused = http_exchange_reused(a->exchange);
+    a->report.protocol = http_exchange_is_h2(a->exchange) ? "h2" : "http/1.1";
     note_request_id(a, head);
     a->refused = head->status < 200 || head->status > 299;
     if (!a->refused)
@@ -328,6 +329,7 @@ static bool send_request(struct http_attempt *a, const struct gateway_provider *
         .headers = &headers,
         .body = a->plan->body,
         .connect_timeout_ms = (uint32_t)c->connect_timeout_ms,
+        .http2 = http_provider_http2(a->provider),
         .headers_timeout_ms = NO_TIMEOUT, // our own clocks tell the cases apart
         .idle_timeout_ms = NO_TIMEOUT,
     };

@@ -127,6 +127,7 @@ static void ask_for(struct http_discover *d, const char *path)
         .headers = &headers,
         .connect_timeout_ms = (uint32_t)p->config->connect_timeout_ms,
         .total_timeout_ms = TIMEOUT_MS,
+        .http2 = http_provider_http2(p),
     };
     d->exchange = http_client_send(p->client, &request, &handler, d);
 }

@@ -32,6 +32,7 @@ struct attempt_report {
     // Of a provider over the network.
     uint64_t connect_us, first_byte_us; // from the start; 0: no new connection, no answer
     bool reused;                        // a kept connection
+    const char *protocol;               // "http/1.1", "h2" (as ALPN calls them); NULL: no answer
     int status;                         // 0: none came
     char request_id[96];                // as the provider calls the request; may be empty
 };

@@ -83,6 +83,14 @@ bool http_provider_headers(const struct http_provider *p, struct arena *arena,
     return add_configured(p, ret);
 }
 
+enum http2_use http_provider_http2(const struct http_provider *p)
+{
+    static const enum http2_use uses[] = {[GATEWAY_HTTP2_AUTO] = HTTP2_AUTO,
+                                          [GATEWAY_HTTP2_OFF] = HTTP2_OFF,
+                                          [GATEWAY_HTTP2_PRIOR_KNOWLEDGE] = HTTP2_PRIOR_KNOWLEDGE};
+    return uses[p->config->http2];
+}
+
 // --- Life
 
 static str trim_base(str base)

@@ -36,6 +36,7 @@ struct http_plan {
     const struct upstream_dialect *dialect;
     str body;
 };
+enum http2_use http_provider_http2(const struct http_provider *p);
 // Its headers: key, kind, and those of the configuration. The strings live as long as `arena`.
 bool http_provider_headers(const struct http_provider *p, struct arena *arena,
                            struct http_headers *ret);

@@ -40,7 +40,7 @@ static void keep_alive(struct h2_conn *k)
     if (quiet_ms < c->o.h2_ping_after_ms) {
         k->pinged = false;
         loop_timer_set(c->loop, &k->timer, c->o.h2_ping_after_ms - quiet_ms);
-    } else if (!k->pinged || k->heard_ms > k->pinged_ms) {
+    } else if (!k->pinged || k->heard_ms >= k->pinged_ms) {
         k->pinged = true;
         k->pinged_ms = now_ms;
         h2_ping(k->h2);

@@ -16,7 +16,7 @@ struct h2_origin {
     size_t conns_len;
     struct h2_place *waiting, *waiting_last; // the longest first
     size_t waiting_len;
-    size_t streams_max; // of a connection, as last seen
+    size_t streams_max; // of a connection, as last seen; 0: never
 };
 
 struct h2_conn {

@@ -9,8 +9,6 @@
 
 #include "base/banned.h"
 
-enum { STREAMS_MAX_UNKNOWN = 100 }; // RFC 9113 §6.5.2: no less is recommended
-
 // --- Waiting
 
 // At the end, but those who were refused before go first.
@@ -172,8 +170,8 @@ static size_t coming(const struct h2_origin *o)
 
 static void open_more(struct h2_origin *o)
 {
-    size_t wanted =
-        o->speaks == ORIGIN_H2 ? (o->waiting_len + o->streams_max - 1) / o->streams_max : 1;
+    size_t each = o->streams_max; // until the first settings it is not known: one is enough
+    size_t wanted = each ? (o->waiting_len + each - 1) / each : 1;
     struct h2_place *p = o->waiting;
     for (size_t len = coming(o); p && len < wanted; len++, p = p->next)
         if (o->conns_len >= o->client->o.pool_per_origin_max || !open_another(o, p))
@@ -213,7 +211,6 @@ static struct h2_origin *origin_of(struct http_exchange *x)
     o = mem_new(struct h2_origin);
     o->client = c;
     o->prior_knowledge = !x->url.tls;
-    o->streams_max = STREAMS_MAX_UNKNOWN;
     map_put(&c->h2_origins, x->origin_key, o);
     return o;
 }

@@ -8,13 +8,15 @@
 
 enum {
     FIELD_OVERHEAD = 32, // RFC 9113 §6.5.2
+    FRAME_HEAD = 9,
     // Frames that carry nothing. A peer that is well sends few: a ping now and then, settings once,
     // a WINDOW_UPDATE for each DATA frame of ours at most.
     BUDGET_MAX = 10000,
     BUDGET_PER_MS = 1,
     BUDGET_PER_REQUEST = 16,
     BUDGET_PER_DATA_SENT = 2,
-    WORDS_MAX = 100, // of the peer's explanation
+    UNKNOWN_BYTES = 64, // of frames that we do not know, as one
+    WORDS_MAX = 100,    // of the peer's explanation
 };
 
 // A GOAWAY with an error, ours or the peer's.
@@ -36,7 +38,10 @@ struct h2 {
     int status;
     uint64_t budget, budget_at_ms;
     struct last_word own, peers;
-    bool fatal, broken, flooded;
+    // Bytes that came, less those of frames that were counted: of unknown ones.
+    int64_t unknown_bytes, unknown_charged;
+    const char *fatal_why; // nghttp2's
+    bool fatal, broken, flooded, goodbye;
     bool settings_came, settings_acknowledged;
 };
 
@@ -139,18 +144,36 @@ static void refill(struct h2 *h, uint64_t now_ms)
     h->budget_at_ms = now_ms;
 }
 
-static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, void *ctx)
+static void spend(struct h2 *h, uint64_t frames)
+{
+    if (frames <= h->budget) {
+        h->budget -= frames;
+        return;
+    }
+    h->budget = 0;
+    if (!h->flooded)
+        (void)nghttp2_session_terminate_session(h->session, NGHTTP2_ENHANCE_YOUR_CALM);
+    h->flooded = true;
+}
+
+static int on_begin_frame(nghttp2_session *session UNUSED, const nghttp2_frame_hd *hd, void *ctx)
 {
     struct h2 *h = ctx;
-    if (hd->type == NGHTTP2_DATA && (hd->length || (hd->flags & NGHTTP2_FLAG_END_STREAM)))
-        return 0;
-    if (h->budget > 0)
-        h->budget--;
-    else if (!h->flooded) {
-        h->flooded = true;
-        (void)nghttp2_session_terminate_session(session, NGHTTP2_ENHANCE_YOUR_CALM);
-    }
+    h->unknown_bytes -= FRAME_HEAD + (int64_t)hd->length;
+    if (hd->type != NGHTTP2_DATA || (!hd->length && !(hd->flags & NGHTTP2_FLAG_END_STREAM)))
+        spend(h, 1);
     return 0;
+}
+
+// Frames of unknown types are passed over without a word.
+static void spend_for_unknown(struct h2 *h, size_t len)
+{
+    h->unknown_bytes += (int64_t)len;
+    int64_t frames = (h->unknown_bytes - h->unknown_charged) / UNKNOWN_BYTES;
+    if (frames <= 0)
+        return;
+    h->unknown_charged += frames * UNKNOWN_BYTES;
+    spend(h, (uint64_t)frames);
 }
 
 // --- Heads
@@ -317,6 +340,8 @@ static int on_stream_close(nghttp2_session *session UNUSED, int32_t id, uint32_t
     struct h2_stream *s = stream_of(h, id);
     struct diag d = {0};
     h->open--;
+    if (code != NGHTTP2_NO_ERROR) // what is still on its way comes as frames of no stream
+        h->unknown_bytes -= 2 * (int64_t)h->limits->window_max;
     if (s)
         tell_broken(s, why_closed(s, code, &d), &d);
     return 0;
@@ -352,7 +377,10 @@ static enum err last_words(const struct h2 *h, enum err e, const struct diag *gi
     if (h->flooded)
         return diag_set(ret, ERR_UPSTREAM,
                         "the server floods the HTTP/2 connection with frames that carry nothing");
-    if (w->said)
+    if (h->fatal_why)
+        return diag_set(ret, ERR_UPSTREAM, "the server does not speak HTTP/2 as it should (%s)",
+                        h->fatal_why);
+    if (w->said && !h->goodbye)
         return diag_set(ret, h->own.said ? ERR_UPSTREAM : ERR_CLOSED, "%s (%s%s%s)",
                         h->own.said ? "the server does not speak HTTP/2 as it should"
                                     : "the server ended the connection",
@@ -432,8 +460,16 @@ void h2_free(struct h2 *h)
 void h2_feed(struct h2 *h, str in, uint64_t now_ms)
 {
     refill(h, now_ms);
-    if (!h->fatal && nghttp2_session_mem_recv(h->session, (const uint8_t *)in.ptr, in.len) < 0)
-        h->fatal = true;
+    if (h->fatal)
+        return;
+    ssize_t taken = nghttp2_session_mem_recv(h->session, (const uint8_t *)in.ptr, in.len);
+    if (taken >= 0) {
+        spend_for_unknown(h, in.len);
+        return;
+    }
+    h->fatal = true;
+    h->flooded = h->flooded || taken == NGHTTP2_ERR_FLOODED;
+    h->fatal_why = nghttp2_strerror((int)taken);
 }
 
 bool h2_next(struct h2 *h, str *ret)
@@ -488,6 +524,7 @@ void h2_ping(struct h2 *h)
 
 void h2_goodbye(struct h2 *h, bool late)
 {
+    h->goodbye = true;
     if (!h->fatal)
         (void)nghttp2_session_terminate_session(h->session,
                                                 late ? NGHTTP2_SETTINGS_TIMEOUT : NGHTTP2_NO_ERROR);

@@ -200,8 +200,20 @@ static void proxy_answered(struct connecting *c)
                     STR_ARG(c->proxy_host), c->proxy_port, STR_ARG(str_sub(line, 0, 80))));
 }
 
-// Byte by byte would be wasteful, but nothing may be read beyond the head: what follows belongs to
-// TLS. The proxy sends nothing after its head before our first bytes, so whole reads are safe.
+// Nothing may be taken beyond the head: what follows belongs to the server behind the proxy, and
+// one of HTTP/2 speaks first. So the head is looked at before it is taken.
+static ssize_t take_head(struct connecting *c, char *to, size_t size)
+{
+    size_t had = c->in.len;
+    ssize_t n = recv(c->fd.fd, to, size, MSG_PEEK);
+    if (n <= 0)
+        return n;
+    buf_commit(&c->in, (size_t)n);
+    size_t end = str_find(buf_str(&c->in), STR("\r\n\r\n"));
+    size_t len = end == SIZE_MAX ? (size_t)n : end + 4 - had;
+    return recv(c->fd.fd, to, len, 0);
+}
+
 static void proxy_read(struct connecting *c)
 {
     for (;;) {
@@ -210,9 +222,8 @@ static void proxy_read(struct connecting *c)
             finish(c, diag_set(&c->d, ERR_UPSTREAM, "the proxy's answer is too long"));
             return;
         }
-        ssize_t n = read(c->fd.fd, to, 512);
+        ssize_t n = take_head(c, to, 512);
         if (n > 0) {
-            buf_commit(&c->in, (size_t)n);
             if (str_find(buf_str(&c->in), STR("\r\n\r\n")) != SIZE_MAX) {
                 proxy_answered(c);
                 return;

@@ -73,6 +73,7 @@ const struct row_column store_attempt_columns[] = {
     A("reasoning_tokens", ROW_INT, reasoning_tokens),
     A("usage_estimated", ROW_BOOL, usage_estimated),
     A("cost_nano_usd", ROW_MONEY, cost_nano_usd),
+    A("protocol", ROW_STR, protocol),
     {0},
 };
 // clang-format on

@@ -14,6 +14,7 @@ struct store_attempt {
     int64_t prompt_tokens, cached_tokens, cache_write_tokens, completion_tokens, reasoning_tokens;
     bool usage_estimated;
     int64_t cost_nano_usd; // -1: not known
+    str protocol;          // "http/1.1", "h2"; empty: nothing was said over a network
 };
 
 struct store_request {

@@ -51,6 +51,8 @@ static const char *const steps[SCHEMA_VERSION] = {
     // What rules found in it, and what was left out of a prompt that was too long.
     "ALTER TABLE request ADD COLUMN guard TEXT;"
     "ALTER TABLE request ADD COLUMN context TEXT;",
+    // What was spoken with the provider.
+    "ALTER TABLE attempt ADD COLUMN protocol TEXT;",
 };
 
 static enum err step_up(struct db *b, int64_t from, struct diag *d)

@@ -4,7 +4,7 @@
 
 #include "store/db.h"
 
-#define SCHEMA_VERSION 4
+#define SCHEMA_VERSION 5
 
 // Bring the file up to this program's version. ERR_UNSUPPORTED: a newer weir has written it.
 enum err schema_upgrade(struct db *b, struct diag *d) MUST_USE;

@@ -1,6 +1,7 @@
 // The HTTP client of src/http/client.h, driven by tests: N requests, C at a time, to one URL, and a
 // JSON line with what became of them.
 //   http_client_probe METHOD URL N C [ca=FILE] [body=BYTES] [cancel_after=BYTES] [pause]
+//                     [stall: the first reads its first bytes, and the rest when others are done]
 //                     [redirects=N] [h2=auto|prior] [pool=N] [header=NAME:VALUE]
 //                     [OPTION_ms=N, as in struct http_client_options]
 #include <stdio.h>
@@ -13,7 +14,7 @@
 struct plan {
     struct http_request request;
     uint64_t total, at_once, cancel_after;
-    bool pause;
+    bool pause, stall;
 };
 
 struct slot {
@@ -25,6 +26,7 @@ struct slot {
 static struct loop *loop;
 static struct http_client *client;
 static struct plan plan;
+static struct slot *stalled;
 static struct {
     uint64_t sent, ended, failed, cancelled, reused, over_h2, bytes, hash;
     int last_status;
@@ -39,6 +41,10 @@ static void finished(struct slot *s)
 {
     loop_timer_cancel(&s->resume);
     s->exchange = NULL;
+    if (stalled && stalled != s && counts.ended + counts.failed + 1 == plan.total) {
+        http_exchange_resume(stalled->exchange);
+        stalled = NULL;
+    }
     if (counts.ended + counts.failed + counts.cancelled == plan.total)
         loop_stop(loop);
     else if (counts.sent < plan.total)
@@ -70,6 +76,10 @@ static void on_body(void *ctx, str bytes)
         http_exchange_cancel(s->exchange);
         counts.cancelled++;
         finished(s);
+    } else if (plan.stall) {
+        plan.stall = false;
+        stalled = s;
+        http_exchange_pause(s->exchange);
     } else if (plan.pause) {
         http_exchange_pause(s->exchange);
         loop_timer_set(loop, &s->resume, 1);
@@ -165,6 +175,8 @@ static void take_option(const char *arg, struct http_client_options *o)
         plan.request.redirects_max = (uint32_t)number(arg + 10);
     else if (strcmp(arg, "pause") == 0)
         plan.pause = true;
+    else if (strcmp(arg, "stall") == 0)
+        plan.stall = true;
     else if (strcmp(arg, "h2=auto") == 0)
         plan.request.http2 = HTTP2_AUTO;
     else if (strcmp(arg, "h2=prior") == 0)
