@@ -29,6 +29,11 @@ class NodeServer:
         self.port = json.loads(self.process.stdout.readline())["port"]
         self.origin = f"{'https' if certificates else 'http'}://localhost:{self.port}"
 
+    def counts(self):
+        out = subprocess.run(["curl", "-sk", "--http2" if self.origin.startswith("https") else "--http2-prior-knowledge",
+                              self.origin + "/counts"], capture_output=True, timeout=20).stdout
+        return json.loads(out)
+
     def close(self):
         self.process.stdin.close()
         code = self.process.wait(timeout=20)

@@ -4,8 +4,8 @@ import fs from "node:fs";
 import http2 from "node:http2";
 
 const options = JSON.parse(process.argv[2] ?? "{}");
-const counts = { connections: 0, streams: 0, open: 0, most: 0, resets: 0, cancelled: 0 };
-const sessions = new Set();
+const counts = { connections: 0, streams: 0, open: 0, most: 0, resets: 0, cancelled: 0, cancelled_at_ms: 0 };
+const sessions = new WeakSet(); // that asked for more than the counts
 
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
@@ -56,22 +56,31 @@ async function chat(stream) {
   stream.write(chunk({ role: "assistant", content: "" }));
   for (let i = 0; i < Number(count) && !stream.destroyed; i++) {
     if (Number(gap_ms)) await sleep(Number(gap_ms));
-    if (!stream.write(chunk({ content: `${name}:${i} ` }))) await Promise.race([drained(stream), closed(stream)]);
+    if (!stream.write(chunk({ content: `${name}:${i} ` }))) await drained(stream);
   }
   if (!stream.destroyed) stream.end(chunk({}, "stop") + "data: [DONE]\n\n");
 }
 
-const drained = (stream) => new Promise((done) => stream.once("drain", done));
-const closed = (stream) => new Promise((done) => stream.once("close", done));
+const drained = (stream) => new Promise((done) => {
+  const end = () => { stream.off("drain", end); stream.off("close", end); done(); };
+  stream.on("drain", end);
+  stream.on("close", end);
+});
 
 function onStream(stream, headers) {
   const [path, query] = headers[":path"].split("?");
   stream.on("error", () => {});
+  if (path === "/counts") return answers[path](stream);
+  if (!sessions.has(stream.session)) counts.connections++;
+  sessions.add(stream.session);
   counts.streams++;
   counts.most = Math.max(counts.most, ++counts.open);
   stream.on("close", () => {
     counts.open--;
-    if (stream.rstCode === 8) counts.cancelled++;
+    if (stream.rstCode === 8) {
+      counts.cancelled++;
+      counts.cancelled_at_ms = Date.now();
+    }
     if (stream.rstCode) counts.resets++;
   });
   if (path.endsWith("/chat/completions")) return chat(stream).catch(() => {});
@@ -86,10 +95,7 @@ const server = options.cert
   ? http2.createSecureServer({ cert: fs.readFileSync(options.cert), key: fs.readFileSync(options.key), settings })
   : http2.createServer({ settings });
 server.on("session", (session) => {
-  counts.connections++;
-  sessions.add(session);
   session.on("error", () => {});
-  session.on("close", () => sessions.delete(session));
 });
 server.on("stream", onStream);
 server.listen(0, "127.0.0.1", () => console.log(JSON.stringify({ port: server.address().port })));
