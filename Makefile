@@ -48,8 +48,8 @@ bench: setup-test setup-bench weir ## measure; figures in build/bench/*.json (ON
 	@cmake --build --preset release --target benches
 	@/usr/bin/python3 tests/bench/bench.py --all $(filter-out .,$(ONLY))
 
-bench-gateway: ## only the gateway's part of bench
-	@$(MAKE) bench ONLY=gateway
+bench-gateway: ## only the gateway's part of bench (WEIR_BENCH_REQUESTS=, WEIR_BENCH_STREAMS=)
+	@$(MAKE) bench ONLY="gateway long"
 
 fuzz: setup-check ## run each fuzz program for SECONDS (ONLY=part of its name)
 	@scripts/fuzz "$(SECONDS)" "$(filter-out .,$(ONLY))"

@@ -82,6 +82,26 @@ def wait_until(condition, timeout_s=10, every_s=0.01):
         time.sleep(every_s)
 
 
+def own_bytes(pid):
+    """A process's memory that is its own, without the pages of its file."""
+    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return int(re.search(r"Anonymous:\s+(\d+)", rollup).group(1)) * 1024
+
+
+def slow_turns(page, seconds=0.05):
+    """How many turns of its loop took longer, by weir's own page of metrics; `seconds` is one of the histogram's steps."""
+    below = re.search(rf'^weir_loop_lag_seconds_bucket{{le="{seconds:g}"}} (\S+)$', page, re.M).group(1)
+    return float(re.search(r"^weir_loop_lag_seconds_count (\S+)$", page, re.M).group(1)) - float(below)
+
+
+def ended(connections):
+    """How many of these sockets the other side has closed; what else has come is read away."""
+    poll, by_number = select.poll(), {s.fileno(): s for s in connections}
+    for number in by_number:
+        poll.register(number, select.POLLIN)
+    return sum(by_number[number].recv(65536) == b"" for number, _ in poll.poll(0))
+
+
 # ---- answers ----
 
 

@@ -4,7 +4,6 @@
 
 import json
 import random
-import re
 import socket
 import struct
 import time
@@ -80,11 +79,6 @@ class Leaks(harness.ServerCase):
             if self.chance.random() < 0.5:  # a reset instead of an end
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
-    def anonymous_bytes(self):
-        """Memory that is the process's own, without the pages of its file."""
-        rollup = harness.Path(f"/proc/{self.server.pid}/smaps_rollup").read_text()
-        return int(re.search(r"Anonymous:\s+(\d+)", rollup).group(1)) * 1024
-
     def rounds(self, requests, rounds, requests_a_round):
         """Memory after each round; descriptors must always come back."""
         seen = []
@@ -93,7 +87,7 @@ class Leaks(harness.ServerCase):
                 self.go_through(self.chance.choice(requests))
             harness.wait_until(lambda: self.server.descriptors() <= self.idle_descriptors, 20, every_s=0.1)
             self.assertEqual(self.server.descriptors(), self.idle_descriptors, f"seed {self.seed}")
-            seen.append(self.anonymous_bytes())
+            seen.append(harness.own_bytes(self.server.pid))
         return seen
 
     def assert_flat(self, seen, requests):

@@ -6,9 +6,7 @@ upstream and the client share the other. Instructions are those of the programs 
 """
 
 import json
-import re
 import shutil
-import socket
 import statistics
 import subprocess
 import tempfile
@@ -140,39 +138,6 @@ def streams(b, proxies, up):
         gateway.close()
 
 
-def idle_streams(b, proxies, count=4000):
-    """Streams that wait for their provider's next word, each with a connection on both sides."""
-    gateway = proxies.weir()
-
-    def own_kb():
-        text = Path(f"/proc/{gateway.process.pid}/smaps_rollup").read_text()
-        return int(re.search(r"Anonymous:\s+(\d+)", text).group(1))
-
-    def open_some(n):
-        body = stream_body("up/m", 10, 600_000_000).encode()
-        raw = (b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-               b"Content-Length: %d\r\n\r\n" % len(body) + body)
-        connections = []
-        for _ in range(n):
-            s = socket.create_connection(("127.0.0.1", gateway.port), timeout=20)
-            s.sendall(raw)
-            connections.append(s)
-        for s in connections:
-            if not s.recv(65536).startswith(b"HTTP/1.1 200"):
-                raise SystemExit("a stream did not begin")
-        return connections
-
-    try:
-        few = open_some(50)
-        before = own_kb()
-        many = open_some(count)
-        b.row(f"{count} idle streams, resident memory each", (own_kb() - before) * 1.024 / count, "kB", must="value <= 8")
-        for s in few + many:
-            s.close()
-    finally:
-        gateway.close()
-
-
 def instructions(b, proxies, folder):
     if not shutil.which("valgrind"):
         b.not_measured("proxied chat, instructions a request", "no valgrind", must="ratio <= 1")
@@ -198,7 +163,6 @@ def main(b):
             instructions(b, proxies, folder)
             speeds(b, proxies, folder, wrk)
             streams(b, proxies, up)
-            idle_streams(b, proxies)
         finally:
             up.close()
 
