@@ -162,6 +162,7 @@ struct exchange_request {
     bool continues; // the last message is the assistant's, and the answer goes on with it
     bool prefilled; // … and it is the client who began it so: asked of every target that can
     bool stream, include_usage;
+    bool truncates; // rather less of the conversation than a refusal
     bool in_events; // its answer is looked at: wanted as events, never as frames passed on
     bool nothing;   // asks for no answer: its client only wants the model at hand
     bool echo, logprobs;

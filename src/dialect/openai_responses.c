@@ -121,7 +121,8 @@ static bool read_store(struct reader *r, yyjson_val *v)
 
 static bool read_truncation(struct reader *r, yyjson_val *v)
 {
-    if (!yyjson_equals_str(v, "disabled"))
+    r->request->truncates = yyjson_equals_str(v, "auto");
+    if (!r->request->truncates && !yyjson_equals_str(v, "disabled"))
         field_ignore(r, STR("truncation"));
     return true;
 }

@@ -173,7 +173,7 @@ static void write_asked(struct json_writer *w, const struct exchange_request *r)
     write_tool_choice(w, r);
     write_tools(w, r);
     jw_kv_f64(w, "top_p", r->top_p);
-    jw_kv_z(w, "truncation", "disabled");
+    jw_kv_z(w, "truncation", r->truncates ? "auto" : "disabled");
 }
 
 // --- The object

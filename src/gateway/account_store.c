@@ -112,7 +112,7 @@ void account_store(const struct call *c)
 {
     struct store_attempt attempts[ATTEMPTS_MAX];
     struct store_request row = {.attempts = attempts};
-    char dropped[512], verdicts[512];
+    char dropped[512], verdicts[512], context[96];
     if (!c->gateway->shared->store)
         return;
     put_identity(c, &row);
@@ -120,6 +120,7 @@ void account_store(const struct call *c)
     if (c->route)
         put_work(c, &row);
     row.dropped = account_list(c->losses.names, c->losses.len, dropped, sizeof dropped);
+    row.context = context_told(c, context, sizeof context);
     row.guard = guard_verdicts(c, verdicts, sizeof verdicts);
     if (c->cache.use)
         row.cache = str_of(cache_use_name(c->cache.use));

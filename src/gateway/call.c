@@ -91,6 +91,9 @@ static void fill_headers(struct call *c, struct answer_headers *h)
     str dropped = account_list(c->losses.names, c->losses.len, text, sizeof text);
     if (dropped.len)
         answer_headers_add(h, "x-weir-dropped-params", dropped);
+    str cut = context_told(c, text, sizeof text);
+    if (cut.len)
+        answer_headers_add(h, "x-weir-context", cut);
     if (c->guard) {
         str verdicts = guard_verdicts(c, text, sizeof text);
         if (verdicts.len)

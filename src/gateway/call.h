@@ -15,6 +15,7 @@
 #include "gateway/hedge.h"
 #include "gateway/model_route.h"
 #include "gateway/phase_cache.h"
+#include "gateway/phase_context.h"
 #include "gateway/provider.h"
 #include "gateway/record.h"
 #include "gateway/rescue.h"
@@ -127,6 +128,7 @@ struct call {
     struct shadow *shadow;  // shadow.h: it has a copy, or is one; NULL: neither
     struct admission admission;
     struct call_cache cache;
+    struct call_context context;
     struct guard_call *guard; // rules over what is asked and answered; NULL: none
     struct world_timer timer; // for the nearest of `due`
     struct call_due due;

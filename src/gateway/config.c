@@ -1,6 +1,7 @@
 #include "gateway/config.h"
 
 #include "gateway/balance.h"
+#include "gateway/context.h"
 #include "gateway/guards.h"
 #include "gateway/model_route.h"
 #include "net/sock.h"
@@ -94,7 +95,22 @@ static const struct option model_table[] = {
          .value = "true",                                                                          \
          .help =                                                                                   \
              "Go on with a stream that broke off on a target that can continue it. Without: it "   \
-             "ends with a clear error."}
+             "ends with a clear error."},                                                          \
+        {.name = "context_policy",                                                                 \
+         .type = OPTION_CHOICE,                                                                    \
+         .offset = AT(holder, policy.context_policy),                                              \
+         .value = "refuse",                                                                        \
+         .choices = context_policy_names,                                                          \
+         .help = "A conversation that is too long for its model: refuse it, or leave out its "     \
+                 "oldest turns, or those in the middle. System messages and the last turn stay, "  \
+                 "a call stays with its results, and x-weir-context tells."},                      \
+        {.name = "context_max",                                                                    \
+         .type = OPTION_INT,                                                                       \
+         .offset = AT(holder, policy.context_max),                                                 \
+         .value = "0",                                                                             \
+         .max = 1e9,                                                                               \
+         .help = "Tokens of prompt and answer together, where the model does not say or less is "  \
+                 "wanted. Exact for models of this machine, else estimated. 0: the model's own."}
 
 static const struct option target_table[] = {
     {.name = "name",

@@ -55,6 +55,7 @@ struct gateway_policy {
     int64_t first_token_timeout_ms, idle_timeout_ms;
     double hedge_quantile;
     bool rescue;
+    int64_t context_policy, context_max; // enum context_policy
 };
 
 struct gateway_target {

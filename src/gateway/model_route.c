@@ -83,6 +83,8 @@ static struct model_route policy_of(const struct gateway_policy *p)
         .idle_timeout_ms = p->idle_timeout_ms,
         .hedge_quantile = p->hedge_quantile,
         .rescue = p->rescue,
+        .context_policy = (enum context_policy)p->context_policy,
+        .context_max = p->context_max,
     };
 }
 

@@ -5,6 +5,7 @@
 
 #include "gateway/balance.h"
 #include "gateway/config.h"
+#include "gateway/context.h"
 #include "gateway/retry.h"
 
 struct model_route {
@@ -19,7 +20,9 @@ struct model_route {
     const struct gateway_shadow *shadow; // NULL: none
     const struct gateway_canary *canary; // NULL: none
     size_t canary_at;                    // its place among the targets
-    uint64_t guards;                     // of its own, as bits (gateway/guards.h)
+    enum context_policy context_policy;
+    int64_t context_max; // 0: the model's own
+    uint64_t guards;     // of its own, as bits (gateway/guards.h)
 };
 
 struct model_routes {

@@ -384,6 +384,10 @@ static void write_line(const struct call *c)
     str verdicts = guard_verdicts(c, text, sizeof text);
     if (verdicts.len)
         put(&l, LOG_S("guard", verdicts));
+    char context[96];
+    str cut = context_told(c, context, sizeof context);
+    if (cut.len)
+        put(&l, LOG_S("context", cut));
     if (r->worked_us)
         put(&l, LOG_F("read_ms", ms(r->worked_us - r->start_us)));
     put(&l, LOG_F("total_ms", ms(r->end_us - r->start_us)));

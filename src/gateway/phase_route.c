@@ -84,6 +84,8 @@ bool phase_prepare(struct call *c)
         exchange_lose(&c->losses, STR("logprobs")); // scores of what the rules might not let pass
     if (c->request.prefilled)
         c->request.continues = c->model->continues;
+    if (!phase_context(c))
+        return false;
     struct api_error e;
     if (!c->model->provider->prepare(c->model, &c->request, &c->arena, &c->losses, &c->plan, &e)) {
         *call_error(c) = e;

@@ -43,7 +43,9 @@ struct attempt_record {
     enum api_error_code code; // FAILED: what a client would have been told
     int upstream_status;      // 0: none came
     str upstream_request_id;
-    uint64_t waited_us; // before it began: back-off, a Retry-After, the hedge's delay
+    uint32_t context_messages; // left out, because the prompt was too long
+    uint64_t context_tokens;   // … and how many tokens they had
+    uint64_t waited_us;        // before it began: back-off, a Retry-After, the hedge's delay
     uint64_t started_us, first_us, ended_us;
     struct exchange_usage usage;  // what it used, answered or not
     struct attempt_report report; // the provider's own times

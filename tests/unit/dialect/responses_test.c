@@ -57,7 +57,7 @@ static void the_members_have_their_places(void **state)
         "{\"model\":\"m\",\"input\":\"hi\",\"max_output_tokens\":9,\"temperature\":0.5,"
         "\"top_p\":0.9,\"stream\":true,\"parallel_tool_calls\":false,\"store\":true,"
         "\"include\":[\"message.output_text.logprobs\"],\"top_logprobs\":2,"
-        "\"reasoning\":{\"effort\":\"low\",\"summary\":\"auto\"},\"truncation\":\"auto\","
+        "\"reasoning\":{\"effort\":\"low\",\"summary\":\"auto\"},\"truncation\":\"soon\","
         "\"text\":{\"format\":{\"type\":\"json_schema\",\"name\":\"n\",\"strict\":true,"
         "\"schema\":{\"type\":\"object\"}},\"verbosity\":\"low\"},"
         "\"tools\":[{\"type\":\"function\",\"name\":\"f\",\"description\":\"d\",\"parameters\":{},"

@@ -1,6 +1,6 @@
 // Calls under guards, in virtual time: attempts that fail, race and are gone on with elsewhere must
 // neither let anything through nor lose a character, wherever the answer is cut.
-// REQ: GUARD-1 GUARD-3 ROUTE-7
+// REQ: GUARD-1 GUARD-3 PROMPT-2 ROUTE-7
 #include <stdio.h>
 
 #include "base/mem.h"
@@ -344,6 +344,32 @@ static void nothing_is_looked_at_where_no_rule_is_for_it(void **state)
     tear_down();
 }
 
+// What was left out for one target does not disturb the rescue by another.
+static void a_request_that_was_cut_is_gone_on_with(void **state)
+{
+    (void)state;
+    char turns[300];
+    snprintf(turns, sizeof turns,
+             "%060d\"},{\"role\":\"assistant\",\"content\":\"y\"},{\"role\":\"user\","
+             "\"content\":\"I am a@b.org",
+             0);
+    for (size_t cut = 2; cut <= CLEAN_EVENTS + 1; cut++) {
+        set_up(clean);
+        b.route.policy.context_policy = CONTEXT_TRUNCATE_OLDEST;
+        b.route.policy.context_max = 60;
+        b.s[1].continues = true;
+        b.s[0].error_after = cut;
+        b.s[0].error_code = API_UPSTREAM_CUT;
+        open_gateway();
+        ask(turns, STREAM);
+        assert_true(b.over && !b.aborted && says("[DONE]"));
+        text_is(CLEAN_TEXT);
+        assert_non_null(strstr(buf_cstr(&b.headers), "x-weir-context: truncate_oldest; messages=2; "
+                                                     "tokens=61\n"));
+        tear_down();
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -352,6 +378,7 @@ int main(void)
         cmocka_unit_test(a_stopped_answer_ends_and_lets_its_provider_go),
         cmocka_unit_test(what_a_failed_attempt_said_is_forgotten),
         cmocka_unit_test(the_loser_of_a_race_does_not_disturb_the_winner),
+        cmocka_unit_test(a_request_that_was_cut_is_gone_on_with),
         cmocka_unit_test(each_choice_is_a_text_of_its_own),
         cmocka_unit_test(what_is_refused_asks_nobody),
         cmocka_unit_test(nothing_is_looked_at_where_no_rule_is_for_it),
