@@ -17,7 +17,7 @@
 struct bench_options {
     str model;
     struct option_strings streams;
-    str isa;
+    str isa, device;
     int64_t prompt_tokens, tokens, repeat, threads;
     bool json;
 };
@@ -69,6 +69,11 @@ static const struct option options[] = {
      .offset = FIELD(isa),
      .arg = "NAME",
      .help = "Instruction set: avx512, avx2, neon or portable; without it, the best this CPU has."},
+    {.name = "device",
+     .type = OPTION_STRING,
+     .offset = FIELD(device),
+     .arg = "NAME",
+     .help = "Where models compute: cpu, or a GPU: cuda, cuda:1 and so on, to the same bits."},
     {.name = "json",
      .type = OPTION_BOOL,
      .offset = FIELD(json),
@@ -340,6 +345,7 @@ static int run(struct command_call *call)
     eo.threads = (uint32_t)o->threads;
     eo.sequences_max = STREAMS_MAX;
     eo.isa = o->isa.len ? o->isa.ptr : NULL;
+    eo.device = o->device.len ? o->device.ptr : NULL;
     struct engine *engine;
     if (engine_new(&eo, &engine, &d) != ERR_OK)
         return command_fail(call, EXIT_STATUS_FAILED, &d);

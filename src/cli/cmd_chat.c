@@ -17,7 +17,7 @@
 #include "base/banned.h"
 
 struct chat_options {
-    str model, system;
+    str model, system, device;
     double temperature, top_p;
     int64_t tokens_max, seed, threads;
     bool stats;
@@ -68,6 +68,11 @@ static const struct option options[] = {
      .value = "0",
      .max = 1024,
      .help = "Compute threads; 0 takes every CPU."},
+    {.name = "device",
+     .type = OPTION_STRING,
+     .offset = FIELD(device),
+     .arg = "NAME",
+     .help = "Where models compute: cpu, or a GPU: cuda, cuda:1 and so on, to the same bits."},
     {.name = "stats",
      .type = OPTION_BOOL,
      .offset = FIELD(stats),
@@ -387,6 +392,7 @@ static int run(struct command_call *call)
     struct engine_options eo;
     engine_options_default(&eo);
     eo.threads = (uint32_t)o->threads;
+    eo.device = o->device.len ? o->device.ptr : NULL;
     struct engine *engine;
     if (engine_new(&eo, &engine, &d) != ERR_OK)
         return command_fail(call, EXIT_STATUS_FAILED, &d);

@@ -2,6 +2,8 @@
 
 #include "base/json.h"
 #include "cli/commands.h"
+#include "cli/gpu_compare.h"
+#include "cli/model_choice.h"
 #include "cli/print.h"
 #include "cli/term.h"
 #include "engine/cuda/check.h"
@@ -11,7 +13,8 @@
 #include "base/banned.h"
 
 struct gpu_options {
-    str device;
+    str device, model;
+    int64_t prompt_tokens, tokens, repeat, threads;
     bool list, json;
 };
 
@@ -24,6 +27,39 @@ static const struct option options[] = {
      .value = "cuda",
      .arg = "NAME",
      .help = "Which one to try: cuda (the first), cuda:1 and so on."},
+    {.name = "model",
+     .type = OPTION_STRING,
+     .offset = FIELD(model),
+     .arg = "NAME|FILE",
+     .short_name = 'm',
+     .help = "The model to compute on both; without it, the bundled one."},
+    {.name = "prompt_tokens",
+     .type = OPTION_INT,
+     .offset = FIELD(prompt_tokens),
+     .value = "128",
+     .min = 1,
+     .max = 4096,
+     .help = "Length of the prompt."},
+    {.name = "tokens",
+     .type = OPTION_INT,
+     .offset = FIELD(tokens),
+     .value = "32",
+     .min = 1,
+     .max = 1e6,
+     .help = "Tokens after it, one at a time."},
+    {.name = "repeat",
+     .type = OPTION_INT,
+     .offset = FIELD(repeat),
+     .value = "5",
+     .min = 1,
+     .max = 100,
+     .help = "Runs of each; the median is shown."},
+    {.name = "threads",
+     .type = OPTION_INT,
+     .offset = FIELD(threads),
+     .value = "0",
+     .max = 1024,
+     .help = "Compute threads of the CPU; 0 takes every one."},
     {.name = "list",
      .type = OPTION_BOOL,
      .offset = FIELD(list),
@@ -158,6 +194,68 @@ static enum err try_device(const struct gpu_options *o, struct buf *out, struct 
     return e;
 }
 
+// --- A model on both
+
+static void report_comparison(struct buf *out, struct json_writer *w,
+                              const struct gpu_comparison *c)
+{
+    static const char *const NAMES[2] = {"cpu", "gpu"};
+    if (!w) {
+        (void)buf_printf(out, "\n%-26s %14s %14s %8s\n", "a model on both", "CPU", "GPU",
+                         "CPU/GPU");
+        (void)buf_printf(out, "prompt of %4zu tokens      %11.3f ms %11.3f ms %8.2f\n",
+                         c->prompt_tokens, c->prompt_s[0] * 1e3, c->prompt_s[1] * 1e3,
+                         c->prompt_s[0] / c->prompt_s[1]);
+        (void)buf_printf(out, "a token after it           %11.3f ms %11.3f ms %8.2f\n",
+                         c->token_s[0] * 1e3, c->token_s[1] * 1e3, c->token_s[0] / c->token_s[1]);
+        (void)buf_printf(out, "(CPU: %s, %zu threads; GPU ready in %.2f s)\n", c->isa, c->threads,
+                         c->load_s);
+        (void)buf_printf(out, "largest logit difference: %g (%zu of %zu logits have other bits)\n",
+                         c->largest, c->different, c->logits);
+        return;
+    }
+    jw_key(w, "model");
+    jw_object_begin(w);
+    jw_kv_z(w, "isa", c->isa);
+    jw_kv_int(w, "threads", (int64_t)c->threads);
+    jw_kv_int(w, "prompt_tokens", (int64_t)c->prompt_tokens);
+    for (size_t s = 0; s < 2; s++) {
+        jw_key(w, NAMES[s]);
+        jw_object_begin(w);
+        jw_kv_f64(w, "prompt_ms", c->prompt_s[s] * 1e3);
+        jw_kv_f64(w, "token_ms", c->token_s[s] * 1e3);
+        jw_object_end(w);
+    }
+    jw_kv_f64(w, "prompt_delta_ms", (c->prompt_s[1] - c->prompt_s[0]) * 1e3);
+    jw_kv_f64(w, "token_delta_ms", (c->token_s[1] - c->token_s[0]) * 1e3);
+    jw_kv_f64(w, "gpu_ready_s", c->load_s);
+    jw_kv_int(w, "logits", (int64_t)c->logits);
+    jw_kv_int(w, "different", (int64_t)c->different);
+    jw_kv_f64(w, "largest_logit_difference", c->largest);
+    jw_object_end(w);
+}
+
+static enum err compare(struct command_call *call, struct buf *out, struct json_writer *w,
+                        bool *ret_wrong, struct diag *d)
+{
+    const struct gpu_options *o = call->options;
+    const struct gpu_compare_options how = {.device = o->device.ptr,
+                                            .threads = (size_t)o->threads,
+                                            .prompt_tokens = (size_t)o->prompt_tokens,
+                                            .tokens = (size_t)o->tokens,
+                                            .repeat = (size_t)o->repeat};
+    struct model_file *f;
+    struct gpu_comparison c;
+    ERR_TRY(model_choice_open_file(call->arena, o->model, &f, d));
+    enum err e = gpu_compare(f, &how, &c, d);
+    model_file_free(f);
+    if (e != ERR_OK)
+        return e;
+    report_comparison(out, w, &c);
+    *ret_wrong = *ret_wrong || c.different;
+    return ERR_OK;
+}
+
 static int run(struct command_call *call)
 {
     const struct gpu_options *o = call->options;
@@ -173,6 +271,8 @@ static int run(struct command_call *call)
     enum err e = list(&out, w, &d);
     if (e == ERR_OK && !o->list)
         e = try_device(o, &out, w, &wrong, &d);
+    if (e == ERR_OK && !o->list)
+        e = compare(call, &out, w, &wrong, &d);
     if (e != ERR_OK) {
         buf_done(&out);
         return command_fail(call,
@@ -195,10 +295,13 @@ const struct command cmd_gpu = {
     .description =
         "Lists the NVIDIA GPUs of this machine, then tries one: it computes what the engine "
         "computes, on made numbers, and compares with the CPU bit for bit; it measures how fast "
-        "the device reads its memory and multiplies. Without a driver or a device it says what is "
+        "the device reads its memory and multiplies; and it runs a model on both, with the times "
+        "and "
+        "the largest difference of a logit. Without a driver or a device it says what is "
         "missing and leaves with status 3; with other bits than the CPU's, with status 1.",
     .examples = "weir gpu                 # everything, on the first device\n"
                 "weir gpu --list          # only which there are\n"
+                "weir gpu -m smollm2 --prompt-tokens 512\n"
                 "weir gpu --device cuda:1 --json",
     .options = options,
     .options_size = sizeof(struct gpu_options),

@@ -28,6 +28,7 @@ struct serve_options {
     str config, listen;
     struct option_strings models;
     int64_t threads;
+    str device;
     bool listen_without_keys, quiet;
 };
 
@@ -60,6 +61,12 @@ static const struct option options[] = {
      .arg = "N",
      .max = 1024,
      .help = "Compute threads; 0 takes every CPU."},
+    {.name = "device",
+     .type = OPTION_STRING,
+     .offset = FIELD(device),
+     .arg = "NAME",
+     .help = "Where models compute: cpu, or a GPU: cuda, cuda:1 and so on, to the same bits. "
+             "Default: the configuration's, else cpu."},
     {.name = "listen_without_keys",
      .type = OPTION_BOOL,
      .offset = FIELD(listen_without_keys),
@@ -115,6 +122,8 @@ static enum err configure(struct serve *s, struct diag *d)
         s->config.listen = s->o->listen;
     if (command_given(s->call, "threads"))
         s->config.engine.threads = s->o->threads;
+    if (s->o->device.len)
+        s->config.engine.device = s->o->device;
     if (s->o->listen_without_keys)
         s->config.listen_without_keys = true;
     use_models(s);
@@ -132,6 +141,7 @@ static void engine_settings(const struct serve *s, struct engine_options *ret)
     ret->sequences_max = (uint32_t)e->sequences_max;
     ret->queue_max = (uint32_t)e->queue_max;
     ret->prefix_cache = e->prefix_cache;
+    ret->device = arena_str(s->call->arena, e->device).ptr;
 }
 
 // --- Loading

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "engine/cuda/gpu.h"
 #include "engine/engine_model.h"
 #include "engine/internal.h"
 #include "engine/kernel/kernel.h"
@@ -75,6 +76,13 @@ static enum err choose_kernel(const char *isa, const struct kernel **ret, struct
                     isa, kernel_find(NULL)->name);
 }
 
+// The GPU itself is opened with each model.
+static enum err choose_device(const char *name, struct diag *d)
+{
+    int index;
+    return name && strcmp(name, "cpu") != 0 ? gpu_parse_name(name, &index, d) : ERR_OK;
+}
+
 enum err engine_new(const struct engine_options *o, struct engine **ret, struct diag *d)
 {
     struct engine_options options = *o;
@@ -83,10 +91,14 @@ enum err engine_new(const struct engine_options *o, struct engine **ret, struct 
     memset(e, 0, sizeof *e);
     pthread_mutex_init(&e->loading, NULL);
     e->isa = options.isa ? mem_strdup(options.isa) : NULL;
+    e->device = options.device ? mem_strdup(options.device) : NULL;
     options.isa = e->isa;
+    options.device = e->device;
     scheduler_init(&e->scheduler, &options);
     const struct kernel *kernel;
     enum err err = choose_kernel(e->isa, &kernel, d);
+    if (err == ERR_OK)
+        err = choose_device(e->device, d);
     if (err == ERR_OK)
         err = team_new(options.threads, &e->team, d);
     if (err == ERR_OK)
@@ -122,6 +134,7 @@ void engine_free(struct engine *e)
     team_free(e->team);
     pthread_mutex_destroy(&e->loading);
     mem_free(e->isa);
+    mem_free(e->device);
     mem_free(e);
 }
 

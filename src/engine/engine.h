@@ -24,6 +24,8 @@ struct engine_options {
     uint32_t queue_max;       // waiting: default 256
     bool prefix_cache;        // default true
     const char *isa;          // NULL = best
+    const char *device;       // NULL or "cpu"; "cuda", "cuda:1": models compute on that GPU, to the
+                              // same bits, or are refused
 };
 void engine_options_default(struct engine_options *o);
 

@@ -80,7 +80,7 @@ static enum err open_text(struct engine_model *m, const struct engine_model_opti
 // Others compute with the same team: between two of their steps.
 static enum err open_weights(struct engine_model *m, struct engine *e, struct diag *d)
 {
-    const struct model_options mo = {.isa = e->isa};
+    const struct model_options mo = {.isa = e->isa, .device = e->device, .device_check = true};
     scheduler_pause(&e->scheduler);
     enum err err = model_open(m->file, &mo, e->team, &m->model, d);
     if (err == ERR_OK)
@@ -130,8 +130,8 @@ static char *base_name(const char *path)
 static char *fingerprint_of(const struct engine_model *m)
 {
     char text[64];
-    snprintf(text, sizeof text, "weir-%.12s-n%d-cpu", model_file_fingerprint(m->file),
-             NUMERICS_VERSION);
+    snprintf(text, sizeof text, "weir-%.12s-n%d-%s", model_file_fingerprint(m->file),
+             NUMERICS_VERSION, model_is_on_device(m->model) ? "cuda" : "cpu");
     return mem_strdup(text);
 }
 

@@ -13,7 +13,8 @@
 
 struct engine {
     struct team *team;
-    char *isa; // NULL = best
+    char *isa;    // NULL = best
+    char *device; // NULL = the processor
     struct scheduler scheduler;
     struct prep prep;
     pthread_mutex_t loading;

@@ -480,6 +480,12 @@ static const struct option engine_table[] = {
      .offset = AT(gateway_engine, prefix_cache),
      .value = "true",
      .help = "Keep the KV cache of prompts for the next request that begins alike."},
+    {.name = "device",
+     .type = OPTION_STRING,
+     .offset = AT(gateway_engine, device),
+     .value = "cpu",
+     .help = "Where models compute: cpu, or an NVIDIA GPU: cuda (the first), cuda:1 and so on. A "
+             "GPU that does not compute the processor's bits is refused."},
     {0},
 };
 

@@ -146,6 +146,7 @@ struct gateway_limits {
 struct gateway_engine {
     int64_t threads, kv_bytes_max, step_tokens_max, sequences_max, queue_max;
     bool prefix_cache;
+    str device;
 };
 
 struct gateway_cors {

@@ -47,19 +47,24 @@ class OnTheMachine(Case):
         self.assertIn("cuda:0  " + device["name"], gpu("--list").stdout)
 
     def test_it_computes_the_bits_of_the_cpu(self):
-        run = gpu("--json")
+        run = gpu("--json", "--prompt-tokens", 3, "--tokens", 2, "--repeat", 1, "--threads", 1)
         self.assertEqual(run.returncode, 0, run.stderr)
         found = json.loads(run.stdout)
+        model = found["model"]
+        self.assertEqual((model["different"], model["largest_logit_difference"]), (0, 0))
+        self.assertEqual((model["prompt_tokens"], model["logits"] % 5), (3, 0))
+        self.assertAlmostEqual(model["token_delta_ms"], model["gpu"]["token_ms"] - model["cpu"]["token_ms"])
         self.assertGreater(found["check"]["values"], 100000)
         self.assertEqual((found["check"]["different"], found["check"]["largest_difference"]), (0, 0))
         self.assertGreater(found["speed"]["read_bytes_per_s"], 0)
         self.assertIsNone(found["speed"]["matrix_bf16_per_s"])  # this machine has no matrix unit
 
     def test_other_bits_are_an_error(self):
-        run = gpu(WEIR_PTX_UNFUSED="1")
+        run = gpu("--prompt-tokens", 3, "--tokens", 1, "--repeat", 1, WEIR_PTX_UNFUSED="1")
         self.assertEqual(run.returncode, 1, run.stdout)
         self.assertIn("WRONG", run.stdout)
         self.assertIn("first in: exp", run.stdout)
+        self.assertRegex(run.stdout, r"largest logit difference: [0-9.e-]*[1-9]")
 
     def test_no_device_is_said_with_a_remedy(self):
         self.refused(gpu(WEIR_PTX_DEVICES="0"), "finds no device", "nvidia-smi")
@@ -83,6 +88,34 @@ class OnTheMachine(Case):
             "thin_q4_k": "thin_q4_k",
         }.items():
             self.refused(gpu(WEIR_PTX_FAIL=call), words, "CUDA_ERROR_LAUNCH_FAILED", status=1)
+
+
+@unittest.skipUnless(MACHINE, "no code for GPUs in this build (clang 16 or newer makes it; scripts/setup check)")
+class Serving(unittest.TestCase):
+    def answer(self, *arguments, **env):
+        with harness.Server(["--threads", 1, *arguments], env={"WEIR_CUDA_DRIVER": MACHINE, **env}) as server:
+            body = {"prompt": [5, 3, 8], "max_tokens": 4, "seed": 7, "temperature": 0.9, "logprobs": 3}
+            answer = server.post("/v1/completions", body)
+            self.assertEqual(answer.status, 200, answer)
+            return answer.json()
+
+    def test_answers_are_the_same_bits_as_on_the_cpu(self):
+        here, there = self.answer(), self.answer("--device", "cuda")
+        self.assertEqual(here["choices"], there["choices"])
+        self.assertRegex(here["system_fingerprint"], "-cpu$")
+        self.assertEqual(there["system_fingerprint"], here["system_fingerprint"][:-3] + "cuda")
+
+    def test_a_device_that_is_not_there_ends_the_server_in_words(self):
+        for device, words in (("cuda:9", "no GPU 9"), ("tpu", "cuda:N")):
+            run = harness.weir("serve", "--listen", "127.0.0.1:0", "--device", device, env={"WEIR_CUDA_DRIVER": MACHINE})
+            self.assertNotEqual(run.returncode, 0)
+            self.assertIn(words, run.stderr)
+
+    def test_a_gpu_with_other_bits_is_refused(self):
+        run = harness.weir("serve", "--listen", "127.0.0.1:0", "--device", "cuda",
+                           env={"WEIR_CUDA_DRIVER": MACHINE, "WEIR_PTX_UNFUSED": "1"})
+        self.assertNotEqual(run.returncode, 0)
+        self.assertIn("other bits", run.stderr)
 
 
 if __name__ == "__main__":

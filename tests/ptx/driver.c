@@ -2,7 +2,8 @@
 // that $WEIR_CUDA_DRIVER names. One device; everything is done at once. Fresh memory holds
 // not-a-numbers. $WEIR_PTX_BACKWARDS=1: threads and blocks run in descending order.
 // $WEIR_PTX_UNFUSED=1: it computes wrong. $WEIR_PTX_FAIL=NAME: the call or kernel of that name
-// fails. $WEIR_PTX_DEVICES=0: no device. $WEIR_PTX_CAPABILITY=N: of compute capability N.0.
+// fails. $WEIR_PTX_MEMORY=BYTES: it has no more. $WEIR_PTX_DEVICES=0: no device.
+// $WEIR_PTX_CAPABILITY=N: of compute capability N.0.
 #include "machine.h"
 
 #include <stdio.h>
@@ -32,6 +33,12 @@ struct allocation {
 static struct allocation allocations[ALLOCATIONS_MAX];
 static size_t n_allocations, bytes_used, last_hit;
 static int failed; // like a GPU's context: nothing works after a fault
+
+static size_t memory_bytes(void)
+{
+    const char *value = getenv("WEIR_PTX_MEMORY");
+    return value ? strtoull(value, NULL, 10) : MEMORY_BYTES;
+}
 
 static bool is_set(const char *name)
 {
@@ -143,7 +150,7 @@ cu_result cuDeviceGetName(char *ret, int size, cu_device device)
 cu_result cuDeviceTotalMem_v2(size_t *ret, cu_device device)
 {
     (void)device;
-    *ret = MEMORY_BYTES;
+    *ret = memory_bytes();
     return OK;
 }
 
@@ -221,15 +228,15 @@ cu_result cuModuleGetFunction(cu_function *ret, cu_module m, const char *name)
 
 cu_result cuMemGetInfo_v2(size_t *ret_free, size_t *ret_total)
 {
-    *ret_free = MEMORY_BYTES - bytes_used;
-    *ret_total = MEMORY_BYTES;
+    *ret_free = memory_bytes() > bytes_used ? memory_bytes() - bytes_used : 0;
+    *ret_total = memory_bytes();
     return OK;
 }
 
 cu_result cuMemAlloc_v2(cu_address *ret, size_t bytes)
 {
     MAY_FAIL("cuMemAlloc_v2");
-    if (bytes > MEMORY_BYTES - bytes_used || n_allocations == ALLOCATIONS_MAX)
+    if (bytes + bytes_used > memory_bytes() || n_allocations == ALLOCATIONS_MAX)
         return OUT_OF_MEMORY;
     void *p = aligned_alloc(256, (bytes + 255) / 256 * 256);
     if (!p)

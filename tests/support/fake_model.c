@@ -127,6 +127,12 @@ const struct hparams *model_hparams(const struct model *m)
     return &m->hparams;
 }
 
+bool model_is_on_device(const struct model *m)
+{
+    (void)m;
+    return false;
+}
+
 const char *model_isa(const struct model *m)
 {
     (void)m;

@@ -43,13 +43,23 @@ static void *own(struct model *m, void *p)
 static uint8_t *alloc_region(struct model *m, size_t bytes)
 {
     m->weight_bytes += bytes;
+    m->region_bytes = bytes;
     if (bytes < HUGE_FROM)
-        return own(m, mem_aligned(64, bytes));
-    uint8_t *p = own(m, mem_aligned(HUGE_PAGE, round_up(bytes, HUGE_PAGE)));
+        return m->region = own(m, mem_aligned(64, bytes));
+    uint8_t *p = m->region = own(m, mem_aligned(HUGE_PAGE, round_up(bytes, HUGE_PAGE)));
 #if defined(MADV_HUGEPAGE)
     madvise(p, round_up(bytes, HUGE_PAGE), MADV_HUGEPAGE);
 #endif
     return p;
+}
+
+void model_forget_region(struct model *m)
+{
+    for (size_t i = 0; i < m->n_owned; i++)
+        if (m->owned[i] == m->region)
+            m->owned[i] = NULL;
+    mem_free(m->region);
+    m->region = NULL;
 }
 
 static bool kind_of(enum tensor_type t, enum panel_kind *ret)

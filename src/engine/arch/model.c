@@ -2,7 +2,9 @@
 
 #include <string.h>
 
+#include "base/log.h"
 #include "base/mem.h"
+#include "engine/arch/device.h"
 #include "engine/arch/model_impl.h"
 
 #include "base/banned.h"
@@ -135,7 +137,15 @@ enum err model_open(const struct model_file *f, const struct model_options *o, s
         return e;
     }
     set_kv_sizes(m);
-    m->pass = pass_new(m);
+    if (o->device && strcmp(o->device, "cpu") != 0) {
+        e = device_open(m, o->device, o->device_check, d);
+        if (e != ERR_OK) {
+            model_free(m);
+            return e;
+        }
+    } else {
+        m->pass = pass_new(m);
+    }
     *ret = m;
     return ERR_OK;
 }
@@ -145,6 +155,7 @@ void model_free(struct model *m)
     if (!m)
         return;
     pass_free(m->pass);
+    device_free(m->device);
     for (size_t i = 0; i < m->n_owned; i++)
         mem_free(m->owned[i]);
     mem_free(m->owned);
@@ -166,7 +177,12 @@ const struct hparams *model_hparams(const struct model *m)
 
 const char *model_isa(const struct model *m)
 {
-    return m->kernel->name;
+    return m->device ? "cuda" : m->kernel->name;
+}
+
+bool model_is_on_device(const struct model *m)
+{
+    return m->device;
 }
 
 size_t model_weight_bytes(const struct model *m)
@@ -248,6 +264,22 @@ static bool row_in_range(const struct hparams *hp, const struct model_row *r)
     return r->token >= 0 && (uint32_t)r->token < hp->n_vocab && r->position < hp->n_ctx;
 }
 
+// A device's failure is all rows'; what it said goes to the log.
+static enum err device_pass(struct model *m, const struct model_row *rows, size_t n_rows,
+                            size_t *ret_bad_row)
+{
+    struct diag d = {0};
+    size_t bad = SIZE_MAX;
+    enum err e = device_forward(m, rows, n_rows, &bad, &d);
+    if (e != ERR_OK)
+        log_write(LOG_ERROR, "the GPU failed", LOG_Z("why", d.text));
+    if (e != ERR_OK || bad == SIZE_MAX)
+        return e;
+    if (ret_bad_row)
+        *ret_bad_row = bad;
+    return ERR_INVALID;
+}
+
 enum err model_forward(struct model *m, uint8_t *kv_pool, const struct model_row *rows,
                        size_t n_rows, size_t *ret_bad_row)
 {
@@ -260,6 +292,8 @@ enum err model_forward(struct model *m, uint8_t *kv_pool, const struct model_row
                 *ret_bad_row = r;
             return ERR_INVALID;
         }
+    if (m->device)
+        return device_pass(m, rows, n_rows, ret_bad_row);
     m->pass->pool = kv_pool;
     for (size_t at = 0; at < n_rows; at += PASS_ROWS) {
         size_t n = min_size(PASS_ROWS, n_rows - at);

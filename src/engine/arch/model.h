@@ -16,6 +16,9 @@ struct team; // engine/kernel/team.h: the fixed set of compute threads
 struct model_options {
     const char *isa;     // NULL = best this CPU has; "portable" "avx2" "avx512" "neon"
     const char *kv_type; // NULL = the model's numerics (f32 for F32 models, f16 otherwise)
+    const char *device;  // NULL or "cpu"; "cuda", "cuda:1": a GPU, with the same bits. K and V are
+                         // then there, by the engine's block numbers; the pool here is not touched
+    bool device_check;   // refuse a GPU that computes other bits than this processor
 };
 
 // Repacks (the file may be closed afterwards only if model_borrows_file says false). Refuses
@@ -25,7 +28,8 @@ enum err model_open(const struct model_file *f, const struct model_options *o, s
 void model_free(struct model *m);
 bool model_borrows_file(const struct model *m);
 const struct hparams *model_hparams(const struct model *m);
-const char *model_isa(const struct model *m);
+const char *model_isa(const struct model *m); // "avx512" …, or "cuda"
+bool model_is_on_device(const struct model *m);
 size_t model_weight_bytes(const struct model *m);
 
 // K and V of KV_BLOCK_POSITIONS positions, all layers: size of one block. The engine owns the pool:
@@ -43,7 +47,7 @@ struct model_row {
 
 // Rows of one sequence stand in ascending position; all their K and V are written before any query
 // of the same layer reads them. ERR_INVALID when a logit is not finite: ret_row (may be NULL) names
-// the first such row; other rows are good.
+// the first such row; other rows are good. Any other error: the device failed, and no row is good.
 enum err model_forward(struct model *m, uint8_t *kv_pool, const struct model_row *rows,
                        size_t n_rows, size_t *ret_bad_row) MUST_USE;
 // Most rows one call takes (work space is allocated at open).

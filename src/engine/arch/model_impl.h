@@ -42,6 +42,7 @@ struct qkv_layout {
 
 struct member;
 struct loader;
+struct device;
 
 // What makes an architecture. A new one is a file with these two.
 struct arch {
@@ -68,9 +69,12 @@ struct model {
     bool kv_f16;
     size_t kv_k_bytes, kv_v_bytes; // of one layer and KV head in a block
     size_t weight_bytes;
-    void **owned; // every allocation above
+    uint8_t *region; // all matrices
+    size_t region_bytes;
+    struct device *device; // device.h; NULL: computed here
+    void **owned;          // every allocation above
     size_t n_owned;
-    struct pass *pass;
+    struct pass *pass; // NULL with a device
 };
 
 // A run of consecutive rows of one sequence that one attention unit works on.
@@ -162,3 +166,5 @@ enum err loader_refuse(struct loader *l, const char *why);
 // "blk.N.suffix", valid until the next call.
 const char *loader_name(struct loader *l, uint32_t layer, const char *suffix);
 enum err loader_load(struct model *m, struct diag *d) MUST_USE;
+// Gives the matrices' memory back: they are elsewhere.
+void model_forget_region(struct model *m);

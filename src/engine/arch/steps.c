@@ -1,6 +1,7 @@
 // The steps of a pass. Work is handed out in units by a counter a step, in any order to anybody.
 #include <string.h>
 
+#include "engine/arch/device.h"
 #include "engine/arch/model_impl.h"
 
 #include "base/banned.h"
@@ -86,6 +87,10 @@ static void norm_row(const struct model *m, const struct norm *norm, const float
 
 void step_norm(struct member *me, const struct norm *norm, bool quantised)
 {
+    if (me->m->device) {
+        device_norm(me, norm, quantised);
+        return;
+    }
     struct pass *p = me->pass;
     for (size_t row, to; take(me, p->n, 1, &row, &to);) {
         float *h = p->h + row * p->embd_stride;
@@ -98,6 +103,10 @@ void step_norm(struct member *me, const struct norm *norm, bool quantised)
 
 void step_quantise(struct member *me, const float *in, size_t stride, size_t n)
 {
+    if (me->m->device) {
+        device_quantise(me, in, stride, n);
+        return;
+    }
     enum { UNIT = 512 };
     struct pass *p = me->pass;
     size_t units = (n + UNIT - 1) / UNIT;
@@ -139,6 +148,10 @@ static void product_panels(struct member *me, const struct product *of, size_t f
 void step_products(struct member *me, const struct product *list, size_t n, const float *in,
                    size_t in_stride, enum after after)
 {
+    if (me->m->device) {
+        device_products(me, list, n, in, in_stride, after);
+        return;
+    }
     struct matmul_in left = input(me, in, in_stride);
     size_t total = 0;
     for (size_t i = 0; i < n; i++)
@@ -158,6 +171,10 @@ void step_products(struct member *me, const struct product *list, size_t n, cons
 
 void step_gated(struct member *me, const struct layer *l)
 {
+    if (me->m->device) {
+        device_gated(me, l);
+        return;
+    }
     struct pass *p = me->pass;
     struct matmul_in left = input(me, p->h, p->embd_stride);
     struct product gate = {&l->gate, p->gate, p->ff_stride}, up = {&l->up, p->up, p->ff_stride};
@@ -218,6 +235,10 @@ static void store_kv(struct member *me, const struct layer *l, size_t layer, siz
 
 void step_store_kv(struct member *me, const struct layer *l, size_t layer)
 {
+    if (me->m->device) {
+        device_store_kv(me, l, layer);
+        return;
+    }
     size_t heads = me->m->hp->n_head_kv;
     for (size_t unit, to; take(me, me->pass->n * heads, 1, &unit, &to);)
         store_kv(me, l, layer, unit / heads, unit % heads);
@@ -256,6 +277,10 @@ static void attend(struct member *me, size_t layer, const struct row_group *g, s
 
 void step_attention(struct member *me, size_t layer)
 {
+    if (me->m->device) {
+        device_attention(me, layer);
+        return;
+    }
     const struct hparams *hp = me->m->hp;
     struct pass *p = me->pass;
     size_t group = hp->n_head / hp->n_head_kv, heads = min_size(group, ATTENTION_MAX);

@@ -10,6 +10,19 @@
 
 enum gpu_after { GPU_AFTER_NOTHING, GPU_AFTER_GELU, GPU_AFTER_ADD };
 
+// As enum panel_kind (panel.h).
+enum gpu_kind {
+    GPU_KIND_F32,
+    GPU_KIND_F16,
+    GPU_KIND_BF16,
+    GPU_KIND_Q8_0,
+    GPU_KIND_Q4_0,
+    GPU_KIND_Q4_1,
+    GPU_KIND_Q4_K,
+    GPU_KIND_Q5_K,
+    GPU_KIND_Q6_K
+};
+
 // As struct act_block (kernel.h).
 struct gpu_act {
     uint32_t q[8]; // 32 signed bytes
@@ -73,7 +86,7 @@ struct gpu_store_args {
     struct gpu_cache cache;
     float *qkv;
     const float *q_norm, *k_norm;   // or NULL
-    const float *cosines, *sines;   // [row][rope_dims / 2]
+    const float *cosines, *sines;   // [position][rope_dims / 2]
     uint64_t q, k, v;               // floats from a row's start
     uint32_t qkv_stride, rope_dims; // 0: no rotation
     bool pairs_near;
@@ -90,6 +103,18 @@ struct gpu_attention_args {
     uint32_t q_stride, out_stride;
     uint32_t window; // positions a query sees; 0 = all
     float scale;
+};
+
+// Grid: rows. out[r] = row tokens[r] of a matrix in panels, plus row positions[r] of the learned
+// positions where there are some.
+struct gpu_embed_args {
+    const uint8_t *panels;
+    uint64_t panel_bytes;
+    const uint32_t *tokens, *positions;
+    const float *learned; // [position][out_stride], or NULL
+    float *out;
+    uint32_t kind; // enum gpu_kind
+    uint32_t cols, out_stride;
 };
 
 // Functions of one value, for tests: y = f(x). Grid: ceil(n / 256).
@@ -131,6 +156,7 @@ struct gpu_measure_args {
     X(wide_q4_k, 256)                                                                              \
     X(wide_q5_k, 256)                                                                              \
     X(wide_q6_k, 256)                                                                              \
+    X(embed, 128)                                                                                  \
     X(gate, 256)                                                                                   \
     X(store_kv, 64)                                                                                \
     X(attention, 128)                                                                              \

@@ -6,6 +6,7 @@
 
 _Static_assert((int)GPU_KERNEL_thin_q6_k - (int)GPU_KERNEL_thin_f32 == (int)PANEL_Q6_K, "in order");
 _Static_assert((int)GPU_KERNEL_wide_q6_k - (int)GPU_KERNEL_wide_f32 == (int)PANEL_Q6_K, "in order");
+_Static_assert((int)GPU_KIND_Q6_K == (int)PANEL_Q6_K, "one numbering");
 _Static_assert(sizeof(struct gpu_act) == sizeof(struct act_block), "one layout");
 _Static_assert(offsetof(struct gpu_act, minus32_of16) == offsetof(struct act_block, minus32_of16),
                "one layout");
@@ -28,6 +29,16 @@ enum err gpu_product(struct gpu *g, const struct panels *w, struct gpu_product_a
     unsigned tile = panel_kind_quantised(w->kind) ? GPU_WIDE_OUTPUTS_Q : GPU_WIDE_OUTPUTS;
     return gpu_launch(g, GPU_KERNEL_wide_f32 + (unsigned)w->kind, parts(w->rows, tile),
                       parts(a->rows, GPU_WIDE_ROWS), a, d);
+}
+
+enum err gpu_embed(struct gpu *g, const struct panels *w, struct gpu_embed_args *a, size_t rows,
+                   struct diag *d)
+{
+    a->panels = w->data;
+    a->panel_bytes = w->panel_bytes;
+    a->kind = w->kind;
+    a->cols = w->cols;
+    return gpu_launch(g, GPU_KERNEL_embed, (unsigned)rows, 1, a, d);
 }
 
 enum err gpu_norm(struct gpu *g, struct gpu_norm_args *a, size_t rows, struct diag *d)

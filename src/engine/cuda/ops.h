@@ -9,6 +9,8 @@
 // the rest (panels, panel_bytes, outputs, cols) comes from w. At most GPU_ROWS_MAX rows.
 enum err gpu_product(struct gpu *g, const struct panels *w, struct gpu_product_args *a,
                      struct diag *d) MUST_USE;
+enum err gpu_embed(struct gpu *g, const struct panels *w, struct gpu_embed_args *a, size_t rows,
+                   struct diag *d) MUST_USE; // as gpu_product
 enum err gpu_norm(struct gpu *g, struct gpu_norm_args *a, size_t rows, struct diag *d) MUST_USE;
 enum err gpu_quantise(struct gpu *g, struct gpu_quantise_args *a, size_t rows,
                       struct diag *d) MUST_USE; // n a multiple of 32

@@ -30,6 +30,7 @@ INLINE void kv_put(uint8_t *p, uint64_t i, float v, bool f16)
 INLINE void turn_head(const struct gpu_store_args *a, const float *norm, uint32_t row, float *head)
 {
     uint32_t t = thread_index(), i, dim = a->cache.head_dim, half = a->rope_dims / 2;
+    uint64_t angles = (uint64_t)a->cache.positions[row] * half;
     float sum = 0.0f;
     if (norm) {
         for (i = t; i < dim; i += 64) {
@@ -43,7 +44,7 @@ INLINE void turn_head(const struct gpu_store_args *a, const float *norm, uint32_
     }
     for (i = t; i < half; i += 64) {
         float *p = head + (a->pairs_near ? 2 * i : i), *q = p + (a->pairs_near ? 1 : half);
-        float c = a->cosines[(uint64_t)row * half + i], s = a->sines[(uint64_t)row * half + i];
+        float c = a->cosines[angles + i], s = a->sines[angles + i];
         float x = *p, y = *q;
         *p = x * c - y * s;
         *q = x * s + y * c;

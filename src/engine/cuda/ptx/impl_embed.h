@@ -1,0 +1,47 @@
+// Rows of the embedding, out of the panels of the head that shares it; as panels_row (panel.c).
+#pragma once
+
+#include "engine/cuda/ptx/device.h"
+
+INLINE float plain_value(uint32_t kind, const uint8_t *panel, uint32_t lane, uint32_t k)
+{
+    if (kind == GPU_KIND_F32)
+        return ((const float *)panel)[k * LANES + lane];
+    if (kind == GPU_KIND_F16)
+        return half_at(panel, k * LANES + lane);
+    return float_of((uint32_t)((const uint16_t *)panel)[(k / 2 * LANES + lane) * 2 + k % 2] << 16);
+}
+
+INLINE float quantised_value(uint32_t kind, const uint8_t *panel, uint32_t cols, uint32_t lane,
+                             uint32_t k)
+{
+    uint32_t b = k / 32, in = k % 32, four = in % 16;
+    bool small = kind == GPU_KIND_Q4_0 || kind == GPU_KIND_Q4_1 || kind == GPU_KIND_Q4_K;
+    bool halves = kind == GPU_KIND_Q8_0 || kind == GPU_KIND_Q4_0 || kind == GPU_KIND_Q4_1;
+    bool min = kind == GPU_KIND_Q4_1 || kind == GPU_KIND_Q4_K || kind == GPU_KIND_Q5_K;
+    bool two = min || kind == GPU_KIND_Q6_K;
+    uint32_t quants = small ? 256 : 512, scales = (halves ? 32u : 64u) * (two ? 2 : 1);
+    const uint8_t *q = panel + (uint64_t)b * quants;
+    const uint8_t *s = panel + (uint64_t)(cols / 32) * quants + (uint64_t)b * scales;
+    uint32_t which = (kind == GPU_KIND_Q6_K ? in / 16 : 0) * LANES + lane;
+    int32_t v = small ? q[(four / 4 * LANES + lane) * 4 + four % 4] >> (in < 16 ? 0 : 4) & 15
+                      : q[(in / 4 * LANES + lane) * 4 + in % 4];
+    v -= kind == GPU_KIND_Q8_0 ? 128 : kind == GPU_KIND_Q4_0 ? 8 : kind == GPU_KIND_Q6_K ? 32 : 0;
+    float d = halves ? half_at(s, which) : ((const float *)s)[which], m = 0.0f;
+    if (min)
+        m = halves ? half_at(s, LANES + lane) : ((const float *)s)[LANES + lane];
+    return (float)v * d + m;
+}
+
+KERNEL(embed, 128)(const struct gpu_embed_args a)
+{
+    uint32_t row = block_x(), token = a.tokens[row], lane = token % LANES;
+    const uint8_t *panel = a.panels + (uint64_t)(token / LANES) * a.panel_bytes;
+    for (uint32_t k = thread_index(); k < a.cols; k += 128) {
+        float v = a.kind < GPU_KIND_Q8_0 ? plain_value(a.kind, panel, lane, k)
+                                         : quantised_value(a.kind, panel, a.cols, lane, k);
+        if (a.learned)
+            v = v + a.learned[(uint64_t)a.positions[row] * a.out_stride + k];
+        a.out[(uint64_t)row * a.out_stride + k] = v;
+    }
+}
