@@ -9,6 +9,8 @@
 
 // A body up to this size is read, rendered and tokenised right here, in well under a millisecond.
 #define INLINE_BODY_BYTES 8192
+// … where rules may look at it as well (the injection score takes a millisecond for 7 KB).
+#define GUARDED_BODY_BYTES 4096
 // Room in `out` for errors and events, beside the answer (whose JSON escapes may take more).
 #define OUT_BYTES_OWN (1u << 20)
 
@@ -233,6 +235,8 @@ static enum phase_result answer_nothing(struct call *c)
 
 static bool is_long(const struct call *c)
 {
+    if (c->gateway->shared->guards && c->in.body.len > GUARDED_BODY_BYTES)
+        return true;
     return c->kind->elsewhere || c->in.body.len > INLINE_BODY_BYTES || phase_prompt_named(c);
 }
 

@@ -29,6 +29,8 @@ void guard_answer_begins(struct call *c);
 // An event of the answer: what may go on is told to `say`, and to the cache before that.
 enum phase_result guard_output(struct call *c, const struct exchange_event *e,
                                enum phase_result (*say)(struct call *c, struct exchange_event *e));
+// The loop's room to scan with. Loop thread.
+struct scan_scratch *guard_scratch(struct call *c);
 void guard_leave(struct call *c); // at the call's end
 // "set.rule=block, set.rule=mask": rules that fired, and what they did; empty: none.
 str guard_verdicts(const struct call *c, char *out, size_t size);

@@ -7,6 +7,7 @@
 #include "gateway/guard_call.h"
 #include "gateway/guard_texts.h"
 #include "gateway/shadow.h"
+#include "guard/fold.h"
 #include "guard/measure.h"
 
 #include "base/banned.h"
@@ -17,7 +18,7 @@ struct input {
     struct call *call;
     struct guard_call *own;
     const struct guard *guard;
-    struct scan_scratch scratch;
+    struct scan_scratch *scratch;
     struct guard_texts texts;
     uint64_t characters;
     uint64_t lacking; // rules of absence that every text so far has fired
@@ -85,21 +86,54 @@ static void open_stream(struct input *in, struct guard_stream *s, uint32_t role)
 
 static bool pass_json(struct input *in, const struct guard_text *t, struct pass *p, str *ret);
 
-static bool pass_one(struct input *in, const struct guard_text *t, struct pass *p, str *ret)
+static bool pass_text(struct input *in, str text, uint32_t role, struct pass *p, str *ret)
 {
     struct guard_stream s;
     struct buf out;
-    if (t->is_json && pass_json(in, t, p, ret))
-        return true;
     buf_init(&out, SIZE_MAX / 2);
-    open_stream(in, &s, t->role);
-    if (guard_stream_feed(&s, &in->scratch, t->text, &out))
-        (void)guard_stream_end(&s, &in->scratch, &out);
+    open_stream(in, &s, role);
+    if (guard_stream_feed(&s, in->scratch, text, &out))
+        (void)guard_stream_end(&s, in->scratch, &out);
     note_hits(p, &s);
     guard_stream_done(&s);
     bool ok = keep(in, &out, ret);
     buf_done(&out);
     return ok;
+}
+
+static bool found_more(const struct pass *a, const struct pass *b)
+{
+    for (size_t i = 0; i < GUARD_RULES_MAX; i++)
+        if (a->hits[i] > b->hits[i])
+            return true;
+    return a->blocked_by >= 0 && b->blocked_by < 0;
+}
+
+// As it stands there, and as people read it where that is something else: what shows more counts.
+static bool pass_both(struct input *in, str text, uint32_t role, struct pass *p, str *ret)
+{
+    struct pass plain = {.blocked_by = -1}, read = {.blocked_by = -1};
+    struct buf folded;
+    str now = STR_NONE;
+    buf_init(&folded, SIZE_MAX / 2);
+    bool other = fold_text(text, &folded);
+    bool ok = pass_text(in, text, role, &plain, ret) &&
+              (!other || pass_text(in, buf_str(&folded), role, &read, &now));
+    buf_done(&folded);
+    bool more = other && found_more(&read, &plain);
+    const struct pass *taken = more ? &read : &plain;
+    if (more)
+        *ret = now;
+    for (size_t i = 0; i < GUARD_RULES_MAX; i++)
+        p->hits[i] += taken->hits[i];
+    if (p->blocked_by < 0)
+        p->blocked_by = taken->blocked_by;
+    return ok;
+}
+
+static bool pass_one(struct input *in, const struct guard_text *t, struct pass *p, str *ret)
+{
+    return (t->is_json && pass_json(in, t, p, ret)) || pass_both(in, t->text, t->role, p, ret);
 }
 
 // The strings within a call's arguments, however they are escaped. False: they are no JSON, and are
@@ -151,23 +185,15 @@ static bool pass_joined(struct input *in, struct guard_text *t, size_t len, stru
     buf_init(&out, SIZE_MAX / 2);
     open_stream(in, &s, t[0].role);
     for (size_t i = 0; i < len && ok && passes; i++) {
-        passes = guard_stream_feed(&s, &in->scratch, t[i].text, &out);
+        passes = guard_stream_feed(&s, in->scratch, t[i].text, &out);
         if (passes && i + 1 == len)
-            passes = guard_stream_end(&s, &in->scratch, &out);
+            passes = guard_stream_end(&s, in->scratch, &out);
         ok = keep(in, &out, &p->out[i]);
     }
     note_hits(p, &s);
     guard_stream_done(&s);
     buf_done(&out);
     return ok;
-}
-
-static bool found_more(const struct pass *a, const struct pass *b)
-{
-    for (size_t i = 0; i < GUARD_RULES_MAX; i++)
-        if (a->hits[i] > b->hits[i])
-            return true;
-    return a->blocked_by >= 0 && b->blocked_by < 0;
 }
 
 static bool take(struct input *in, struct guard_text *t, size_t len, const struct pass *p)
@@ -209,6 +235,19 @@ static uint64_t characters(str text)
     return n;
 }
 
+static void measure_text(struct input *in, struct measure *m, str text)
+{
+    struct buf folded;
+    buf_init(&folded, SIZE_MAX / 2);
+    measure_feed(m, in->scratch, text);
+    measure_feed(m, in->scratch, STR("\n"));
+    if (fold_text(text, &folded)) {
+        measure_feed(m, in->scratch, buf_str(&folded));
+        measure_feed(m, in->scratch, STR("\n"));
+    }
+    buf_done(&folded);
+}
+
 static bool measure_group(struct input *in, const struct guard_text *t, size_t len)
 {
     struct measure m;
@@ -216,11 +255,9 @@ static bool measure_group(struct input *in, const struct guard_text *t, size_t l
     measure_init(&m, in->guard, t[0].role);
     for (size_t i = 0; i < len; i++)
         in->characters += characters(t[i].text);
-    for (size_t i = 0; i < len && m.looks; i++) {
-        measure_feed(&m, &in->scratch, t[i].text);
-        measure_feed(&m, &in->scratch, STR("\n"));
-    }
-    measure_end(&m, &in->scratch);
+    for (size_t i = 0; i < len && m.looks; i++)
+        measure_text(in, &m, t[i].text);
+    measure_end(&m, in->scratch);
     uint64_t fires = measure_fires(&m, true);
     if (m.topics && absence) {
         in->lacking &= fires;
@@ -375,14 +412,17 @@ static bool rewrite(struct input *in, const struct guard_addition *add)
 
 static bool run(struct call *c, struct guard_call *own)
 {
+    struct scan_scratch elsewhere = {.stack = NULL};
     struct input in = {.call = c, .own = own, .guard = own->set->input};
     struct guard_addition add = {.member = NULL};
     if (!in.guard && !own->set->planted.len)
         return true;
     guard_texts_find(c->doc.root, &in.texts);
-    scan_scratch_init_nodes(&in.scratch, guards_nodes(c->gateway->shared->guards));
+    in.scratch = c->work ? &elsewhere : guard_scratch(c); // the gateway's is the loop's
+    if (c->work)
+        scan_scratch_init_nodes(&elsewhere, guards_nodes(c->gateway->shared->guards));
     bool ok = (!in.guard || look(&in)) && plant(&in, &add) && rewrite(&in, &add);
-    scan_scratch_done(&in.scratch);
+    scan_scratch_done(&elsewhere);
     guard_texts_done(&in.texts);
     return ok;
 }

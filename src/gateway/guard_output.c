@@ -21,7 +21,7 @@ struct flow {
     say_fn say;
 };
 
-static struct scan_scratch *scratch(struct call *c)
+struct scan_scratch *guard_scratch(struct call *c)
 {
     struct scan_scratch *x = &c->gateway->guard_scratch;
     if (!x->stack)
@@ -150,9 +150,9 @@ static enum phase_result tell_text(struct flow *f, struct guard_channel *ch, str
     if (ch->kind == GUARD_THINKING || !f->own->vault.len)
         return text.len ? f->say(f->call, &e) : PHASE_NEXT;
     buf_clear(back);
-    guard_restore_feed(&ch->back, scratch(f->call), text, back);
+    guard_restore_feed(&ch->back, guard_scratch(f->call), text, back);
     if (at_end)
-        guard_restore_end(&ch->back, scratch(f->call), back);
+        guard_restore_end(&ch->back, guard_scratch(f->call), back);
     e.text = buf_str(back);
     return e.text.len ? f->say(f->call, &e) : PHASE_NEXT;
 }
@@ -248,7 +248,7 @@ static int measure_piece(struct flow *f, struct guard_channel *ch, str text)
     struct guard_choice *own = &f->answer->choices[ch->choice];
     if (!ch->measure.looks)
         return -1;
-    measure_feed(&ch->measure, scratch(f->call), text);
+    measure_feed(&ch->measure, guard_scratch(f->call), text);
     uint64_t fires = measure_fires(&ch->measure, false) & ~own->fired;
     own->fired |= fires;
     for (size_t i = 0; fires && i < guard_len(f->rules); i++) {
@@ -270,9 +270,9 @@ static enum phase_result pass(struct flow *f, struct guard_channel *ch, str text
     if (stopped >= 0)
         return stop(f, ch->choice, (size_t)stopped, EXCHANGE_FINISH_FILTER);
     buf_clear(out);
-    bool passes = guard_stream_feed(&ch->rules, scratch(f->call), text, out);
+    bool passes = guard_stream_feed(&ch->rules, guard_scratch(f->call), text, out);
     if (passes && at_end)
-        passes = guard_stream_end(&ch->rules, scratch(f->call), out);
+        passes = guard_stream_end(&ch->rules, guard_scratch(f->call), out);
     take_hits(f, ch, &ch->rules);
     enum phase_result result = tell_bounded(f, ch, buf_str(out), at_end && passes);
     if (result != PHASE_NEXT || passes || is_over(f, ch->choice))
@@ -294,7 +294,7 @@ typedef bool (*change_fn)(struct flow *f, struct guard_channel *ch, str text, st
 static bool by_rules(struct flow *f, struct guard_channel *ch, str text, struct buf *out)
 {
     struct guard_stream s;
-    struct scan_scratch *x = scratch(f->call);
+    struct scan_scratch *x = guard_scratch(f->call);
     guard_stream_init(&s, f->rules, NULL);
     bool passes = guard_stream_feed(&s, x, text, out) && guard_stream_end(&s, x, out);
     take_hits(f, ch, &s);
@@ -306,8 +306,8 @@ static bool by_rules(struct flow *f, struct guard_channel *ch, str text, struct 
 
 static bool by_vault(struct flow *f, struct guard_channel *ch, str text, struct buf *out)
 {
-    guard_restore_feed(&ch->back, scratch(f->call), text, out);
-    guard_restore_end(&ch->back, scratch(f->call), out);
+    guard_restore_feed(&ch->back, guard_scratch(f->call), text, out);
+    guard_restore_end(&ch->back, guard_scratch(f->call), out);
     return true;
 }
 

@@ -15,17 +15,25 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-// "(?i)w[\s…]{0,3}o…": up to three separators between the characters, none included.
+// Up to three separators; also such as nobody sees (soft hyphen, zero-width space and joiners, word
+// joiner, byte order mark), as far as a pattern has room for them.
+#define VISIBLE "[\\s._,|*+/-]{0,3}"
+#define ANY                                                                                        \
+    "(?:[\\s._,|*+/"                                                                               \
+    "-]|\xc2\xad|\xe2\x80\x8b|\xe2\x80\x8c|\xe2\x80\x8d|\xe2\x81\xa0|\xef\xbb\xbf){0,3}"
+#define ANY_BYTES_MAX 80
+
+// "(?i)w[\s…]{0,3}o…": separators between the characters, none included.
 static enum err add_spaced(struct patterns *p, str text, uint32_t id, struct diag *d)
 {
     struct buf pattern;
-    buf_init(&pattern, 64 * CANARY_BYTES_MAX);
+    buf_init(&pattern, 128 * CANARY_BYTES_MAX);
     (void)buf_append_str(&pattern, STR("(?i)"));
     for (size_t i = 0; i < text.len; i++) {
         char c = text.ptr[i];
         bool whole = ((unsigned char)c & 0xc0) != 0x80; // not inside of a character
         if (i && whole)
-            (void)buf_append_str(&pattern, STR("[\\s._,|*+/-]{0,3}"));
+            (void)buf_append_str(&pattern, text.len > ANY_BYTES_MAX ? STR(VISIBLE) : STR(ANY));
         if (!is_letter(c) && !is_digit(c) && ((unsigned char)c & 0x80) == 0)
             (void)buf_append_char(&pattern, '\\');
         (void)buf_append_char(&pattern, c);
