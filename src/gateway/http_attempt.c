@@ -11,12 +11,11 @@
 #define HEADERS_BYTES_MAX (1u << 20)
 #define ERROR_BYTES_MAX   65536 // of a refusal's body: more is not read
 #define LINGER_MS         1000  // for the few bytes behind the proven end
-#define NO_TIMEOUT        UINT32_MAX
 
 struct http_attempt {
     struct attempt base;
     struct attempt_options o;
-    const struct http_provider *provider;
+    struct http_provider *provider;
     const struct model_entry *model;
     const struct http_plan *plan;
     struct http_exchange *exchange; // NULL: over
@@ -316,25 +315,20 @@ void http_attempt_stop(struct attempt *base)
         free_attempt(a);
 }
 
-static bool send_request(struct http_attempt *a, const struct gateway_provider *c)
+static enum err send_request(struct http_attempt *a, enum exchange_kind kind, struct diag *d)
 {
-    struct http_headers headers;
-    str url = http_provider_url(a->provider, a->model->root, a->plan->dialect->path, &a->arena);
-    if (!url.ptr || !http_provider_headers(a->provider, &a->arena, &headers) ||
-        http_headers_add(&headers, STR("Content-Type"), STR("application/json")) != ERR_OK)
-        return false;
+    struct http_address *address;
+    ERR_TRY(http_provider_address(a->provider, a->model->root, kind, &address, d));
     const struct http_request request = {
-        .method = STR("POST"),
-        .url = url,
-        .headers = &headers,
+        .address = address,
         .body = a->plan->body,
-        .connect_timeout_ms = (uint32_t)c->connect_timeout_ms,
-        .http2 = http_provider_http2(a->provider),
-        .headers_timeout_ms = NO_TIMEOUT, // our own clocks tell the cases apart
-        .idle_timeout_ms = NO_TIMEOUT,
+        .connect_timeout_ms = (uint32_t)a->provider->config->connect_timeout_ms,
+        .headers_timeout_ms = HTTP_NO_TIMEOUT, // our own clocks tell the cases apart
+        .idle_timeout_ms = HTTP_NO_TIMEOUT,
     };
     a->exchange = http_client_send(a->provider->client, &request, &handler, a);
-    return true;
+    http_address_drop(address); // the exchange holds it
+    return ERR_OK;
 }
 
 struct attempt *http_attempt_start(const struct model_entry *m, const struct exchange_request *r,
@@ -357,10 +351,11 @@ struct attempt *http_attempt_start(const struct model_entry *m, const struct exc
                      a->provider->answer_bytes_max);
     loop_timer_init(&a->quiet, quiet_for_long, a);
     loop_timer_init(&a->total, total_over, a);
-    if (!send_request(a, a->provider->config)) {
+    struct diag d = {0};
+    if (send_request(a, r->kind, &d) != ERR_OK) {
         api_error_set(ret_error, API_INTERNAL_ERROR, NULL,
-                      "The configured headers for '" STR_FMT "' are too many or too long.",
-                      STR_ARG(a->provider->config->name));
+                      "The provider '" STR_FMT "' cannot be asked as it is configured: %s.",
+                      STR_ARG(a->provider->config->name), d.text);
         free_attempt(a);
         return NULL;
     }

@@ -91,6 +91,36 @@ enum http2_use http_provider_http2(const struct http_provider *p)
     return uses[p->config->http2];
 }
 
+static enum err make_address(struct http_provider *p, str model, const char *path,
+                             struct arena *arena, struct http_address **ret, struct diag *d)
+{
+    struct http_headers headers;
+    str url = http_provider_url(p, model, path, arena);
+    if (!url.ptr || !http_provider_headers(p, arena, &headers) ||
+        http_headers_add(&headers, STR("Content-Type"), STR("application/json")) != ERR_OK)
+        return diag_set(d, ERR_LIMIT, "the configured headers are too many or too long");
+    return http_address_new(p->client, STR("POST"), url, headers.items, headers.len,
+                            http_provider_http2(p), ret, d);
+}
+
+enum err http_provider_address(struct http_provider *p, str model, enum exchange_kind kind,
+                               struct http_address **ret, struct diag *d)
+{
+    struct http_address **kept = has_date(p) ? NULL : &p->addresses[kind];
+    struct arena arena;
+    enum err e = ERR_OK;
+    if (kept && *kept) {
+        *ret = http_address_keep(*kept);
+        return ERR_OK;
+    }
+    arena_init(&arena, ARENA_BYTES_MAX);
+    e = make_address(p, model, p->kind->dialects[kind]->path, &arena, ret, d);
+    arena_done(&arena);
+    if (e == ERR_OK && kept)
+        *kept = http_address_keep(*ret);
+    return e;
+}
+
 // --- Life
 
 static str trim_base(str base)
@@ -159,6 +189,8 @@ void http_provider_free(struct http_provider *p)
 {
     if (!p)
         return;
+    for (size_t i = 0; i < ARRAY_LEN(p->addresses); i++)
+        http_address_drop(p->addresses[i]);
     http_client_free(p->own_client);
     arena_done(&p->arena);
     mem_free(p);

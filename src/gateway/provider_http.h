@@ -6,7 +6,7 @@
 #include "gateway/config.h"
 #include "gateway/http_kind.h"
 #include "gateway/registry.h"
-#include "http/client.h"
+#include "http/address.h"
 
 struct http_provider {
     const struct http_kind *kind;
@@ -20,6 +20,7 @@ struct http_provider {
     str label;                      // "openai/*"
     size_t answer_bytes_max;
     struct arena arena;
+    struct http_address *addresses[EXCHANGE_KINDS]; // by exchange_kind; made when first used
 };
 
 // `shared` is used unless the provider has certificates of its own.
@@ -42,6 +43,10 @@ bool http_provider_headers(const struct http_provider *p, struct arena *arena,
                            struct http_headers *ret);
 str http_provider_url(const struct http_provider *p, str model, const char *path,
                       struct arena *arena);
+// Where requests for `model` go by the provider's dialect of that kind; the caller drops it. On the
+// loop. ERR_LIMIT, ERR_INVALID, ERR_PARSE: the configuration makes none.
+enum err http_provider_address(struct http_provider *p, str model, enum exchange_kind kind,
+                               struct http_address **ret, struct diag *d) MUST_USE;
 struct attempt *http_attempt_start(const struct model_entry *m, const struct exchange_request *r,
                                    void *plan, const struct attempt_options *o,
                                    struct api_error *ret_error);

@@ -2,13 +2,11 @@
 #include "http/client.h"
 
 #include "base/clock.h"
-#include "base/text.h"
 #include "http/client_internal.h"
 
 #include "base/banned.h"
 
 enum {
-    EXCHANGE_MEMORY_MAX = 1 << 20,
     REDIRECT_BODY_MAX = 64 * 1024,
     REFUSALS_MAX = 8, // a server that goes refuses all that it has not begun, over and over
     // A slow reader's stream holds this much of ours at most; a fast one's grows, so that a far
@@ -67,7 +65,8 @@ static void retire(struct http_exchange *x)
 
 static void free_exchange(struct http_exchange *x)
 {
-    arena_done(&x->arena);
+    http_address_drop(x->address);
+    mem_free(x->why);
     mem_free(x);
 }
 
@@ -88,39 +87,37 @@ static void fail(struct http_exchange *x, enum err e, const struct diag *d)
 }
 
 // From places that the owner is still calling: told in a later callback.
-void exchange_fail_later(struct http_exchange *x, enum err e)
+void exchange_fail_later(struct http_exchange *x, enum err e, const struct diag *d)
 {
     x->step = EXCHANGE_FAILED;
-    x->d.code = e;
+    if (!x->why)
+        x->why = mem_new(struct diag);
+    *x->why = *d;
+    x->why->code = e;
     loop_later_set(x->client->loop, &x->later);
 }
 
 // --- Deadlines
 
-static uint32_t or_default(uint32_t given, uint32_t otherwise)
-{
-    return given ? given : otherwise;
-}
-
 uint32_t exchange_connect_timeout_ms(const struct http_exchange *x)
 {
-    return or_default(x->r.connect_timeout_ms, x->client->o.connect_timeout_ms);
+    return x->connect_timeout_ms;
 }
 
 static void phase_over(void *ctx)
 {
     struct http_exchange *x = ctx;
+    str authority = x->address->url.authority;
     struct diag d = {0};
     if (x->step == EXCHANGE_CONNECT)
         diag_set(&d, ERR_TIMEOUT, "no connection to " STR_FMT " had room for it within %u ms",
-                 STR_ARG(x->url.authority), exchange_connect_timeout_ms(x));
+                 STR_ARG(authority), x->connect_timeout_ms);
     else if (x->step == EXCHANGE_HEAD)
         diag_set(&d, ERR_TIMEOUT, STR_FMT " did not begin to answer within %u ms",
-                 STR_ARG(x->url.authority),
-                 or_default(x->r.headers_timeout_ms, x->client->o.headers_timeout_ms));
+                 STR_ARG(authority), x->headers_timeout_ms);
     else
-        diag_set(&d, ERR_TIMEOUT, STR_FMT " sent nothing for %u ms", STR_ARG(x->url.authority),
-                 or_default(x->r.idle_timeout_ms, x->client->o.idle_timeout_ms));
+        diag_set(&d, ERR_TIMEOUT, STR_FMT " sent nothing for %u ms", STR_ARG(authority),
+                 x->idle_timeout_ms);
     fail(x, ERR_TIMEOUT, &d);
 }
 
@@ -129,9 +126,14 @@ static void total_over(void *ctx)
     struct http_exchange *x = ctx;
     struct diag d = {0};
     diag_set(&d, ERR_TIMEOUT, "the exchange with " STR_FMT " was not over within %u ms",
-             STR_ARG(x->url.authority),
-             or_default(x->r.total_timeout_ms, x->client->o.total_timeout_ms));
+             STR_ARG(x->address->url.authority), x->total_timeout_ms);
     fail(x, ERR_TIMEOUT, &d);
+}
+
+static void await(struct http_exchange *x, uint32_t timeout_ms)
+{
+    if (timeout_ms != HTTP_NO_TIMEOUT)
+        loop_timer_set(x->client->loop, &x->phase, timeout_ms);
 }
 
 // --- Getting a connection
@@ -140,8 +142,7 @@ void exchange_on_its_way(struct http_exchange *x)
 {
     x->step = EXCHANGE_HEAD;
     x->answered = false;
-    loop_timer_set(x->client->loop, &x->phase,
-                   or_default(x->r.headers_timeout_ms, x->client->o.headers_timeout_ms));
+    await(x, x->headers_timeout_ms);
 }
 
 static void send_on(struct http_exchange *x, struct client_conn *k)
@@ -152,7 +153,7 @@ static void send_on(struct http_exchange *x, struct client_conn *k)
 
 void exchange_send_on_stream(struct http_exchange *x, struct stream *s)
 {
-    struct client_conn *k = client_conn_new(x->client, x->origin_key);
+    struct client_conn *k = client_conn_new(x->client, x->address->origin_key);
     k->stream = s;
     stream_set_handler(s, &client_conn_handler, k);
     x->connect_us = clock_mono_us() - x->began_us;
@@ -194,51 +195,43 @@ enum err client_need_tls(struct http_client *c, struct diag *d)
     return c->tls ? ERR_OK : tls_client_new(&o, &c->tls, d);
 }
 
-static void open_connection(struct http_exchange *x, str proxy)
+static void open_connection(struct http_exchange *x)
 {
     struct http_client *c = x->client;
-    if (x->url.tls && client_need_tls(c, &x->d) != ERR_OK) {
-        fail(x, x->d.code, &x->d);
+    const struct url *url = &x->address->url;
+    struct diag d = {0};
+    if (url->tls && client_need_tls(c, &d) != ERR_OK) {
+        fail(x, d.code, &d);
         return;
     }
-    struct client_conn *k = client_conn_new(c, x->origin_key);
+    struct client_conn *k = client_conn_new(c, x->address->origin_key);
     k->exchange = x;
     x->conn = k; // closed with the exchange
     x->step = EXCHANGE_CONNECT;
     const struct connect_target t = {
-        .host = x->url.host,
-        .port = x->url.port,
-        .tls = x->url.tls ? c->tls : NULL,
-        .proxy = proxy,
-        .timeout_ms = exchange_connect_timeout_ms(x),
-        .h2 = x->url.tls && x->r.http2,
+        .host = url->host,
+        .port = url->port,
+        .tls = url->tls ? c->tls : NULL,
+        .proxy = x->address->proxy,
+        .timeout_ms = x->connect_timeout_ms,
+        .h2 = url->tls && x->address->http2,
     };
     x->connecting = connect_begin(c->loop, c->resolver, &t, &client_conn_handler, k, connected, k);
 }
 
 static void start(struct http_exchange *x)
 {
-    struct http_client *c = x->client;
-    bool h2 = x->url.tls ? x->r.http2 != HTTP2_OFF : x->r.http2 == HTTP2_PRIOR_KNOWLEDGE;
-    str proxy = connect_proxy_for(&c->proxies, x->url.tls, x->url.host, x->url.port);
-    char port[TEXT_U64_MAX];
-    x->origin_key = ARENA_JOIN(&x->arena, h2 ? STR("h2+") : STR(""),
-                               x->url.tls ? STR("https://") : STR("http://"), x->url.host, STR(":"),
-                               str_slice(port, text_digits(port, x->url.port)), STR(" "), proxy);
-    if (!x->origin_key.ptr) {
-        diag_set(&x->d, ERR_LIMIT, "the request is too large");
-        fail(x, ERR_LIMIT, &x->d);
-        return;
-    }
+    const struct http_address *a = x->address;
+    bool h2 = a->url.tls ? a->http2 != HTTP2_OFF : a->http2 == HTTP2_PRIOR_KNOWLEDGE;
     x->began_us = clock_mono_us();
     if (h2 && client_h2_start(x))
         return;
-    struct client_conn *k = x->retried ? NULL : pool_take(c, x->origin_key);
+    struct client_conn *k = x->retried ? NULL : pool_take(x->client, a->origin_key);
     x->reused = k != NULL;
     if (k)
         send_on(x, k);
     else
-        open_connection(x, proxy);
+        open_connection(x);
 }
 
 void exchange_again(struct http_exchange *x)
@@ -252,7 +245,7 @@ static void begin(void *ctx)
 {
     struct http_exchange *x = ctx;
     if (x->step == EXCHANGE_FAILED)
-        fail(x, x->d.code, &x->d);
+        fail(x, x->why->code, x->why);
     else
         start(x);
 }
@@ -263,9 +256,9 @@ static bool repeatable(const struct http_exchange *x)
 {
     static const char *const methods[] = {"GET", "HEAD", "PUT", "DELETE", "OPTIONS"};
     for (size_t i = 0; i < ARRAY_LEN(methods); i++)
-        if (str_eq_z(x->r.method, methods[i]))
+        if (str_eq_z(x->address->method, methods[i]))
             return true;
-    return x->r.repeatable;
+    return x->repeatable;
 }
 
 void exchange_broken(struct http_exchange *x, enum err e, const struct diag *d)
@@ -287,37 +280,18 @@ static bool is_redirect(const struct http_exchange *x, const struct h1_head *hea
 {
     bool status = head->status == 301 || head->status == 302 || head->status == 303 ||
                   head->status == 307 || head->status == 308;
-    bool method = str_eq_z(x->r.method, "GET") || str_eq_z(x->r.method, "HEAD");
-    return status && method && x->redirects < x->r.redirects_max &&
+    str method = x->address->method;
+    bool safe = str_eq_z(method, "GET") || str_eq_z(method, "HEAD");
+    return status && safe && x->redirects < x->redirects_max &&
            http_header_find(head->headers, head->headers_len, STR("location")).len;
-}
-
-// Credentials are for the origin that they were given for.
-static void drop_credentials(struct http_exchange *x)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < x->headers_len; i++) {
-        str name = x->headers[i].name;
-        if (!str_eq_nocase(name, STR("authorization")) && !str_eq_nocase(name, STR("cookie")) &&
-            !str_eq_nocase(name, STR("x-api-key")) && !str_eq_nocase(name, STR("api-key")))
-            x->headers[kept++] = x->headers[i];
-    }
-    x->headers_len = kept;
 }
 
 static enum err follow(struct http_exchange *x, str location, struct diag *d)
 {
-    struct url next;
-    str text;
-    ERR_TRY(url_resolve(x->url_text, location, &x->arena, &text, d));
-    ERR_TRY(url_parse(text, &next, d));
-    if (x->url.tls && !next.tls)
-        return diag_set(d, ERR_UPSTREAM, "the server redirects from https to http: " STR_FMT,
-                        STR_ARG(text));
-    if (!url_same_origin(&x->url, &next))
-        drop_credentials(x);
-    x->url = next;
-    x->url_text = text;
+    struct http_address *next;
+    ERR_TRY(http_address_follow(x->client, x->address, location, &next, d));
+    http_address_drop(x->address);
+    x->address = next;
     x->redirects++;
     x->redirecting = true;
     x->skipped_bytes = 0;
@@ -328,8 +302,7 @@ void exchange_head(struct http_exchange *x, const struct h1_head *head)
 {
     struct diag d = {0};
     x->step = EXCHANGE_BODY;
-    loop_timer_set(x->client->loop, &x->phase,
-                   or_default(x->r.idle_timeout_ms, x->client->o.idle_timeout_ms));
+    await(x, x->idle_timeout_ms);
     if (!is_redirect(x, head)) {
         x->h->head(x->ctx, head);
         return;
@@ -341,8 +314,7 @@ void exchange_head(struct http_exchange *x, const struct h1_head *head)
 
 void exchange_body(struct http_exchange *x, str bytes)
 {
-    loop_timer_set(x->client->loop, &x->phase,
-                   or_default(x->r.idle_timeout_ms, x->client->o.idle_timeout_ms));
+    await(x, x->idle_timeout_ms);
     if (!x->redirecting) {
         x->h->body(x->ctx, bytes);
         return;
@@ -371,59 +343,55 @@ void exchange_end(struct http_exchange *x)
 
 // --- Sending
 
-static enum err copy_headers(struct http_exchange *x, const struct http_headers *h, struct diag *d)
+static uint32_t or_default(uint32_t given, uint32_t otherwise)
 {
-    x->headers = arena_zalloc(&x->arena, h->len ? h->len : 1, sizeof *x->headers);
-    for (size_t i = 0; x->headers && i < h->len; i++) {
-        x->headers[i].name = arena_str(&x->arena, h->items[i].name);
-        x->headers[i].value = arena_str(&x->arena, h->items[i].value);
-        if (!x->headers[i].name.ptr || !x->headers[i].value.ptr)
-            return diag_set(d, ERR_LIMIT, "the request's headers are too large");
-        x->headers_len = i + 1;
-        if (!http_token_ok(h->items[i].name) || !http_value_ok(h->items[i].value))
-            return diag_set(d, ERR_INVALID, "header %zu holds bytes that a header may not hold",
-                            i + 1);
-    }
-    return x->headers ? ERR_OK : diag_set(d, ERR_LIMIT, "the request is too large");
+    return given ? given : otherwise;
 }
 
-static enum err copy_request(struct http_exchange *x, const struct http_request *r, struct diag *d)
+static void take_timeouts(struct http_exchange *x, const struct http_request *r)
 {
-    x->r = *r;
-    x->r.method = arena_str(&x->arena, r->method);
-    x->url_text = arena_str(&x->arena, r->url);
-    if (!x->r.method.ptr || !x->url_text.ptr)
-        return diag_set(d, ERR_LIMIT, "the request is too large");
-    if (r->headers)
-        ERR_TRY(copy_headers(x, r->headers, d));
-    if (!http_token_ok(x->r.method))
-        return diag_set(d, ERR_INVALID, "the method is not a word");
-    return url_parse(x->url_text, &x->url, d);
+    const struct http_client_options *o = &x->client->o;
+    x->connect_timeout_ms = or_default(r->connect_timeout_ms, o->connect_timeout_ms);
+    x->headers_timeout_ms = or_default(r->headers_timeout_ms, o->headers_timeout_ms);
+    x->idle_timeout_ms = or_default(r->idle_timeout_ms, o->idle_timeout_ms);
+    x->total_timeout_ms = or_default(r->total_timeout_ms, o->total_timeout_ms);
+}
+
+static enum err take_address(struct http_exchange *x, const struct http_request *r, struct diag *d)
+{
+    if (!r->address)
+        return http_address_new(x->client, r->method, r->url, r->headers ? r->headers->items : NULL,
+                                r->headers ? r->headers->len : 0, r->http2, &x->address, d);
+    x->address = http_address_keep(r->address);
+    return ERR_OK;
 }
 
 struct http_exchange *http_client_send(struct http_client *c, const struct http_request *r,
                                        const struct http_answer_handler *h, void *ctx)
 {
     struct http_exchange *x = mem_new(struct http_exchange);
+    struct diag d;
     x->client = c;
     x->h = h;
     x->ctx = ctx;
+    x->body = r->body;
+    x->repeatable = r->repeatable;
+    x->redirects_max = r->redirects_max;
     x->next = c->exchanges;
     if (x->next)
         x->next->prev = x;
     c->exchanges = x;
-    arena_init(&x->arena, EXCHANGE_MEMORY_MAX);
     loop_later_init(&x->later, begin, x);
     loop_timer_init(&x->phase, phase_over, x);
     loop_timer_init(&x->total, total_over, x);
-    uint32_t total_ms = or_default(r->total_timeout_ms, c->o.total_timeout_ms);
-    enum err e = copy_request(x, r, &x->d);
+    take_timeouts(x, r);
+    enum err e = take_address(x, r, &d);
     if (e != ERR_OK) {
-        exchange_fail_later(x, e);
+        exchange_fail_later(x, e, &d);
         return x;
     }
-    if (total_ms)
-        loop_timer_set(c->loop, &x->total, total_ms);
+    if (x->total_timeout_ms)
+        loop_timer_set(c->loop, &x->total, x->total_timeout_ms);
     loop_later_set(c->loop, &x->later);
     return x;
 }
@@ -450,6 +418,10 @@ void http_exchange_forget(struct http_exchange *x, uint32_t linger_ms)
                                                       ignore_error};
     if (!x || x->over)
         return;
+    if (x->h2 && h2_place_sends(x->h2)) { // an answer before its question was heard out
+        http_exchange_cancel(x);
+        return;
+    }
     x->h = &nobody;
     x->ctx = NULL;
     loop_timer_set(x->client->loop, &x->total, linger_ms);
@@ -473,8 +445,7 @@ void http_exchange_resume(struct http_exchange *x)
         stream_resume(x->conn->stream);
     else
         return;
-    loop_timer_set(x->client->loop, &x->phase,
-                   or_default(x->r.idle_timeout_ms, x->client->o.idle_timeout_ms));
+    await(x, x->idle_timeout_ms);
 }
 
 uint64_t http_exchange_connect_us(const struct http_exchange *x)

@@ -39,16 +39,21 @@ enum http2_use {
     HTTP2_PRIOR_KNOWLEDGE // without TLS, too: the server is known to speak it
 };
 
+#define HTTP_NO_TIMEOUT UINT32_MAX // of headers and of silence
+
+struct http_address; // http/address.h
+
 struct http_request {
-    str method; // "GET"
+    struct http_address *address; // made before, or NULL: then the next four say where to
+    str method;                   // "GET"
     str url;
     const struct http_headers *headers; // beside Host, Content-Length, Connection; may be NULL
-    str body;                           // borrowed: must live until the exchange is over
+    enum http2_use http2;
+    str body;        // borrowed: must live until the exchange is over
     bool repeatable; // may be sent again when a kept connection turns out dead (implied by GET,
                      // HEAD, PUT, DELETE, OPTIONS)
-    enum http2_use http2;
     uint32_t redirects_max; // followed for GET and HEAD; 0: the caller sees them
-    // 0: the client's
+    // 0: the client's; HTTP_NO_TIMEOUT: the caller has a clock of its own
     uint32_t connect_timeout_ms, headers_timeout_ms, idle_timeout_ms, total_timeout_ms;
 };
 

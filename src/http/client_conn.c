@@ -5,7 +5,7 @@
 
 #include "base/banned.h"
 
-enum { HEAD_MEMORY_MAX = 256 * 1024, HEAD_BYTES_USUAL = 512 };
+enum { HEAD_MEMORY_MAX = 256 * 1024, LENGTH_BYTES_MAX = 64 };
 
 // --- Life
 
@@ -50,39 +50,6 @@ void client_conn_close(struct client_conn *k)
 
 // --- Sending
 
-static void add_header(struct buf *out, str name, str value)
-{
-    (void)buf_append_str(out, name);
-    (void)buf_append_str(out, STR(": "));
-    (void)buf_append_str(out, value);
-    (void)buf_append_str(out, STR("\r\n"));
-}
-
-static void request_head(const struct client_conn *k, const struct http_exchange *x,
-                         struct buf *out)
-{
-    char digits[TEXT_U64_MAX];
-    (void)buf_append_str(out, x->r.method);
-    (void)buf_append_str(out, STR(" "));
-    if (k->absolute_form) {
-        (void)buf_append_str(out, STR("http://"));
-        (void)buf_append_str(out, x->url.authority);
-    }
-    if (x->url.target.ptr[0] == '?')
-        (void)buf_append_char(out, '/');
-    (void)buf_append_str(out, x->url.target);
-    (void)buf_append_str(out, STR(" HTTP/1.1\r\n"));
-    add_header(out, STR("Host"), x->url.authority);
-    if (k->absolute_form && k->proxy_authorization.len)
-        add_header(out, STR("Proxy-Authorization"), k->proxy_authorization);
-    for (size_t i = 0; i < x->headers_len; i++)
-        add_header(out, x->headers[i].name, x->headers[i].value);
-    if (x->r.body.len || str_eq_z(x->r.method, "POST") || str_eq_z(x->r.method, "PUT"))
-        add_header(out, STR("Content-Length"),
-                   str_slice(digits, text_digits(digits, x->r.body.len)));
-    (void)buf_append_str(out, STR("\r\n"));
-}
-
 // --- Ending before the end
 
 static void broken(struct client_conn *k, enum err e, const struct diag *d)
@@ -101,30 +68,58 @@ static void broken(struct client_conn *k, enum err e, const struct diag *d)
     exchange_broken(x, e, d);
 }
 
+// Through a proxy it is written for each request: a proxy is far away anyway.
+static str head_for_proxy(const struct client_conn *k, const struct http_exchange *x,
+                          struct buf *text)
+{
+    http_address_head(x->address, k->proxy_authorization, true, text);
+    return text->failed ? STR_NONE : buf_str(text);
+}
+
+static char *put(char *at, str s)
+{
+    memcpy(at, s.ptr, s.len);
+    return at + s.len;
+}
+
+// Head and body as one piece. False: there is no room for it.
+static bool write_request(struct client_conn *k, str head, const struct http_exchange *x)
+{
+    bool has_body = x->body.len || x->address->has_body;
+    char *room = stream_reserve(k->stream, head.len + LENGTH_BYTES_MAX + x->body.len);
+    if (!room)
+        return false;
+    char *at = put(room, head);
+    if (has_body) {
+        at = put(at, STR("Content-Length: "));
+        at += text_digits(at, x->body.len);
+        at = put(at, STR("\r\n"));
+    }
+    at = put(at, STR("\r\n"));
+    if (x->body.len)
+        at = put(at, x->body);
+    stream_commit(k->stream, (size_t)(at - room));
+    return true;
+}
+
 void client_conn_send(struct client_conn *k, struct http_exchange *x)
 {
-    struct buf head;
+    struct buf text;
     struct diag d = {0};
     k->exchange = x;
     x->conn = k;
     arena_reset(&k->arena);
-    h1_begin(&k->codec, &k->arena, str_eq_z(x->r.method, "HEAD"));
-    buf_init(&head, HEAD_MEMORY_MAX);
-    if (buf_reserve(&head, HEAD_BYTES_USUAL))
-        request_head(k, x, &head);
-    if (head.failed) {
-        buf_done(&head);
-        diag_set(&d, ERR_LIMIT, "the request's headers are too large");
+    h1_begin(&k->codec, &k->arena, str_eq_z(x->address->method, "HEAD"));
+    buf_init(&text, HEAD_MEMORY_MAX);
+    str head = k->absolute_form ? head_for_proxy(k, x, &text) : x->address->head;
+    size_t bytes_max = head.len + LENGTH_BYTES_MAX + x->body.len;
+    stream_set_limits(k->stream, bytes_max, 0, bytes_max);
+    // an error of the stream is told by its own callback
+    if (!head.ptr || !write_request(k, head, x)) {
+        diag_set(&d, ERR_LIMIT, "the request is too large");
         broken(k, ERR_LIMIT, &d);
-        return;
     }
-    stream_set_limits(k->stream, x->r.body.len + HEAD_MEMORY_MAX, 0,
-                      x->r.body.len + 2 * HEAD_MEMORY_MAX);
-    // an error here is told by the stream's own callback
-    (void)stream_write(k->stream, buf_str(&head));
-    if (x->r.body.len)
-        (void)stream_write(k->stream, x->r.body);
-    buf_done(&head);
+    buf_done(&text);
 }
 
 // --- Receiving
@@ -138,7 +133,7 @@ static void complete(struct client_conn *k, bool more_bytes)
     if (k->codec.head.status >= 100 &&
         k->codec.head.status < 200) { // 100 Continue and the like: the answer is still to come
         arena_reset(&k->arena);
-        h1_begin(&k->codec, &k->arena, str_eq_z(x->r.method, "HEAD"));
+        h1_begin(&k->codec, &k->arena, str_eq_z(x->address->method, "HEAD"));
         return;
     }
     k->exchange = NULL;

@@ -51,23 +51,30 @@ void h2_place_free(struct h2_place *p)
     release(p);
 }
 
+bool h2_place_sends(const struct h2_place *p)
+{
+    return !p->conn || p->stream.body.len;
+}
+
 bool h2_place_attach(struct h2_place *p, struct h2_conn *k)
 {
     struct http_exchange *x = p->x;
+    const struct http_address *a = x->address;
     const struct h2_request r = {
-        .method = x->r.method,
-        .scheme = x->url.tls ? STR("https") : STR("http"),
-        .authority = x->url.authority,
-        .path = x->url.target,
-        .headers = x->headers,
-        .headers_len = x->headers_len,
-        .body = x->r.body,
+        .method = a->method,
+        .scheme = a->url.tls ? STR("https") : STR("http"),
+        .authority = a->url.authority,
+        .path = a->url.target,
+        .headers = a->headers,
+        .headers_len = a->headers_len,
+        .body = x->body,
     };
     enum err e = h2_request(k->h2, &p->stream, &r, p);
     if (e != ERR_OK) {
         h2_place_free(p);
-        diag_set(&x->d, e, "the request's headers are too large");
-        exchange_fail_later(x, e);
+        struct diag d;
+        diag_set(&d, e, "the request's headers are too large");
+        exchange_fail_later(x, e, &d);
         return false;
     }
     p->conn = k;

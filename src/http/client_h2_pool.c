@@ -67,8 +67,7 @@ static void fail_waiting(struct h2_origin *o, enum err e, const struct diag *d)
         struct http_exchange *x = o->waiting->x;
         unlink_place(o, o->waiting);
         h2_place_free(x->h2);
-        x->d = *d;
-        exchange_fail_later(x, e);
+        exchange_fail_later(x, e, d);
     }
 }
 
@@ -88,8 +87,7 @@ static void not_connected(struct h2_conn *k, struct h2_place *leader, enum err e
         struct http_exchange *x = leader->x;
         unlink_place(o, leader);
         h2_place_free(leader);
-        x->d = *d;
-        exchange_fail_later(x, e);
+        exchange_fail_later(x, e, d);
     }
     h2_origin_pump(o);
 }
@@ -139,17 +137,18 @@ static bool open_another(struct h2_origin *o, struct h2_place *leader)
 {
     struct http_client *c = o->client;
     struct http_exchange *x = leader->x;
+    const struct url *url = &x->address->url;
     struct diag d = {0};
-    if (x->url.tls && client_need_tls(c, &d) != ERR_OK) {
+    if (url->tls && client_need_tls(c, &d) != ERR_OK) {
         fail_waiting(o, d.code, &d);
         return false;
     }
     struct h2_conn *k = h2_conn_new(o);
     const struct connect_target t = {
-        .host = x->url.host,
-        .port = x->url.port,
-        .tls = x->url.tls ? c->tls : NULL,
-        .proxy = connect_proxy_for(&c->proxies, x->url.tls, x->url.host, x->url.port),
+        .host = url->host,
+        .port = url->port,
+        .tls = url->tls ? c->tls : NULL,
+        .proxy = x->address->proxy,
         .timeout_ms = exchange_connect_timeout_ms(x),
         .h2 = true,
     };
@@ -205,13 +204,13 @@ void h2_origin_pump(struct h2_origin *o)
 static struct h2_origin *origin_of(struct http_exchange *x)
 {
     struct http_client *c = x->client;
-    struct h2_origin *o = map_get(&c->h2_origins, x->origin_key);
+    struct h2_origin *o = map_get(&c->h2_origins, x->address->origin_key);
     if (o)
         return o;
     o = mem_new(struct h2_origin);
     o->client = c;
-    o->prior_knowledge = !x->url.tls;
-    map_put(&c->h2_origins, x->origin_key, o);
+    o->prior_knowledge = !x->address->url.tls;
+    map_put(&c->h2_origins, x->address->origin_key, o);
     return o;
 }
 

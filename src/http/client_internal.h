@@ -3,9 +3,8 @@
 
 #include "base/map.h"
 #include "base/mem.h"
-#include "http/client.h"
+#include "http/address.h"
 #include "http/h2.h"
-#include "http/url.h"
 
 struct client_conn;
 struct h2_place;
@@ -43,13 +42,8 @@ struct http_exchange {
     struct http_exchange *next, *prev;
     const struct http_answer_handler *h;
     void *ctx;
-    struct http_request r;       // strings in the arena, but for the body
-    struct http_header *headers; // in the arena, just as many
-    size_t headers_len;
-    struct arena arena;
-    struct url url;
-    str url_text;
-    str origin_key;
+    struct http_address *address; // NULL: it could not be made, `why` says so
+    str body;                     // borrowed
     enum exchange_step step;
     struct connecting *connecting;
     struct client_conn *conn;
@@ -57,12 +51,14 @@ struct http_exchange {
     struct loop_later later;
     struct loop_timer phase, total; // deadlines
     uint64_t began_us, connect_us;
-    uint32_t redirects, refusals;
-    bool retried, reused, redirecting, answered; // answered: a byte of the answer came
+    uint32_t connect_timeout_ms, headers_timeout_ms, idle_timeout_ms, total_timeout_ms;
+    uint32_t redirects, redirects_max, refusals;
+    bool repeatable, retried, reused, redirecting;
+    bool answered; // a byte of the answer came
     bool over_h2;
     bool over;            // `end` or `error` is being told
     size_t skipped_bytes; // of a redirect's body
-    struct diag d;
+    struct diag *why;     // EXCHANGE_FAILED; owned
 };
 
 struct client_conn {
@@ -97,7 +93,7 @@ uint32_t exchange_connect_timeout_ms(const struct http_exchange *x);
 void exchange_on_its_way(struct http_exchange *x); // it is being sent: the answer's time runs
 void exchange_send_on_stream(struct http_exchange *x, struct stream *s); // HTTP/1.1 it is
 void exchange_again(struct http_exchange *x); // look for a connection once more, later
-void exchange_fail_later(struct http_exchange *x, enum err e); // x->d says why
+void exchange_fail_later(struct http_exchange *x, enum err e, const struct diag *d);
 
 // client_h2_pool.c and client_h2_place.c (client_h2.h)
 // A stream for it, or a place among those who wait. False: its origin speaks HTTP/1.1.
@@ -105,7 +101,8 @@ bool client_h2_start(struct http_exchange *x);
 void client_h2_adopt(struct http_exchange *x, struct stream *s); // the handshake chose HTTP/2
 void client_h2_close_all(struct http_client *c);
 size_t client_h2_idle(const struct http_client *c);
-void h2_place_free(struct h2_place *p); // its stream is reset, or it waits no more
+void h2_place_free(struct h2_place *p);        // its stream is reset, or it waits no more
+bool h2_place_sends(const struct h2_place *p); // it still reads from the body
 void h2_place_pause(struct h2_place *p);
 void h2_place_resume(struct h2_place *p);
 
