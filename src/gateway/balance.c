@@ -112,7 +112,7 @@ static double cost(enum balance_strategy s, const struct balance_target *t, size
     case BALANCE_WEIGHTED: // exponential clocks: the first one rings in proportion to its weight
         return -log(unit(mix(random ^ mix(index + 1)))) / weight;
     case BALANCE_LEAST_BUSY:
-        return (t->state->running + 1) / weight;
+        return (fmax(t->state->running, t->load) + 1) / weight;
     case BALANCE_LATENCY:
         return target_expected_ms(t->state, now_ms);
     case BALANCE_CHEAPEST:
@@ -129,7 +129,7 @@ static bool overloaded(const struct balance_target *targets, size_t len, size_t 
 {
     double running = 0, weights = 0;
     for (size_t k = 0; k < len; k++) {
-        if (!eligible(&targets[k], now_ms))
+        if (targets[k].down != targets[i].down || !eligible(&targets[k], now_ms))
             continue;
         running += targets[k].state->running;
         weights += targets[k].weight;
@@ -138,8 +138,8 @@ static bool overloaded(const struct balance_target *targets, size_t len, size_t 
     return targets[i].state->running + 1 > ceil(1.25 * (running + 1) * share) + 1;
 }
 
-int balance_pick(enum balance_strategy s, const struct balance_target *targets, size_t len,
-                 uint64_t key, uint64_t now_ms, uint64_t random)
+static int pick(enum balance_strategy s, const struct balance_target *targets, size_t len,
+                uint64_t key, uint64_t now_ms, uint64_t random, bool down)
 {
     bool affine = s == BALANCE_PREFIX || s == BALANCE_STICKY;
     if (affine && !key)
@@ -147,7 +147,7 @@ int balance_pick(enum balance_strategy s, const struct balance_target *targets, 
     int best = -1, crowded = -1;
     double best_cost = INFINITY, crowded_cost = INFINITY;
     for (size_t i = 0; i < len; i++) {
-        if (!eligible(&targets[i], now_ms))
+        if (targets[i].down != down || !eligible(&targets[i], now_ms))
             continue;
         double c = cost(s, &targets[i], i, key, now_ms, random);
         bool crowd = affine && key && overloaded(targets, len, i, now_ms);
@@ -159,6 +159,13 @@ int balance_pick(enum balance_strategy s, const struct balance_target *targets, 
         *least = c;
     }
     return best >= 0 ? best : crowded;
+}
+
+int balance_pick(enum balance_strategy s, const struct balance_target *targets, size_t len,
+                 uint64_t key, uint64_t now_ms, uint64_t random)
+{
+    int well = pick(s, targets, len, key, now_ms, random, false);
+    return well >= 0 ? well : pick(s, targets, len, key, now_ms, random, true);
 }
 
 uint64_t balance_wait_ms(const struct balance_target *targets, size_t len, uint64_t now_ms)

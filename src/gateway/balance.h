@@ -50,6 +50,8 @@ struct balance_target {
     double weight;      // 0: only when nothing else is left
     uint64_t price;     // CHEAPEST: of a request like this one, in any unit
     uint64_t name_hash; // PREFIX, STICKY: rendezvous hashing
+    double load;        // requests there by its own account; 0: not known
+    bool down;          // it is not ready: asked only when no other may be
     bool excluded;      // tried already, cannot do it, too small…
 };
 

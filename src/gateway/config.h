@@ -114,6 +114,12 @@ enum gateway_provider_kind {
 
 enum gateway_http2 { GATEWAY_HTTP2_AUTO, GATEWAY_HTTP2_OFF, GATEWAY_HTTP2_PRIOR_KNOWLEDGE };
 
+// What a provider is asked in between. Paths: empty is the kind's own, "off" is none.
+struct gateway_health {
+    str path, metrics;
+    int64_t interval_ms, timeout_ms, failures;
+};
+
 // A provider over the network.
 struct gateway_provider {
     str name;     // "openai": its models are called "openai/MODEL"
@@ -126,6 +132,7 @@ struct gateway_provider {
     int64_t tokens_max;
     int64_t http2; // enum gateway_http2
     bool discover, strict, continues;
+    struct gateway_health health;
     int64_t speaks; // FAULT: another enum gateway_provider_kind
     str script, always;
 };

@@ -13,6 +13,47 @@ static const char *const spoken[] = {"openai", "azure", "nim", "anthropic", "oll
 
 static const char *const http2_uses[] = {"auto", "off", "prior-knowledge", NULL};
 
+#define HEALTH_AT(member) offsetof(struct gateway_health, member)
+
+static const struct option health_table[] = {
+    {.name = "path",
+     .type = OPTION_STRING,
+     .offset = HEALTH_AT(path),
+     .arg = "PATH|off",
+     .help = "What is asked, from the server's root: any answer but an error is well. Without it: "
+             "NIM's /v1/health/ready, Ollama's /api/version, of others nothing. off: nothing."},
+    {.name = "interval",
+     .type = OPTION_DURATION,
+     .offset = HEALTH_AT(interval_ms),
+     .value = "10s",
+     .min = 10,
+     .max = 86400e3,
+     .help = "How long after the last answer it is asked again."},
+    {.name = "timeout",
+     .type = OPTION_DURATION,
+     .offset = HEALTH_AT(timeout_ms),
+     .value = "2s",
+     .min = 1,
+     .max = 3600e3,
+     .help = "No answer in that time is not well."},
+    {.name = "failures",
+     .type = OPTION_INT,
+     .offset = HEALTH_AT(failures),
+     .value = "2",
+     .min = 1,
+     .max = 1000,
+     .help = "So many times in a row not well: its models are asked only when no others can be, "
+             "until it is well once."},
+    {.name = "metrics",
+     .type = OPTION_STRING,
+     .offset = HEALTH_AT(metrics),
+     .arg = "PATH|off",
+     .help = "Where its Prometheus page is, from the server's root: requests running and waiting "
+             "there count for least_busy, whoever sent them. Without it: NIM's /v1/metrics, of "
+             "others none. Known are the names of NIM, vLLM, SGLang, llama.cpp and weir."},
+    {0},
+};
+
 const struct option gateway_provider_table[] = {
     {.name = "name",
      .type = OPTION_STRING,
@@ -57,8 +98,14 @@ const struct option gateway_provider_table[] = {
      .type = OPTION_BOOL,
      .offset = AT(discover),
      .value = "true",
-     .help = "Ask it for its models, where none are given, and NIM for its health: in the "
-             "background, and again every minute (weir_provider_up)."},
+     .help = "Ask it for its models, where none are given: in the background, and again every "
+             "minute. Without, it is not asked for its health by itself either."},
+    {.name = "health",
+     .type = OPTION_TABLE,
+     .offset = AT(health),
+     .table = health_table,
+     .table_size = sizeof(struct gateway_health),
+     .help = "Whether it is ready, asked in between (weir_provider_up)."},
     {.name = "connect_timeout",
      .type = OPTION_DURATION,
      .offset = AT(connect_timeout_ms),
@@ -157,9 +204,16 @@ static bool header_ok(str line)
            http_value_ok(str_trim(str_sub(line, colon + 1, SIZE_MAX)));
 }
 
+static bool path_ok(str path)
+{
+    return !path.len || str_eq_z(path, "off") || (path.ptr[0] == '/' && http_value_ok(path));
+}
+
 static enum err check(const struct gateway_provider *p, struct diag *d)
 {
     struct url url;
+    if (!path_ok(p->health.path) || !path_ok(p->health.metrics))
+        return diag_set(d, ERR_INVALID, "health: a path begins with '/', or is off");
     if (!name_ok(p->name))
         return diag_set(d, ERR_INVALID, "the name must be lower-case letters, digits, '-' and '_'");
     bool fault = p->kind == GATEWAY_PROVIDER_FAULT;

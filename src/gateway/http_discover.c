@@ -20,8 +20,7 @@ struct http_discover {
     struct arena arena; // of the request
     struct buf body;
     int status;
-    bool told;        // it has answered before
-    bool asks_health; // the question under way
+    bool told; // it has answered before
 };
 
 static void again(struct http_discover *d, bool up)
@@ -66,14 +65,6 @@ static void on_body(void *ctx, str bytes)
     (void)buf_append_str(&d->body, bytes); // too long a list is no JSON then
 }
 
-static void ask_for(struct http_discover *d, const char *path);
-
-static bool lists(const struct http_discover *d)
-{
-    const struct gateway_provider *c = d->provider->config;
-    return c->discover && !c->models.len && d->provider->kind->models_path;
-}
-
 static void read_models(struct http_discover *d)
 {
     struct json_doc doc = {0};
@@ -93,12 +84,9 @@ static void on_end(void *ctx)
     struct http_discover *d = ctx;
     bool up = d->status < 500;
     d->exchange = NULL;
-    if (!d->asks_health && up)
+    if (up)
         read_models(d);
-    if (d->asks_health && up && lists(d))
-        ask_for(d, d->provider->kind->models_path);
-    else
-        again(d, up);
+    again(d, up);
 }
 
 static void on_error(void *ctx, enum err e UNUSED, const struct diag *diag)
@@ -109,16 +97,16 @@ static void on_error(void *ctx, enum err e UNUSED, const struct diag *diag)
     again(d, false);
 }
 
-static void ask_for(struct http_discover *d, const char *path)
+static void ask(void *ctx)
 {
+    struct http_discover *d = ctx;
     static const struct http_answer_handler handler = {on_head, on_body, on_end, on_error};
     const struct http_provider *p = d->provider;
     struct http_headers headers;
-    d->asks_health = path == p->kind->health_path;
     arena_reset(&d->arena);
     buf_clear(&d->body);
     d->status = 0;
-    str url = arena_printf(&d->arena, STR_FMT "%s", STR_ARG(p->base), path);
+    str url = arena_printf(&d->arena, STR_FMT "%s", STR_ARG(p->base), p->kind->models_path);
     if (!url.ptr || !http_provider_headers(p, &d->arena, &headers))
         return;
     const struct http_request request = {
@@ -130,13 +118,6 @@ static void ask_for(struct http_discover *d, const char *path)
         .http2 = http_provider_http2(p),
     };
     d->exchange = http_client_send(p->client, &request, &handler, d);
-}
-
-static void ask(void *ctx)
-{
-    struct http_discover *d = ctx;
-    const struct http_kind *k = d->provider->kind;
-    ask_for(d, k->health_path ? k->health_path : k->models_path);
 }
 
 struct http_discover *http_discover_new(struct http_provider *p, http_discover_found *found,

@@ -1,7 +1,7 @@
-// Asks a provider whether it is ready, where it can tell, and which models it has, where none are
-// configured: at once and every minute, in the background. No request depends on the answer; a
-// provider that does not say can be asked for any model all the same. Bounds: the list's bytes, and
-// HTTP_DISCOVER_MODELS_MAX names of it. Loop thread.
+// Asks a provider which models it has, where none are configured: at once and every minute, in the
+// background. No request depends on the answer; a provider that does not say can be asked for any
+// model all the same. Bounds: the list's bytes, and HTTP_DISCOVER_MODELS_MAX names of it. Loop
+// thread.
 #pragma once
 
 #include "gateway/provider_http.h"

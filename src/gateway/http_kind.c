@@ -65,7 +65,8 @@ static const struct http_kind kinds[GATEWAY_PROVIDER_KINDS] = {
                               .models_path = "/models",
                               .models_list = "data",
                               .models_name = "id",
-                              .health_path = "/health/ready"},
+                              .health_path = "/health/ready",
+                              .metrics_path = "/metrics"},
     [GATEWAY_PROVIDER_ANTHROPIC] = {.ops = OPS("anthropic", true),
                                     .base_url = "https://api.anthropic.com",
                                     .dialects = {&upstream_anthropic_messages, NULL, NULL,
@@ -85,7 +86,8 @@ static const struct http_kind kinds[GATEWAY_PROVIDER_KINDS] = {
                                  .key_prefix = "Bearer ",
                                  .models_path = "/api/tags",
                                  .models_list = "models",
-                                 .models_name = "name"},
+                                 .models_name = "name",
+                                 .health_path = "/api/version"},
 };
 
 const struct http_kind *http_kind_of(enum gateway_provider_kind kind)

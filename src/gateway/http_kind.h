@@ -15,7 +15,7 @@ struct http_kind {
     bool key_needed;
     const char *header, *header_value;                   // one that it always wants; may be NULL
     const char *models_path, *models_list, *models_name; // what it serves: "/models" "data" "id"
-    const char *health_path;                             // 503: not ready; may be NULL
+    const char *health_path, *metrics_path;              // http_health.h; may be NULL
 };
 
 const struct http_kind *http_kind_of(enum gateway_provider_kind kind);

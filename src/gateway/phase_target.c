@@ -92,6 +92,8 @@ static void add(struct call *c, struct view *v, str name, double weight,
         .weight = weight,
         .price = m && c->route->strategy == BALANCE_CHEAPEST ? price_there(c, m) : 0,
         .name_hash = str_hash_stable(name),
+        .load = m && m->health && m->health->measured ? m->health->requests : 0,
+        .down = m && m->health && m->health->down,
         .excluded = !m || (c->routing.tried & (1u << i)) ||
                     (c->routing.shown && !rescue_fits(c, m)) ||
                     (c->request.kind == EXCHANGE_COUNT && !m->provider->counts) ||
@@ -185,16 +187,18 @@ static bool is_canary(struct call *c)
 // The canary for those who are drawn; for others the rest, as long as one of it may be asked.
 static int choose_around_canary(struct call *c, struct view *v)
 {
-    struct balance_target *t = &v->targets[c->route->canary_at];
-    if (is_canary(c))
-        return balance_pick(BALANCE_PRIORITY, t, 1, 0, now_ms(c), 0) < 0 ? -1
-                                                                         : (int)c->route->canary_at;
+    int canary = (int)c->route->canary_at;
+    struct balance_target *t = &v->targets[canary];
+    if (is_canary(c)) {
+        bool can = !t->down && balance_pick(BALANCE_PRIORITY, t, 1, 0, now_ms(c), 0) == 0;
+        return can ? canary : -1;
+    }
     bool excluded = t->excluded;
     t->excluded = true;
     int at = balance_pick(c->route->strategy, v->targets, v->len, c->routing.key, now_ms(c),
                           random_bits(c));
     t->excluded = excluded;
-    return at;
+    return at >= 0 && v->targets[at].down ? -1 : at;
 }
 
 static int choose(struct call *c, struct view *v)

@@ -44,6 +44,13 @@ struct model_facts {
     bool tools; // its template has a place for them
 };
 
+// What a provider says of itself when it is asked in between. Its loop's.
+struct provider_health {
+    bool down;       // not ready: asked only when nobody else can be
+    bool measured;   // the next is known
+    double requests; // that run and wait there, of whomever
+};
+
 struct provider_ops {
     const char *name; // "local"
     // Any thread; no side effects. The plan lives in the arena. What this provider cannot be told

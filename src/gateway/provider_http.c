@@ -205,6 +205,7 @@ void http_provider_describe(struct http_provider *p, str name, str model, struct
         .provider = &p->kind->ops,
         .provider_model = p,
         .provider_name = p->config->name,
+        .health = &p->health,
         .remote = true,
         .strict = p->config->strict,
         .continues = p->config->continues,

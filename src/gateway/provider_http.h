@@ -1,5 +1,6 @@
 // A provider over the network: an address, a key, habits, and the dialects that it speaks.
-// Immutable after http_provider_new, so any thread may prepare requests; attempts live on the loop.
+// Immutable after http_provider_new (but for its health, which is the loop's), so any thread may
+// prepare requests; attempts live on the loop.
 // Redirects are never followed, and the key stands in no error and no log.
 #pragma once
 
@@ -21,6 +22,7 @@ struct http_provider {
     size_t answer_bytes_max;
     struct arena arena;
     struct http_address *addresses[EXCHANGE_KINDS]; // by exchange_kind; made when first used
+    struct provider_health health; // http_health.h; the loop's
 };
 
 // `shared` is used unless the provider has certificates of its own.

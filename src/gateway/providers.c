@@ -67,14 +67,14 @@ static void on_found(void *ctx, struct http_provider *h, str model, uint32_t con
 static void on_heard(void *ctx, struct http_provider *h, bool up)
 {
     struct providers *p = ctx;
+    if (http_health_is_asked(h))
+        return; // it knows better
     metrics_set(metrics_series(p->shard, METRIC_PROVIDER_UP, METRICS_VALUES(h->config->name)), up);
 }
 
-// Whom there is something to ask.
-static bool is_asked(const struct http_provider *h)
+static bool lists(const struct http_provider *h)
 {
-    const struct gateway_provider *c = h->config;
-    return c->discover && (h->kind->health_path || (!c->models.len && h->kind->models_path));
+    return h->config->discover && !h->config->models.len && h->kind->models_path;
 }
 
 static enum err add(struct providers *p, struct loop *l, const struct gateway_provider *c,
@@ -89,7 +89,9 @@ static enum err add(struct providers *p, struct loop *l, const struct gateway_pr
     }
     ERR_TRY(http_provider_new(l, p->client, c, answer_bytes_max, &h, d));
     p->items[p->len++] = h;
-    if (is_asked(h))
+    if (http_health_is_asked(h))
+        p->healths[p->len - 1] = http_health_new(h, p->shard);
+    if (lists(h))
         p->discoveries[p->len - 1] = http_discover_new(h, on_found, on_heard, p);
     h->index = registry_reserve(p->registry);
     for (size_t i = 0; i < c->models.len; i++)
@@ -152,6 +154,7 @@ void providers_done(struct providers *p)
 {
     for (size_t i = 0; i < p->len; i++) {
         http_discover_free(p->discoveries[i]);
+        http_health_free(p->healths[i]);
         http_provider_free(p->items[i]);
     }
     http_client_free(p->client);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "gateway/http_discover.h"
+#include "gateway/http_health.h"
 #include "gateway/provider_fault.h"
 #include "gateway/provider_http.h"
 #include "telemetry/names.h"
@@ -13,6 +14,7 @@ struct providers {
     struct http_client *client; // shared by all without certificates of their own
     struct http_provider *items[PROVIDERS_MAX];
     struct http_discover *discoveries[PROVIDERS_MAX]; // NULL where models are configured
+    struct http_health *healths[PROVIDERS_MAX];       // NULL where there is nothing to ask
     size_t len;
     struct provider_fault *faults[PROVIDERS_MAX]; // behind those of that kind
     size_t faults_len;

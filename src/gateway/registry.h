@@ -19,10 +19,11 @@ struct model_entry {
     void *provider_model; // the provider's own
     str provider_name;    // as configured; empty: the kind's
     str label;            // in metrics, where names that clients make up are one; empty: root
-    bool remote;          // elsewhere: never the default while this machine has a model
-    bool continues;       // goes on with a trailing message of the assistant's
-    bool strict;          // what the provider cannot be told refuses the request
-    uint32_t index;       // of the model itself: aliases share it (for metrics)
+    const struct provider_health *health; // of its provider (loop thread); NULL: always well
+    bool remote;    // elsewhere: never the default while this machine has a model
+    bool continues; // goes on with a trailing message of the assistant's
+    bool strict;    // what the provider cannot be told refuses the request
+    uint32_t index; // of the model itself: aliases share it (for metrics)
 };
 
 struct registry {

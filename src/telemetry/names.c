@@ -42,6 +42,8 @@ static const char *const attempt_outcomes[] = {"ok",
                                                "malformed",
                                                NULL};
 static const char *const abort_sides[] = {"client", "upstream", NULL};
+static const char *const check_results[] = {"ok", "failed", NULL};
+static const char *const request_states[] = {"running", "waiting", NULL};
 static const char *const shadow_outcomes[] = {"same",      "different", "failed", "timeout",
                                               "cancelled", "dropped",   NULL};
 static const char *const shadow_sides[] = {"original", "shadow", NULL};
@@ -169,8 +171,14 @@ const struct metric names_table[METRIC_COUNT + 1] = {
     [METRIC_BREAKER_TRIPS] = COUNTER("weir_breaker_trips_total", NULL,
         "How often a target's breaker opened.", MODEL_PROVIDER),
     [METRIC_PROVIDER_UP] = GAUGE("weir_provider_up", NULL,
-        "Whether a provider that is asked for its health or its models answered last time.",
+        "Whether a provider that is asked for its health is ready, or one that is asked for its "
+        "models answered last time.",
         ANY("provider")),
+    [METRIC_PROVIDER_CHECKS] = COUNTER("weir_provider_health_checks_total", NULL,
+        "Questions to providers whether they are ready.", ANY("provider"), ONE_OF("result", check_results)),
+    [METRIC_PROVIDER_REQUESTS] = GAUGE("weir_provider_requests", NULL,
+        "Requests at a provider by its own metrics, whoever sent them.",
+        ANY("provider"), ONE_OF("state", request_states)),
     [METRIC_SHADOWS] = COUNTER("weir_shadow_requests_total", NULL,
         "Copies of requests for comparison, by how they ended: with the same text as the client's "
         "answer or another, not, or never begun (dropped).",

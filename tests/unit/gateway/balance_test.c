@@ -1,4 +1,4 @@
-// REQ: ROUTE-1 ROUTE-6
+// REQ: ROUTE-1 ROUTE-4 ROUTE-6 PROV-6
 #include "gateway/balance.h"
 #include "support/unit.h"
 
@@ -146,6 +146,49 @@ static void quantiles_of_first_outputs_are_of_the_last_ones(void **state)
     assert_in_range(target_first_quantile_ms(&states[0], 0.5), 63, 66);
 }
 
+static void who_is_down_is_asked_only_when_no_other_may_be(void **state)
+{
+    (void)state;
+    for (int s = 0; balance_strategy_names[s]; s++) {
+        reset();
+        targets[0].down = targets[1].down = true;
+        targets[0].weight = targets[1].weight = 1e6; // however well it would do else
+        for (uint64_t key = 0; key < 50; key++)
+            assert_in_range(pick((enum balance_strategy)s, key, key * 0x2545f4914f6cdd1du), 2, 3);
+        targets[2].excluded = true;
+        states[3].breaker.limited_ms = NOW + 500;
+        for (uint64_t key = 0; key < 50; key++)
+            assert_in_range(pick((enum balance_strategy)s, key, key * 0x2545f4914f6cdd1du), 0, 1);
+        targets[0].excluded = targets[1].excluded = true;
+        assert_int_equal(pick((enum balance_strategy)s, 1, 1), -1);
+    }
+}
+
+static void affinity_is_bounded_among_those_that_are_well(void **state)
+{
+    (void)state;
+    reset();
+    targets[0].down = targets[1].down = true;
+    states[2].running = 10; // far more than its share of the two that are left
+    for (uint64_t key = 1; key < 50; key++)
+        assert_int_equal(pick(BALANCE_STICKY, key, 0), 3);
+}
+
+static void the_least_busy_is_so_by_its_own_account_too(void **state)
+{
+    (void)state;
+    reset();
+    states[0].running = 1;
+    targets[1].load = 9; // others' requests
+    targets[2].load = 2;
+    targets[3].load = 3;
+    assert_int_equal(pick(BALANCE_LEAST_BUSY, 0, 0), 0);
+    states[0].running = 4;
+    assert_int_equal(pick(BALANCE_LEAST_BUSY, 0, 0), 2);
+    states[2].running = 5; // more than it knew when it was asked
+    assert_int_equal(pick(BALANCE_LEAST_BUSY, 0, 0), 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -157,6 +200,9 @@ int main(void)
         cmocka_unit_test(affinity_moves_few_keys_when_a_target_goes),
         cmocka_unit_test(affinity_does_not_pile_up),
         cmocka_unit_test(without_a_key_affinity_is_least_busy),
+        cmocka_unit_test(who_is_down_is_asked_only_when_no_other_may_be),
+        cmocka_unit_test(affinity_is_bounded_among_those_that_are_well),
+        cmocka_unit_test(the_least_busy_is_so_by_its_own_account_too),
         cmocka_unit_test(quantiles_of_first_outputs_are_of_the_last_ones),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
