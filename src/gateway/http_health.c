@@ -212,6 +212,7 @@ static bool ask_for(struct http_health *h, str url)
         .method = STR("GET"),
         .url = url,
         .headers = &headers,
+        .http2 = http_provider_http2(p),
         .connect_timeout_ms = (uint32_t)p->config->health.timeout_ms,
         .total_timeout_ms = (uint32_t)p->config->health.timeout_ms,
     };
