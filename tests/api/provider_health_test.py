@@ -19,7 +19,7 @@ providers:
   - {{name: b, kind: nim, base_url: "{b}/v1", models: [m], health: {{interval: 50ms, timeout: 300ms}}}}
   - {{name: plain, base_url: "{a}/v1", models: [m]}}
   - {{name: own, base_url: "{c}/v1", models: [m], health: {{path: /ping, interval: 50ms, failures: 1, metrics: /prom}}}}
-  - {{name: ollama, kind: ollama, base_url: "{c}", models: [m], health: {{interval: 50ms, failures: 3}}}}
+  - {{name: ollama, kind: ollama, base_url: "{c}", models: [m], health: {{interval: 50ms, failures: 40}}}}
   - {{name: hosted, kind: nim, base_url: "{d}/v1", models: [m], health: {{interval: 20ms}}}}
   - {{name: silent, kind: nim, base_url: "{d}/v1", models: [m], health: {{path: off, metrics: off, interval: 20ms}}}}
 routes:
