@@ -22,7 +22,7 @@ struct http_health {
     struct buf page;
     int status;
     uint32_t failures;             // in a row
-    bool seen_up;                  // it has been well once
+    bool seen_up, seen_load;       // it has been well, and has told its load, once
     bool asks_metrics;             // the question under way
     bool no_readiness, no_metrics; // it does not know the kind's path: not asked again
 };
@@ -119,6 +119,7 @@ static void note_load(struct http_health *h)
         h->status == 200 && !h->page.failed && provider_load_read(buf_str(&h->page), &load);
     if (!state->measured)
         return;
+    h->seen_load = true;
     state->requests = load.running + load.waiting;
     metrics_set(
         metrics_series(h->shard, METRIC_PROVIDER_REQUESTS, METRICS_VALUES(name, STR("running"))),
@@ -139,9 +140,10 @@ static void sleep_on(struct http_health *h)
     loop_timer_set(h->provider->loop, &h->timer, (uint64_t)h->provider->config->health.interval_ms);
 }
 
-static bool is_unknown_path(const struct http_health *h, str configured)
+// Who has known it once, knows it.
+static bool is_unknown_path(const struct http_health *h, str configured, bool known)
 {
-    return !configured.len && (h->status == 404 || h->status == 405 || h->status == 501);
+    return !known && !configured.len && (h->status == 404 || h->status == 405 || h->status == 501);
 }
 
 // Of a path that somebody configured a good answer is wanted; of the kind's any that shows that it
@@ -155,7 +157,7 @@ static bool is_good(const struct http_health *h)
 static void told_readiness(struct http_health *h)
 {
     char why[64];
-    h->no_readiness = is_unknown_path(h, h->provider->config->health.path);
+    h->no_readiness = is_unknown_path(h, h->provider->config->health.path, h->seen_up);
     snprintf(why, sizeof why, "it answers %d", h->status);
     if (is_good(h) || h->no_readiness)
         is_well(h);
@@ -185,7 +187,7 @@ static void on_end(void *ctx)
         told_readiness(h);
         return;
     }
-    h->no_metrics = is_unknown_path(h, h->provider->config->health.metrics);
+    h->no_metrics = is_unknown_path(h, h->provider->config->health.metrics, h->seen_load);
     note_load(h);
     sleep_on(h);
 }
