@@ -22,7 +22,7 @@ struct http_provider {
     size_t answer_bytes_max;
     struct arena arena;
     struct http_address *addresses[EXCHANGE_KINDS]; // by exchange_kind; made when first used
-    struct provider_health health; // http_health.h; the loop's
+    struct provider_health health;                  // http_health.h; the loop's
 };
 
 // `shared` is used unless the provider has certificates of its own.
