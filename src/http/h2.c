@@ -225,11 +225,12 @@ static int on_header(nghttp2_session *session UNUSED, const nghttp2_frame *frame
         return refuse_head(s, "its head is too large");
     if (!s || s->head_done)
         return 0; // nobody listens, or trailers
-    uint64_t status;
-    if (str_eq_z(n, ":status"))
-        h->status = str_to_u64(v, &status) == ERR_OK && status < 1000 ? (int)status : 0;
-    else if (!add_item(h, n, v))
-        return refuse_head(s, "its head is too large");
+    if (!str_eq_z(n, ":status"))
+        return add_item(h, n, v) ? 0 : refuse_head(s, "its head is too large");
+    uint64_t status; // nghttp2 lets three digits pass
+    if (str_to_u64(v, &status) != ERR_OK || status < 100 || status > 999)
+        return refuse_head(s, "its status is none");
+    h->status = (int)status;
     return 0;
 }
 

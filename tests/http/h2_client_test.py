@@ -349,6 +349,7 @@ class Wrong(unittest.TestCase):
         for name, frames in (
                 ("no status", lambda s: h2.frame(h2.HEADERS, h2.END_HEADERS, s, h2.block(("x", "y")))),
                 ("101", lambda s: h2.headers(s, status=101)),
+                ("050", lambda s: h2.headers(s, status="050", end=True)),
                 ("capitals", lambda s: h2.headers(s, ("X-Test", "y"))),
                 ("Connection", lambda s: h2.headers(s, ("connection", "close"))),
                 ("control bytes", lambda s: h2.headers(s, ("x-test", "a\r\nb"))),
