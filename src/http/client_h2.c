@@ -18,16 +18,48 @@ static void set_timer(struct h2_conn *k)
 
 static void fail(struct h2_conn *k, enum err e, const struct diag *d);
 
+// Whatever the stream's watermark says: the codec has its bounds.
+static void say_all(struct h2_conn *k)
+{
+    str bytes;
+    while (!k->dead && h2_next(k->h2, &bytes))
+        (void)stream_write(k->stream, bytes);
+}
+
+static void unlink_conn(struct h2_conn *k)
+{
+    struct h2_origin *o = k->origin;
+    if (k->prev)
+        k->prev->next = k->next;
+    else
+        *(k->leaving ? &o->leaving : &o->conns) = k->next;
+    if (k->next)
+        k->next->prev = k->prev;
+    o->conns_len -= !k->leaving;
+}
+
+// It is nobody's any more. What was said last shall arrive, and a close could overtake it.
+static void leave(struct h2_conn *k)
+{
+    struct h2_origin *o = k->origin;
+    unlink_conn(k);
+    k->leaving = true;
+    k->prev = NULL;
+    k->next = o->leaving;
+    if (k->next)
+        k->next->prev = k;
+    o->leaving = k;
+    loop_later_cancel(&k->work);
+    stream_shutdown_write(k->stream);
+    loop_timer_set(o->client->loop, &k->timer, GOODBYE_MS);
+}
+
 // Nobody has used it for long: said before it is done, so that the server does not count an error.
 static void close_idle(struct h2_conn *k)
 {
-    str bytes;
     h2_goodbye(k->h2, false);
-    while (h2_next(k->h2, &bytes))
-        (void)stream_write(k->stream, bytes);
-    stream_close_after_flush(k->stream, GOODBYE_MS);
-    k->stream = NULL;
-    h2_conn_close(k);
+    say_all(k);
+    leave(k);
 }
 
 // A peer that is gone without a word (a machine switched off, a path that drops) says nothing for
@@ -57,7 +89,9 @@ static void time_is_over(void *ctx)
 {
     struct h2_conn *k = ctx;
     struct diag d = {0};
-    if (h2_settled(k->h2) && k->places) {
+    if (k->leaving) {
+        h2_conn_close(k);
+    } else if (h2_settled(k->h2) && k->places) {
         keep_alive(k);
     } else if (h2_settled(k->h2)) {
         close_idle(k);
@@ -112,17 +146,10 @@ static void free_conn(struct h2_conn *k)
 
 void h2_conn_close(struct h2_conn *k)
 {
-    struct h2_origin *o = k->origin;
     if (k->dead)
         return;
     k->dead = true;
-    if (k->prev)
-        k->prev->next = k->next;
-    else
-        o->conns = k->next;
-    if (k->next)
-        k->next->prev = k->prev;
-    o->conns_len--;
+    unlink_conn(k);
     loop_timer_cancel(&k->timer);
     loop_later_cancel(&k->work);
     connect_cancel(k->connecting);
@@ -155,22 +182,23 @@ void h2_conn_leave(struct h2_conn *k)
 static void fail(struct h2_conn *k, enum err e, const struct diag *d)
 {
     struct h2_origin *o = k->origin;
-    str bytes;
+    if (k->leaving) {
+        h2_conn_close(k);
+        return;
+    }
     k->busy = true;
-    while (!k->dead && h2_next(k->h2, &bytes))
-        (void)stream_write(k->stream, bytes);
+    say_all(k);
     if (!k->dead)
         h2_break(k->h2, e, d);
     if (k->dead) { // the client is gone, and the origin with it
         free_conn(k);
         return;
     }
-    if (!stream_ended(k->stream)) {
-        stream_close_after_flush(k->stream, GOODBYE_MS);
-        k->stream = NULL;
-    }
     k->busy = false;
-    h2_conn_close(k);
+    if (stream_ended(k->stream))
+        h2_conn_close(k);
+    else
+        leave(k);
     h2_origin_pump(o);
 }
 
@@ -223,6 +251,8 @@ static void on_data(void *ctx, str bytes)
 {
     struct h2_conn *k = ctx;
     bool was_settled = h2_settled(k->h2);
+    if (k->leaving)
+        return;
     k->heard_ms = loop_now_ms(k->origin->client->loop);
     k->busy = true;
     h2_feed(k->h2, bytes, k->heard_ms);
@@ -249,7 +279,8 @@ static void on_drained(void *ctx)
 {
     struct h2_conn *k = ctx;
     k->blocked = false;
-    h2_conn_work_later(k);
+    if (!k->leaving)
+        h2_conn_work_later(k);
 }
 
 static void on_error(void *ctx, enum err e, const struct diag *d)

@@ -9,11 +9,11 @@ struct h2_conn;
 // Where HTTP/2 is tried. Kept as long as the client: there are as many as its owner asks.
 struct h2_origin {
     struct http_client *client;
-    str key; // owned
     bool prior_knowledge;
     enum { ORIGIN_UNKNOWN, ORIGIN_H1, ORIGIN_H2 } speaks; // what the last handshake chose
     struct h2_conn *conns;                                // also those being opened
     size_t conns_len;
+    struct h2_conn *leaving;                 // they have said goodbye
     struct h2_place *waiting, *waiting_last; // the longest first
     size_t waiting_len;
     size_t streams_max; // of a connection, as last seen; 0: never
@@ -31,7 +31,7 @@ struct h2_conn {
     struct loop_later work;
     uint64_t heard_ms, pinged_ms;
     bool blocked; // the stream's queue is full
-    bool pinged, busy, dead;
+    bool pinged, leaving, busy, dead;
 };
 
 // An exchange's place: it waits for a connection, or has a stream on one.

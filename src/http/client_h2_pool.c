@@ -252,6 +252,8 @@ void client_h2_close_all(struct http_client *c)
         struct h2_origin *o = value;
         while (o->conns)
             h2_conn_close(o->conns);
+        while (o->leaving)
+            h2_conn_close(o->leaving);
         mem_free(o);
     }
     map_done(&c->h2_origins);
