@@ -84,7 +84,5 @@ bool admission_prepared(struct call *c) MUST_USE;
 void admission_close(struct call *c, struct attempt_record *a, enum attempt_end end);
 // The call is over: its places are free again, and it waits no more.
 void admission_leave(struct call *c);
-// The prompt's tokens, where nobody has counted them: rather too many than too few. Any thread.
-uint64_t admission_estimate(const struct exchange_request *r);
 // OpenAI's x-ratelimit-* headers, of the first scope that has such a limit.
 void admission_headers(const struct call *c, struct answer_headers *h);

@@ -73,7 +73,7 @@ static void swap(struct unit *a, struct unit *b)
 // From the middle outwards, the first one last: c, c+1, c-1, c+2, …
 static void from_the_middle(const struct unit *in, size_t len, struct unit *out)
 {
-    size_t low = len / 2, high = len / 2, n = 0;
+    size_t low = len / 2, high = low, n = 0;
     if (len)
         out[n++] = in[low];
     while (n < len) {

@@ -208,7 +208,7 @@ static bool is_over(const struct flow *f, uint32_t choice)
 // So many bytes of the text have so many characters at most.
 static size_t bytes_of(str text, uint64_t characters)
 {
-    for (size_t i = 0; i < text.len; i++) {
+    for (size_t i = 0; text.ptr && i < text.len; i++) {
         bool begins = ((unsigned char)text.ptr[i] & 0xc0) != 0x80;
         if (begins && !characters--)
             return i;
@@ -219,7 +219,7 @@ static size_t bytes_of(str text, uint64_t characters)
 static uint64_t characters_of(str text)
 {
     uint64_t n = 0;
-    for (size_t i = 0; i < text.len; i++)
+    for (size_t i = 0; text.ptr && i < text.len; i++)
         n += ((unsigned char)text.ptr[i] & 0xc0) != 0x80;
     return n;
 }
@@ -331,9 +331,9 @@ static bool change_json(struct flow *f, struct guard_channel *ch, str json, chan
         struct guard_text *t = &texts.items[i];
         buf_clear(&one);
         passes = change(f, ch, t->text, &one);
-        t->changed = passes && !str_eq(buf_str(&one), t->text);
-        if (t->changed)
-            t->text = arena_str(&arena, buf_str(&one));
+        str told = passes ? arena_str(&arena, buf_str(&one)) : t->text;
+        t->changed = !str_eq(told, t->text);
+        t->text = told;
     }
     if (passes && guard_texts_changed(&texts))
         guard_texts_write(doc.root, &texts, NULL, out);
