@@ -90,8 +90,9 @@ static struct arena_chunk *chunk_for(struct arena *a, size_t size)
     struct arena_chunk *head = a->head;
     if (head && size <= head->cap - head->used)
         return head;
-    // Many arenas stay small, for each stream that waits holds some: so they grow by doubling.
-    size_t doubled = head ? 2 * (head->cap + sizeof *head) : FIRST_BYTES;
+    // Many arenas stay small, for each stream that waits holds some: so the second chunk is no
+    // larger than the first, and those behind it double.
+    size_t doubled = head && head->next ? 2 * (head->cap + sizeof *head) : FIRST_BYTES;
     size_t usual = min_size(doubled, CHUNK_BYTES) - sizeof(struct arena_chunk);
     bool alone = size > usual / 4 && head != NULL;
     struct arena_chunk *c = chunk_new(alone ? size : max_size(size, usual));

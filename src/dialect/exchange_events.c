@@ -34,6 +34,15 @@ bool exchange_events_pop(struct exchange_events *q, struct exchange_event *ret)
     return true;
 }
 
+void exchange_events_rest(struct exchange_events *q)
+{
+    if (q->next != q->len)
+        return;
+    mem_free(q->items);
+    q->items = NULL;
+    q->next = q->len = q->cap = 0;
+}
+
 void exchange_events_done(struct exchange_events *q)
 {
     mem_free(q->items);

@@ -15,4 +15,6 @@ struct exchange_event *exchange_events_push(struct exchange_events *q,
 struct api_error *exchange_events_fail(struct exchange_events *q, uint32_t choice);
 // False when all were taken.
 bool exchange_events_pop(struct exchange_events *q, struct exchange_event *ret);
+// Gives back its memory, if all of them have been taken.
+void exchange_events_rest(struct exchange_events *q);
 void exchange_events_done(struct exchange_events *q);

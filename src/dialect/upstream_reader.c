@@ -41,6 +41,16 @@ static void forget(struct upstream_reader *r)
     r->frame_dropped = false;
 }
 
+void upstream_reader_rest(struct upstream_reader *r)
+{
+    if (r->events.next != r->events.len)
+        return;
+    forget(r);
+    arena_done(&r->arena);
+    buf_shrink(&r->raw_text);
+    exchange_events_rest(&r->events);
+}
+
 // --- Ending
 
 void upstream_reader_fail(struct upstream_reader *r, const struct api_error *e)

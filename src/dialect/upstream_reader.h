@@ -57,6 +57,9 @@ void upstream_reader_frame(struct upstream_reader *r, str event, str data);
 void upstream_reader_eof(struct upstream_reader *r);
 // A whole answer. Unless `raw`, it also serves where a stream was asked for and a document came.
 void upstream_reader_whole(struct upstream_reader *r, str body);
+// Nothing comes for a while: gives back what the last document needed, if all its events have been
+// taken; what they pointed at is gone.
+void upstream_reader_rest(struct upstream_reader *r);
 // It ends here for another reason.
 void upstream_reader_fail(struct upstream_reader *r, const struct api_error *e);
 

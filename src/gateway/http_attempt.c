@@ -11,6 +11,7 @@
 #define HEADERS_BYTES_MAX (1u << 20)
 #define ERROR_BYTES_MAX   65536 // of a refusal's body: more is not read
 #define LINGER_MS         1000  // for the few bytes behind the proven end
+#define REST_MS           1000  // a stream that has been silent for that long keeps little memory
 
 struct http_attempt {
     struct attempt base;
@@ -30,6 +31,7 @@ struct http_attempt {
     uint64_t started_us, spoken_us, progress_ms;
     bool streams, refused, paused, eof, broken;
     bool spoken;           // the first word came
+    bool rested;           // … and its memory was given back
     bool telling, stopped; // `notify` is on the stack; the owner has let go meanwhile
 };
 
@@ -83,16 +85,33 @@ static uint64_t quiet_max_ms(const struct http_attempt *a)
     return (uint64_t)(a->spoken ? c->idle_timeout_ms : c->first_token_timeout_ms);
 }
 
+// Thousands of streams may wait for their next word.
+static void rest(struct http_attempt *a)
+{
+    upstream_reader_rest(&a->reader);
+    sse_reader_rest(&a->frames.sse);
+    if (a->exchange)
+        http_exchange_rest(a->exchange);
+}
+
+// Until the moment at which the silence has been too long, or long enough for a rest.
+static void wait_on(struct http_attempt *a, uint64_t silent_ms, uint64_t max_ms)
+{
+    uint64_t next_ms = silent_ms < REST_MS && REST_MS < max_ms ? REST_MS : max_ms;
+    loop_timer_set(a->provider->loop, &a->quiet, next_ms - silent_ms);
+}
+
 // Looks at the time of the last word, so that a word costs no timer.
 static void quiet_for_long(void *ctx)
 {
     struct http_attempt *a = ctx;
-    uint64_t now_ms = clock_mono_ms(), max_ms = quiet_max_ms(a);
-    uint64_t due_ms = a->progress_ms + max_ms;
+    uint64_t max_ms = quiet_max_ms(a), silent_ms = clock_mono_ms() - a->progress_ms;
     if (a->paused || a->reader.ended)
         return; // the silence is ours
-    if (now_ms < due_ms)
-        loop_timer_set(a->provider->loop, &a->quiet, due_ms - now_ms);
+    if (a->spoken && silent_ms >= REST_MS)
+        rest(a);
+    if (silent_ms < max_ms)
+        wait_on(a, silent_ms, max_ms);
     else if (a->spoken)
         fail_late(a, FAILURE_IDLE_TIMEOUT, "said nothing more", max_ms);
     else
@@ -103,7 +122,7 @@ static void watch_quiet(struct http_attempt *a)
 {
     a->progress_ms = clock_mono_ms();
     if (a->streams)
-        loop_timer_set(a->provider->loop, &a->quiet, quiet_max_ms(a));
+        wait_on(a, 0, quiet_max_ms(a));
 }
 
 static void total_over(void *ctx)
@@ -268,7 +287,16 @@ static void note_progress(struct http_attempt *a, const struct exchange_event *e
     a->spoken_us = now_us;
     a->report.prefill_us = now_us - a->started_us;
     if (a->streams && a->exchange)
-        loop_timer_set(a->provider->loop, &a->quiet, quiet_max_ms(a));
+        wait_on(a, 0, quiet_max_ms(a));
+}
+
+// What the head and the first word needed serves the next attempt, where many begin and then wait.
+static void rest_at_first(struct http_attempt *a)
+{
+    if (!a->spoken || a->rested)
+        return;
+    a->rested = true;
+    rest(a);
 }
 
 bool http_attempt_poll(struct attempt *base, struct exchange_event *ret)
@@ -286,6 +314,7 @@ bool http_attempt_poll(struct attempt *base, struct exchange_event *ret)
             continue;
         if (!a->eof) {
             go_on_reading(a);
+            rest_at_first(a);
             return false;
         }
         http_frames_eof(&a->frames, a->broken, &a->reader);

@@ -110,12 +110,13 @@ static enum phase_result stream_flush(struct call *c)
 {
     if (!c->out.len || !c->routing.spoke)
         return PHASE_WAIT;
+    bool first = !c->routing.shown; // many begin, and then wait long for their next word
     if (!c->begun)
         call_begin_stream(c, c->kind->dialect->stream_type);
     c->routing.shown = true;
     enum err e = c->output->write(c->output_ctx, buf_str(&c->out));
     buf_clear(&c->out);
-    if (c->out.cap > OUT_KEPT_BYTES)
+    if (first || c->out.cap > OUT_KEPT_BYTES)
         buf_shrink(&c->out);
     c->blocked = e == ERR_AGAIN && !cache_is_heard(c);
     return PHASE_WAIT;

@@ -428,6 +428,12 @@ void http_exchange_forget(struct http_exchange *x, uint32_t linger_ms)
     http_exchange_resume(x);
 }
 
+void http_exchange_rest(struct http_exchange *x)
+{
+    if (x->step == EXCHANGE_BODY && !x->redirecting && x->conn)
+        arena_done(&x->conn->arena);
+}
+
 void http_exchange_pause(struct http_exchange *x)
 {
     if (x->h2)

@@ -74,6 +74,8 @@ void http_exchange_cancel(
 // The owner has all it wanted: no callback any more. What little is left of the answer is read away
 // so that the connection is kept; after linger_ms it is closed.
 void http_exchange_forget(struct http_exchange *x, uint32_t linger_ms);
+// The body lets wait for itself: gives back what the head took. After `head` has returned.
+void http_exchange_rest(struct http_exchange *x);
 // Back-pressure on the body.
 void http_exchange_pause(struct http_exchange *x);
 void http_exchange_resume(struct http_exchange *x);

@@ -115,6 +115,15 @@ static enum err next_line(struct sse_reader *r, str *in, str *ret_line)
     return ERR_OK;
 }
 
+void sse_reader_rest(struct sse_reader *r)
+{
+    forget(r);
+    buf_shrink(&r->line);
+    buf_shrink(&r->event);
+    buf_shrink(&r->data);
+    buf_shrink(&r->id);
+}
+
 enum err sse_next(struct sse_reader *r, str *in, struct sse_event *ret)
 {
     forget(r);

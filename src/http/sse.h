@@ -23,6 +23,8 @@ struct sse_reader {
 
 void sse_reader_init(struct sse_reader *r, size_t limit);
 void sse_reader_done(struct sse_reader *r);
+// Gives back what holds nothing of an event to come; the last one's slices are gone.
+void sse_reader_rest(struct sse_reader *r);
 // Take from the front of *in up to the end of the next event. ERR_OK: *ret is one, valid until the
 // next call. ERR_AGAIN: all is taken, more is needed. ERR_LIMIT: an event is too large; the stream
 // cannot go on.

@@ -65,7 +65,7 @@ class Waiting(Crowd):
         few = self.open_streams(20)
         before, open_before = harness.own_bytes(self.server.pid), self.server.descriptors()
         many = self.open_streams(STREAMS)
-        self.assertLess((harness.own_bytes(self.server.pid) - before) / STREAMS, 40_000 * harness.SLOWNESS)
+        self.assertLess((harness.own_bytes(self.server.pid) - before) / STREAMS, 25_000 * harness.SLOWNESS)
         self.assertEqual(self.server.descriptors() - open_before, 2 * STREAMS)
         time.sleep(0.5)
         self.assertEqual(harness.ended(few + many), 0)
@@ -98,8 +98,8 @@ class Failing(Crowd):
             for i in range(requests):
                 self.ask(i)
             seen.append(harness.own_bytes(self.server.pid))
-        # The store's own cache has found its size by then.
-        self.assertLess(seen[-1] - seen[-4], 100 * 3 * requests * harness.SLOWNESS, seen)
+        if harness.SLOWNESS == 1:  # a sanitizer keeps what was freed
+            self.assertLess(seen[-1] - seen[-4], 100 * 3 * requests, seen)  # the store's cache has found its size by then
         failed = sum(float(line.rsplit(" ", 1)[1]) for line in self.page().splitlines()
                      if line.startswith("weir_attempts_total{") and 'outcome="ok"' not in line)
         self.assertGreater(failed, 0.04 * rounds * requests)
