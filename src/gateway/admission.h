@@ -72,6 +72,8 @@ struct admission_queue {
     double hold_ms;                              // how long a place is held, on average
 };
 
+// A prompt's tokens, where nobody on this machine can count them. Any thread.
+uint64_t admission_estimate(const struct exchange_request *r);
 // For a second attempt beside the call's: its key's place is the call's. False: no memory is left.
 bool admission_beside(struct call *c, struct admission *ret) MUST_USE;
 // As the phase, but it does not wait. False: it may not run now (c->error).
