@@ -69,15 +69,17 @@ static bool map_tables(struct kv *kv)
     return kv->pool && kv->blocks && kv->buckets && kv->warm && kv->cold;
 }
 
-enum err kv_new(struct kv_budget *budget, size_t block_bytes, struct kv **ret, struct diag *d)
+enum err kv_new(struct kv_budget *budget, size_t block_bytes, uint64_t room_bytes, struct kv **ret,
+                struct diag *d)
 {
     ASSERT(block_bytes > 0 && block_bytes % 64 == 0);
-    uint64_t n = budget->bytes_max / block_bytes;
+    uint64_t bytes = budget->bytes_max < room_bytes ? budget->bytes_max : room_bytes;
+    uint64_t n = bytes / block_bytes;
     if (n == 0)
         return diag_set(d, ERR_LIMIT,
                         "%llu bytes for keys and values do not hold one block of %zu bytes: "
                         "allow more",
-                        (unsigned long long)budget->bytes_max, block_bytes);
+                        (unsigned long long)bytes, block_bytes);
     if (budget->n_pools == KV_POOLS_MAX)
         return diag_set(d, ERR_LIMIT, "more than %d models are loaded", KV_POOLS_MAX);
     struct kv *kv = mem_new(struct kv);

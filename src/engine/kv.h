@@ -35,8 +35,10 @@ struct kv_counts { // in blocks
     uint32_t total, used, cached;
 };
 
-// Reserves room for budget->bytes_max / block_bytes blocks. ERR_LIMIT when not even one fits.
-enum err kv_new(struct kv_budget *budget, size_t block_bytes, struct kv **ret,
+// Reserves room for as many blocks as fit into the budget and into room_bytes (which this pool
+// alone has: memory of its own kind, UINT64_MAX where that is the budget's). ERR_LIMIT when not
+// even one fits.
+enum err kv_new(struct kv_budget *budget, size_t block_bytes, uint64_t room_bytes, struct kv **ret,
                 struct diag *d) MUST_USE;
 void kv_free(struct kv *kv);
 

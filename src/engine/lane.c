@@ -25,7 +25,7 @@ enum err lane_init(struct lane *l, struct scheduler *s, const struct engine_mode
     l->running_cap = l->rows_max - CHUNK_MIN;
     if (l->running_cap > s->options.sequences_max)
         l->running_cap = s->options.sequences_max;
-    ERR_TRY(kv_new(&s->budget, model_kv_block_bytes(model), &l->kv, d));
+    ERR_TRY(kv_new(&s->budget, model_kv_block_bytes(model), model_kv_room(model), &l->kv, d));
     l->running = mem_array(l->running_cap, sizeof(struct engine_job *));
     return ERR_OK;
 }

@@ -100,11 +100,19 @@ struct ptx_kernel {
     bool needs_matrix_unit; // has mma: this machine has none
 };
 
+// Who touched a word of shared memory since the last barrier.
+struct ptx_touch {
+    uint32_t write_epoch, read_epoch;
+    uint16_t writer, reader;
+};
+
 struct ptx_module {
     struct ptx_kernel *kernels;
     size_t n_kernels;
     uint8_t *shared, *param; // the block's memory, the arguments
     size_t shared_used;
+    struct ptx_touch *touches; // a word of shared memory each
+    uint32_t epoch;            // barriers and blocks so far
 };
 
 // NULL with a sentence in `error` where something is not known.

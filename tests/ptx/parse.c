@@ -489,7 +489,8 @@ struct ptx_module *ptx_parse(const char *text, char *error, size_t error_size)
         abort();
     p.m->shared = aligned_alloc(64, PTX_SHARED_BYTES);
     p.m->param = aligned_alloc(64, PTX_PARAM_BYTES);
-    if (!p.m->shared || !p.m->param)
+    p.m->touches = calloc(PTX_SHARED_BYTES / 4, sizeof *p.m->touches);
+    if (!p.m->shared || !p.m->param || !p.m->touches)
         abort();
     for (skip_blanks(&p); *p.at && next(&p); skip_blanks(&p))
         ;
@@ -512,6 +513,7 @@ void ptx_module_free(struct ptx_module *m)
     free(m->kernels);
     free(m->shared);
     free(m->param);
+    free(m->touches);
     free(m);
 }
 

@@ -18,12 +18,6 @@ struct thread {
     enum state state;
 };
 
-// Who touched a word of shared memory since the last barrier.
-struct touch {
-    uint32_t write_epoch, read_epoch;
-    uint16_t writer, reader;
-};
-
 struct run {
     struct ptx_module *m;
     const struct ptx_kernel *k;
@@ -31,8 +25,6 @@ struct run {
     ptx_may_fn *may;
     struct thread *threads;
     uint64_t *registers;
-    struct touch *touches;
-    uint32_t epoch;
     uint32_t block_x, block_y;
     unsigned self; // the thread that runs
     uint64_t steps;
@@ -114,17 +106,17 @@ static void set(const struct thread *t, const struct ptx_operand *o, uint64_t v)
 
 static bool touch_shared(struct run *r, const struct ptx_insn *in, uint64_t offset, bool write)
 {
-    struct touch *w = &r->touches[offset / 4];
-    bool written = w->write_epoch == r->epoch, read = w->read_epoch == r->epoch;
+    struct ptx_touch *w = &r->m->touches[offset / 4];
+    bool written = w->write_epoch == r->m->epoch, read = w->read_epoch == r->m->epoch;
     if ((written && w->writer != r->self) || (write && read && w->reader != r->self))
         return fail(r, in, "shared byte %llu is touched by another thread since the last barrier",
                     (unsigned long long)offset);
     if (write) {
-        w->write_epoch = r->epoch;
+        w->write_epoch = r->m->epoch;
         w->writer = (uint16_t)r->self;
     } else {
         w->reader = read && w->reader != r->self ? MANY : (uint16_t)r->self;
-        w->read_epoch = r->epoch;
+        w->read_epoch = r->m->epoch;
     }
     return true;
 }
@@ -521,17 +513,17 @@ static bool release(struct run *r)
     for (unsigned i = 0; i < r->grid->threads; i++)
         if (r->threads[i].state == AT_BARRIER)
             r->threads[i].state = RUNNING;
-    r->epoch++;
+    r->m->epoch++;
     return at;
 }
 
 static void run_block(struct run *r)
 {
-    memset(r->m->shared, 0xFF, PTX_SHARED_BYTES); // not-a-number
+    memset(r->m->shared, 0xFF, r->m->shared_used); // not-a-number
     memset(r->registers, 0xFF, r->grid->threads * r->k->n_registers * sizeof *r->registers);
     for (unsigned i = 0; i < r->grid->threads; i++)
         r->threads[i] = (struct thread){r->registers + i * r->k->n_registers, 0, RUNNING};
-    r->epoch++;
+    r->m->epoch++;
     r->steps = 0;
     do
         while (advance(r))
@@ -546,8 +538,7 @@ bool ptx_run(struct ptx_module *m, const struct ptx_kernel *k, const struct ptx_
         .m = m, .k = k, .grid = grid, .may = may, .error = error, .error_size = error_size};
     r.threads = calloc(grid->threads, sizeof *r.threads);
     r.registers = calloc(grid->threads * (k->n_registers + 1), sizeof *r.registers);
-    r.touches = calloc(PTX_SHARED_BYTES / 4, sizeof *r.touches);
-    if (!r.threads || !r.registers || !r.touches)
+    if (!r.threads || !r.registers)
         abort();
     memcpy(m->param, param, k->param_bytes);
     for (unsigned i = 0; i < grid->x * grid->y && !r.failed; i++) {
@@ -558,6 +549,5 @@ bool ptx_run(struct ptx_module *m, const struct ptx_kernel *k, const struct ptx_
     }
     free(r.threads);
     free(r.registers);
-    free(r.touches);
     return !r.failed;
 }

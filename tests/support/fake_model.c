@@ -133,6 +133,12 @@ bool model_is_on_device(const struct model *m)
     return false;
 }
 
+uint64_t model_kv_room(const struct model *m)
+{
+    (void)m;
+    return UINT64_MAX;
+}
+
 const char *model_isa(const struct model *m)
 {
     (void)m;

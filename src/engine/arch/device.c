@@ -7,7 +7,7 @@
 
 #include "base/banned.h"
 
-enum { SCORES_BYTES = 64 << 20, POOL_BLOCKS_FIRST = 64 };
+enum { SCORES_BYTES = 64 << 20, CHUNK_BYTES = 16 << 20 };
 
 static enum err alloc(struct device *dev, size_t bytes, void *ret, struct diag *d)
 {
@@ -129,6 +129,9 @@ static enum err alloc_rest(struct device *dev, struct diag *d)
         ERR_TRY(alloc(dev, angles, &dev->cosines, d));
         ERR_TRY(alloc(dev, angles, &dev->sines, d));
     }
+    dev->chunks = mem_array(CHUNKS_MAX, sizeof *dev->chunks);
+    dev->blocks_a_chunk = max_size(CHUNK_BYTES / model_kv_block_bytes(dev->m), 1);
+    ERR_TRY(alloc(dev, CHUNKS_MAX * sizeof *dev->chunks, &dev->chunks_there, d));
     return gpu_alloc_host(dev->gpu, HEAD_ROWS * device_row_floats(dev) * sizeof(float),
                           &dev->rows_here, d);
 }
@@ -179,13 +182,15 @@ void device_free(struct device *dev)
         return;
     gpu_close(dev->gpu);
     mem_free(dev->layers);
+    mem_free(dev->chunks);
     mem_free(dev->told);
     mem_free(dev);
 }
 
-const struct gpu_info *device_info(const struct device *dev)
+// A tenth is left to the driver and to what else runs there.
+uint64_t device_kv_room(const struct device *dev)
 {
-    return gpu_info(dev->gpu);
+    return gpu_memory_free(dev->gpu) / 10 * 9;
 }
 
 // --- What a pass is told
@@ -274,26 +279,19 @@ static uint32_t last_block(const struct model_row *rows, size_t n)
     return most;
 }
 
-// The pool has the engine's block numbers, and grows to the highest that was ever written.
 static enum err grow_pool(struct device *dev, const struct model_row *rows, size_t n,
                           struct diag *d)
 {
-    size_t need = (size_t)last_block(rows, n) + 1, bytes = model_kv_block_bytes(dev->m);
-    if (need <= dev->pool_blocks)
+    size_t need = last_block(rows, n) / dev->blocks_a_chunk + 1, had = dev->n_chunks;
+    size_t bytes = dev->blocks_a_chunk * model_kv_block_bytes(dev->m);
+    if (need > CHUNKS_MAX)
+        return diag_set(d, ERR_LIMIT, "more K and V than %d chunks hold", CHUNKS_MAX);
+    for (; dev->n_chunks < need; dev->n_chunks++)
+        ERR_TRY(alloc(dev, bytes, &dev->chunks[dev->n_chunks], d));
+    if (need <= had)
         return ERR_OK;
-    size_t blocks = max_size(max_size(need, 2 * dev->pool_blocks), POOL_BLOCKS_FIRST);
-    uint8_t *pool;
-    if (blocks > need && gpu_memory_free(dev->gpu) < blocks * bytes * 5 / 4)
-        blocks = need;
-    ERR_TRY(alloc(dev, blocks * bytes, &pool, d));
-    if (dev->pool) {
-        ERR_TRY(gpu_move(dev->gpu, pool, dev->pool, dev->pool_blocks * bytes, d));
-        ERR_TRY(gpu_wait(dev->gpu, d));
-        gpu_free(dev->gpu, dev->pool);
-    }
-    dev->pool = pool;
-    dev->pool_blocks = blocks;
-    return ERR_OK;
+    return gpu_write(dev->gpu, dev->chunks_there + had, dev->chunks + had,
+                     (need - had) * sizeof *dev->chunks, d);
 }
 
 // --- A pass

@@ -14,7 +14,8 @@ struct device;
 // device is refused unless it computes this processor's bits.
 enum err device_open(struct model *m, const char *name, bool check, struct diag *d) MUST_USE;
 void device_free(struct device *dev);
-const struct gpu_info *device_info(const struct device *dev);
+// Bytes that K and V may still take there.
+uint64_t device_kv_room(const struct device *dev);
 // Rows in range. *ret_bad_row, where a result is not finite: the first such row; other rows are
 // good.
 enum err device_forward(struct model *m, const struct model_row *rows, size_t n,

@@ -4,7 +4,8 @@
 #include "engine/arch/device.h"
 #include "engine/cuda/ops.h"
 
-#define HEAD_ROWS 64 // logits of so many rows are on the device at once
+#define HEAD_ROWS  64 // logits of so many rows are on the device at once
+#define CHUNKS_MAX 65536
 
 struct device {
     struct gpu *gpu;
@@ -18,8 +19,10 @@ struct device {
     struct pass pass; // buffers of the device
     float *logits, *scores;
     size_t logits_stride, scores_floats;
-    uint8_t *pool;
-    size_t pool_blocks;
+    // K and V by the engine's block numbers: chunks that are asked for when one of their blocks is
+    // first written.
+    uint8_t **chunks, **chunks_there;
+    size_t n_chunks, blocks_a_chunk;
     // What a pass is told: tokens, positions, where each row's block table begins, rows wanted, and
     // the tables. Built here, copied there at once.
     uint32_t *told, *told_there;

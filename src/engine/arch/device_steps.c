@@ -81,7 +81,8 @@ static struct gpu_cache cache_of(const struct device *dev, size_t layer)
 {
     const struct model *m = dev->m;
     return (struct gpu_cache){
-        .pool = dev->pool,
+        .chunks = dev->chunks_there,
+        .blocks_a_chunk = (uint32_t)dev->blocks_a_chunk,
         .tables = dev->tables,
         .table_at = dev->table_at,
         .positions = dev->positions,

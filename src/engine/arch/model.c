@@ -195,6 +195,11 @@ size_t model_kv_block_bytes(const struct model *m)
     return (size_t)m->hp->n_layer * m->hp->n_head_kv * (m->kv_k_bytes + m->kv_v_bytes);
 }
 
+uint64_t model_kv_room(const struct model *m)
+{
+    return m->device ? device_kv_room(m->device) : UINT64_MAX;
+}
+
 size_t model_rows_max(const struct model *m)
 {
     (void)m;

@@ -35,6 +35,8 @@ size_t model_weight_bytes(const struct model *m);
 // K and V of KV_BLOCK_POSITIONS positions, all layers: size of one block. The engine owns the pool:
 // block b is pool + b*bytes (64-aligned).
 size_t model_kv_block_bytes(const struct model *m);
+// Bytes that K and V of this model can take where they lie; UINT64_MAX: what the engine allows.
+uint64_t model_kv_room(const struct model *m);
 
 struct model_row {
     int32_t token;

@@ -415,15 +415,19 @@ static void attend_here(struct run *r, const struct attending *at, const struct 
 static enum err cache_there(struct run *r, const struct attending *at, struct sequence *s,
                             struct gpu_cache *ret)
 {
+    enum { CHUNKS = 4, BLOCKS_A_CHUNK = CACHE_BLOCKS / CHUNKS };
     struct gpu_cache c = {.block_bytes = s->block_bytes,
+                          .blocks_a_chunk = BLOCKS_A_CHUNK,
                           .k_bytes = s->k_bytes,
                           .v_bytes = s->v_bytes,
                           .head_dim = at->dim,
                           .heads = HEADS,
                           .heads_kv = HEADS_KV,
                           .f16 = at->f16};
-    uint8_t *empty = here(r, CACHE_BLOCKS * s->block_bytes);
-    ERR_TRY(there(r, empty, CACHE_BLOCKS * s->block_bytes, &c.pool));
+    uint8_t *empty = here(r, BLOCKS_A_CHUNK * s->block_bytes), *chunks[CHUNKS];
+    for (size_t i = 0; i < CHUNKS; i++)
+        ERR_TRY(there(r, empty, BLOCKS_A_CHUNK * s->block_bytes, &chunks[i]));
+    ERR_TRY(there(r, chunks, sizeof chunks, &c.chunks));
     ERR_TRY(there(r, s->table, sizeof s->table, &c.tables));
     ERR_TRY(there(r, s->table_at, sizeof s->table_at, &c.table_at));
     ERR_TRY(there(r, s->positions, sizeof s->positions, &c.positions));

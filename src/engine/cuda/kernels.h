@@ -73,11 +73,11 @@ struct gpu_gate_args {
 // What the steps on K and V have in common. Row r: position positions[r], block table
 // tables + table_at[r].
 struct gpu_cache {
-    uint8_t *pool;
+    uint8_t *const *chunks; // of blocks_a_chunk blocks each
     const uint32_t *tables, *table_at, *positions;
     uint64_t block_bytes, layer_at; // of this layer's first KV head inside a block
     uint64_t k_bytes, v_bytes;      // of one layer and KV head in a block
-    uint32_t head_dim, heads, heads_kv;
+    uint32_t blocks_a_chunk, head_dim, heads, heads_kv;
     bool f16;
 };
 

@@ -14,7 +14,7 @@ static struct kv *kv;
 static void open_pool(uint64_t blocks)
 {
     budget = (struct kv_budget){.bytes_max = blocks * 4096};
-    assert_int_equal(kv_new(&budget, 4096, &kv, NULL), ERR_OK);
+    assert_int_equal(kv_new(&budget, 4096, UINT64_MAX, &kv, NULL), ERR_OK);
 }
 
 static const int32_t *tokens_of(int32_t which)
@@ -56,8 +56,21 @@ static void test_a_pool_without_room_is_refused(void **state)
     (void)state;
     budget = (struct kv_budget){.bytes_max = 100};
     struct diag d = {0};
-    assert_int_equal(kv_new(&budget, 4096, &kv, &d), ERR_LIMIT);
+    assert_int_equal(kv_new(&budget, 4096, UINT64_MAX, &kv, &d), ERR_LIMIT);
     assert_non_null(strstr(d.text, "one block"));
+}
+
+static void test_a_pool_takes_no_more_than_its_own_room(void **state)
+{
+    (void)state;
+    uint32_t none;
+    budget = (struct kv_budget){.bytes_max = 8 * 4096};
+    assert_int_equal(kv_new(&budget, 4096, 4095, &kv, NULL), ERR_LIMIT);
+    assert_int_equal(kv_new(&budget, 4096, 2 * 4096 + 1, &kv, NULL), ERR_OK);
+    assert_int_equal(kv_available(kv), 2);
+    assert_true(take() < 2 && take() < 2);
+    assert_false(kv_take(kv, &none));
+    kv_free(kv);
 }
 
 static void test_a_prefix_is_found_only_under_its_parent(void **state)
@@ -150,7 +163,7 @@ static void test_pools_share_one_budget(void **state)
     (void)state;
     open_pool(4);
     struct kv *second;
-    assert_int_equal(kv_new(&budget, 8192, &second, NULL), ERR_OK);
+    assert_int_equal(kv_new(&budget, 8192, UINT64_MAX, &second, NULL), ERR_OK);
     uint64_t root = kv_new_serial(&budget), s;
     uint32_t block[4], found;
     for (int32_t i = 0; i < 4; i++) {
@@ -233,6 +246,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_blocks_are_taken_and_given_back),
         cmocka_unit_test(test_a_pool_without_room_is_refused),
+        cmocka_unit_test(test_a_pool_takes_no_more_than_its_own_room),
         cmocka_unit_test(test_a_prefix_is_found_only_under_its_parent),
         cmocka_unit_test(test_the_same_content_is_kept_once),
         cmocka_unit_test(test_the_least_recently_used_goes_first),

@@ -78,6 +78,11 @@ static void check_schedules(const char *arch, enum tensor_type type, bool tied)
             fail_msg("%s %s in chunks of %zu: other bits", arch, tensor_type_name(type), CHUNKS[i]);
         mem_free(got);
     }
+    for (size_t i = 0; i < MADE_BLOCKS; i++) // far into the pool, which is there alone
+        there.blocks[i] += 3000;
+    float *far = in_chunks(&there, 0, LENGTH);
+    assert_memory_equal(far, want, LENGTH * here.n_vocab * sizeof *far);
+    mem_free(far);
     mem_free(want);
     made_model_done(&here);
     made_model_done(&there);

@@ -10,7 +10,8 @@ INLINE uint8_t *block_at(const struct gpu_cache *c, uint32_t row, uint32_t posit
                          uint32_t kv_head)
 {
     uint32_t block = c->tables[c->table_at[row] + position / 16];
-    return c->pool + block * c->block_bytes + c->layer_at + kv_head * (c->k_bytes + c->v_bytes);
+    return c->chunks[block / c->blocks_a_chunk] + block % c->blocks_a_chunk * c->block_bytes +
+           c->layer_at + kv_head * (c->k_bytes + c->v_bytes);
 }
 
 INLINE float kv_at(const uint8_t *p, uint64_t i, bool f16)

@@ -150,6 +150,7 @@ INLINE void wide(const struct gpu_product_args a, enum plain kind)
     uint32_t units = kind == F32 ? 2 : 1, units_a_panel = kind == F32 ? 64 : 32;
     uint32_t row0 = block_y() * GPU_WIDE_ROWS, in_row = row0 + t / 4, in_k = t % 4 * 4;
     uint32_t bytes_a_k = kind == F32 ? 64 : 32;
+    bool has_rows = row0 + ty * 4 < a.rows; // else it only fetches for others
     float acc[4][8];
     words w[2];
     UNROLL for (uint32_t i = 0; i < 4; i++) UNROLL for (uint32_t j = 0; j < 8; j++) acc[i][j] =
@@ -166,9 +167,9 @@ INLINE void wide(const struct gpu_product_args a, enum plain kind)
                 wide_fetch(&a, t + u * WIDE_THREADS, units_a_panel, k0 + WIDE_K, bytes_a_k);
             x = wide_fetch_inputs(&a, in_row, k0 + WIDE_K + in_k);
         }
-        if (k0 + WIDE_K <= a.cols)
+        if (has_rows && k0 + WIDE_K <= a.cols)
             UNROLL for (uint32_t k = 0; k < WIDE_K; k++) wide_step(acc, k, tx, ty);
-        else
+        else if (has_rows)
             for (uint32_t k = 0; k < a.cols - k0; k++)
                 wide_step(acc, k, tx, ty);
         barrier();

@@ -259,6 +259,7 @@ INLINE void q_wide_block(enum quant k, float acc[4][4], uint32_t tx, uint32_t ty
 INLINE void q_wide(const struct gpu_product_args a, enum quant k)
 {
     uint32_t t = thread_index(), tx = t % 16, ty = t / 16, blocks = a.cols / 32;
+    bool has_rows = block_y() * GPU_WIDE_ROWS + ty * 4 < a.rows; // else it only fetches for others
     float acc[4][4];
     UNROLL for (uint32_t i = 0; i < 4; i++) UNROLL for (uint32_t j = 0; j < 4; j++) acc[i][j] =
         0.0f;
@@ -268,7 +269,8 @@ INLINE void q_wide(const struct gpu_product_args a, enum quant k)
         barrier();
         if (b + 1 < blocks)
             next = q_wide_fetch(k, &a, b + 1);
-        q_wide_block(k, acc, tx, ty);
+        if (has_rows)
+            q_wide_block(k, acc, tx, ty);
         barrier();
     }
     UNROLL for (uint32_t i = 0; i < 4; i++) UNROLL for (uint32_t j = 0; j < 4; j++)
