@@ -47,9 +47,8 @@ struct h2 {
 
 // --- Streams
 
-static void unlink_stream(struct h2_stream *s)
+static void unlink_stream(struct h2 *h, struct h2_stream *s)
 {
-    struct h2 *h = s->h2;
     if (s->prev)
         s->prev->next = s->next;
     else
@@ -72,21 +71,19 @@ static void reset(struct h2 *h, int32_t id, uint32_t code)
         h->fatal = true; // no memory
 }
 
-static void tell_broken(struct h2_stream *s, enum err e, const struct diag *d)
+static void tell_broken(struct h2 *h, struct h2_stream *s, enum err e, const struct diag *d)
 {
-    const struct h2_handler *handler = s->h2->handler;
-    unlink_stream(s);
-    handler->broken(s->ctx, e, d);
+    unlink_stream(h, s);
+    h->handler->broken(s->ctx, e, d);
 }
 
 // The answer is whole. What is left of the request nobody needs.
-static void finish(struct h2_stream *s)
+static void finish(struct h2 *h, struct h2_stream *s)
 {
-    const struct h2_handler *handler = s->h2->handler;
     if (s->body.len)
-        reset(s->h2, s->id, NGHTTP2_NO_ERROR);
-    unlink_stream(s);
-    handler->end(s->ctx);
+        reset(h, s->id, NGHTTP2_NO_ERROR);
+    unlink_stream(h, s);
+    h->handler->end(s->ctx);
 }
 
 void h2_cancel(struct h2_stream *s)
@@ -95,7 +92,7 @@ void h2_cancel(struct h2_stream *s)
     if (!h)
         return;
     reset(h, s->id, NGHTTP2_CANCEL);
-    unlink_stream(s);
+    unlink_stream(h, s);
 }
 
 // --- Flow control
@@ -302,7 +299,7 @@ static int on_frame(nghttp2_session *session UNUSED, const nghttp2_frame *frame,
     }
     s = stream_of(h, id); // its owner may have let go
     if (s && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
-        finish(s);
+        finish(h, s);
     return 0;
 }
 
@@ -344,7 +341,7 @@ static int on_stream_close(nghttp2_session *session UNUSED, int32_t id, uint32_t
     if (code != NGHTTP2_NO_ERROR) // what is still on its way comes as frames of no stream
         h->unknown_bytes -= 2 * (int64_t)h->limits->window_max;
     if (s)
-        tell_broken(s, why_closed(s, code, &d), &d);
+        tell_broken(h, s, why_closed(s, code, &d), &d);
     return 0;
 }
 
@@ -396,7 +393,7 @@ void h2_break(struct h2 *h, enum err e, const struct diag *d)
     e = last_words(h, e, d, &why);
     h->broken = true;
     while (h->streams)
-        tell_broken(h->streams, e, &why);
+        tell_broken(h, h->streams, e, &why);
 }
 
 // --- Life
