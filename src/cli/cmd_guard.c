@@ -5,6 +5,7 @@
 #include "cli/commands.h"
 #include "cli/print.h"
 #include "guard/injection.h"
+#include "guard/measure.h"
 #include "guard/rules.h"
 
 #include "base/banned.h"
@@ -39,17 +40,26 @@ static enum err read_rules(const struct apply_options *o, struct guard **ret, st
     return e;
 }
 
-static void tell_hits(const struct guard_stream *s)
+// What rules found, and what those say that look at the text as a whole. The first one that blocks,
+// or -1.
+static int tell_hits(const struct guard_stream *s, uint64_t fired)
 {
-    for (size_t i = 0; i < GUARD_RULES_MAX; i++)
-        if (s->hits[i])
-            fprintf(stderr, "%s: %u\n", guard_rule_name(s->guard, i), s->hits[i]);
-    if (s->blocked_by >= 0)
-        fprintf(stderr, "blocked by %s\n", guard_rule_name(s->guard, (size_t)s->blocked_by));
+    int stopped = s->blocked_by;
+    for (size_t i = 0; i < guard_len(s->guard); i++) {
+        bool whole = fired >> i & 1;
+        if (s->hits[i] || whole)
+            fprintf(stderr, "%s: %u\n", guard_rule_name(s->guard, i), s->hits[i] + whole);
+        if (whole && stopped < 0 && guard_rule_action(s->guard, i) == GUARD_BLOCK)
+            stopped = (int)i;
+    }
+    if (stopped >= 0)
+        fprintf(stderr, "blocked by %s\n", guard_rule_name(s->guard, (size_t)stopped));
+    return stopped;
 }
 
 // Standard input to standard output, piece by piece: what may go on goes at once.
-static bool pump(struct guard_stream *s, struct scan_scratch *x)
+static bool pump(struct guard_stream *s, struct measure *m, struct scan_scratch *x,
+                 uint64_t *ret_characters)
 {
     static char piece[PIECE_BYTES];
     struct buf out;
@@ -57,8 +67,11 @@ static bool pump(struct guard_stream *s, struct scan_scratch *x)
     buf_init(&out, OUT_BYTES_MAX);
     for (ssize_t len = 1; ok && len > 0;) {
         len = read(STDIN_FILENO, piece, sizeof piece);
-        ok = len > 0 ? guard_stream_feed(s, x, str_slice(piece, (size_t)len), &out)
-                     : guard_stream_end(s, x, &out);
+        str came = str_slice(piece, len > 0 ? (size_t)len : 0);
+        measure_feed(m, x, came);
+        for (size_t i = 0; i < came.len; i++)
+            *ret_characters += ((unsigned char)came.ptr[i] & 0xc0) != 0x80;
+        ok = len > 0 ? guard_stream_feed(s, x, came, &out) : guard_stream_end(s, x, &out);
         str told = buf_str(&out);
         if (told.ptr)
             fwrite(told.ptr, 1, told.len, stdout);
@@ -73,6 +86,8 @@ static int run_apply(struct command_call *call)
 {
     struct guard *g;
     struct guard_stream s;
+    struct measure m;
+    struct guard_size size = {.characters = 0};
     struct scan_scratch x;
     struct vault vault;
     struct diag d = {0};
@@ -83,8 +98,11 @@ static int run_apply(struct command_call *call)
     guard_scratch_init(&x, g);
     vault_init(&vault);
     guard_stream_init(&s, g, &vault);
-    bool passed = pump(&s, &x);
-    tell_hits(&s);
+    measure_init(&m, g, 0);
+    (void)pump(&s, &m, &x, &size.characters);
+    measure_end(&m, &x);
+    bool passed = tell_hits(&s, measure_fires(&m, true) | measure_size(g, &size)) < 0;
+    measure_done(&m);
     guard_stream_done(&s);
     vault_done(&vault);
     scan_scratch_done(&x);
@@ -120,7 +138,8 @@ static const struct command guard_apply = {
     .summary = "let a text pass a file of rules",
     .description = "Reads standard input and writes what may go on, as it comes; then says on "
                    "standard error which rules found something. Ends with status 1 where the text "
-                   "is blocked.",
+                   "is blocked; what looks at a text as a whole (injection, topic, "
+                   "characters_max) says so at its end.",
     .examples = "weir guard apply --rules rules.yaml < mail.txt   # the text without personal data",
     .options = apply_table,
     .options_size = sizeof(struct apply_options),

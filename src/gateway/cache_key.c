@@ -1,10 +1,10 @@
-// What makes two requests the same: tenant, place, and the body without what only says how the
-// answer is to be sent, its objects' members in the order of their names.
+// What makes two requests the same: tenant and place (from which its guards follow), and the body
+// without what only says how the answer is to be sent, its objects' members in the order of their
+// names.
 #include "base/encode.h"
 #include "gateway/cache.h"
 #include "gateway/call.h"
 #include "gateway/gateway_internal.h"
-#include "gateway/guard_call.h"
 
 #include "base/banned.h"
 
@@ -131,7 +131,6 @@ static void hash_call(const struct call *c, const char *open, uint8_t out[static
     add_str(&h, c->model->root);
     add_str(&h, c->model->fingerprint);
     add_bytes(&h, c->in.strict ? "s" : "-", 1);
-    add_str(&h, c->guard ? c->guard->set->names : STR_NONE);
     add_body(&h, c->doc.root);
     sha256_finish(h.sha, out);
 }

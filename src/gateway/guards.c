@@ -73,7 +73,9 @@ static enum err add_rule(struct guards *g, size_t set, size_t rule, const struct
     if (t.plant)
         t.direction = GUARD_OUTPUT;
     r.name = arena_printf(&g->arena, STR_FMT "." STR_FMT, STR_ARG(s->name), STR_ARG(t.name));
-    if (!r.name.ptr)
+    if (!r.replacement.len)
+        r.replacement = arena_printf(&g->arena, "[" STR_FMT "]", STR_ARG(t.name));
+    if (!r.name.ptr || !r.replacement.ptr)
         return diag_set(d, ERR_LIMIT, "the rules are too large");
     if (t.plant)
         made->planted = arena_printf(&g->arena, STR_FMT "%s" STR_FMT, STR_ARG(made->planted),

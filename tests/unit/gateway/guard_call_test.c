@@ -200,6 +200,19 @@ static const char *const clean[] = {"A ",  "sec",  "ret",   " wo", "rk, d",
 
 static const char *const dirty[] = {"A ", "sec", "ret", " wo", "rd", " is out", NULL};
 
+// The first target breaks off after so many events, and the client has seen what came before.
+static void break_after(size_t events, const char *content)
+{
+    b.s[0].free_running = false;
+    b.s[0].error_after = events;
+    b.s[0].error_code = API_UPSTREAM_CUT;
+    open_gateway();
+    ask(content, STREAM);
+    scripted_release(&b.s[0], events);
+    if (!b.over && b.s[0].attempt)
+        scripted_release(&b.s[0], 1);
+}
+
 static void a_stream_that_breaks_goes_on_through_the_same_rules(void **state)
 {
     (void)state;
@@ -211,10 +224,7 @@ static void a_stream_that_breaks_goes_on_through_the_same_rules(void **state)
                 b.s[1].root = same ? "one" : NULL;
                 b.s[1].continues = !same;
                 b.s[1].repeats = repeats;
-                b.s[0].error_after = cut;
-                b.s[0].error_code = API_UPSTREAM_CUT;
-                open_gateway();
-                ask("I am a@b.org", STREAM);
+                break_after(cut, "I am a@b.org");
                 assert_true(b.over && !b.aborted && says("[DONE]"));
                 text_is(CLEAN_TEXT);
                 assert_int_equal(b.s[1].started, 1);
@@ -228,10 +238,7 @@ static void a_match_across_the_break_is_still_one(void **state)
     for (size_t cut = 2; cut < ARRAY_LEN(dirty) - 1; cut++) {
         set_up(dirty);
         b.s[1].continues = true;
-        b.s[0].error_after = cut;
-        b.s[0].error_code = API_UPSTREAM_CUT;
-        open_gateway();
-        ask("hi", STREAM);
+        break_after(cut, "hi");
         assert_true(b.over && !b.aborted && says("content_filter") && says("[DONE]"));
         text_is("A ");
         tear_down();
@@ -344,6 +351,24 @@ static void nothing_is_looked_at_where_no_rule_is_for_it(void **state)
     tear_down();
 }
 
+// The next one would go on from words that the client has not got.
+static void what_a_mask_has_changed_is_not_gone_on_with(void **state)
+{
+    (void)state;
+    for (size_t cut = 2; cut <= CLEAN_EVENTS + 1; cut++) {
+        set_up(clean);
+        b.rules[2].action = GUARD_MASK;
+        b.s[1].continues = true;
+        break_after(cut, "I am a@b.org");
+        bool masked = cut > 7; // "darn" is whole once a blank has come
+        assert_int_equal(b.over && !b.aborted && says("[DONE]"), !masked);
+        assert_int_equal(says("upstream_cut"), masked);
+        if (!masked)
+            text_is("A secret work, [mild] a@b.org!");
+        tear_down();
+    }
+}
+
 // What was left out for one target does not disturb the rescue by another.
 static void a_request_that_was_cut_is_gone_on_with(void **state)
 {
@@ -358,10 +383,7 @@ static void a_request_that_was_cut_is_gone_on_with(void **state)
         b.route.policy.context_policy = CONTEXT_TRUNCATE_OLDEST;
         b.route.policy.context_max = 60;
         b.s[1].continues = true;
-        b.s[0].error_after = cut;
-        b.s[0].error_code = API_UPSTREAM_CUT;
-        open_gateway();
-        ask(turns, STREAM);
+        break_after(cut, turns);
         assert_true(b.over && !b.aborted && says("[DONE]"));
         text_is(CLEAN_TEXT);
         assert_non_null(strstr(buf_cstr(&b.headers), "x-weir-context: truncate_oldest; messages=2; "
@@ -378,6 +400,7 @@ int main(void)
         cmocka_unit_test(a_stopped_answer_ends_and_lets_its_provider_go),
         cmocka_unit_test(what_a_failed_attempt_said_is_forgotten),
         cmocka_unit_test(the_loser_of_a_race_does_not_disturb_the_winner),
+        cmocka_unit_test(what_a_mask_has_changed_is_not_gone_on_with),
         cmocka_unit_test(a_request_that_was_cut_is_gone_on_with),
         cmocka_unit_test(each_choice_is_a_text_of_its_own),
         cmocka_unit_test(what_is_refused_asks_nobody),

@@ -111,6 +111,41 @@ static void a_stricter_rule_sees_what_others_change(void **state)
     expect("mail forbidden@example.org", false, "mail ");
 }
 
+static void what_is_allowed_passes_all_others_in_its_place(void **state)
+{
+    (void)state;
+    static const str own[] = {{"help@example\\.com", 17}}, all[] = {{"[a-z]+@[a-z.]+", 14}};
+    static const struct guard_rule some[] = {
+        {.name = {"own", 3}, .action = GUARD_ALLOW, .patterns = own, .patterns_len = 1},
+        {.name = {"mail", 4}, .action = GUARD_MASK, .patterns = all, .patterns_len = 1},
+    };
+    str text = STR("ask a@b.org, help@example.com, c@d.org, ahelp@example.com");
+    struct guard *g;
+    struct scan_scratch x;
+    struct random r;
+    assert_int_equal(guard_new(some, 2, &g, NULL), ERR_OK);
+    guard_scratch_init(&x, g);
+    random_seed(&r, 3);
+    for (int i = 0; i < 50; i++) {
+        struct guard_stream s;
+        struct buf out;
+        buf_init(&out, 1 << 16);
+        guard_stream_init(&s, g, NULL);
+        for (size_t at = 0, n; at < text.len; at += n) {
+            n = i ? 1 + random_below(&r, 9) : text.len;
+            assert_true(guard_stream_feed(&s, &x, str_sub(text, at, n), &out));
+        }
+        assert_true(guard_stream_end(&s, &x, &out));
+        assert_string_equal(buf_cstr(&out),
+                            "ask [mail], help@example.com, [mail], ahelp@example.com");
+        assert_int_equal(s.hits[0], 2);
+        guard_stream_done(&s);
+        buf_done(&out);
+    }
+    scan_scratch_done(&x);
+    guard_free(g);
+}
+
 static void tags_are_counted_and_let_pass(void **state)
 {
     (void)state;
@@ -285,6 +320,7 @@ int main(void)
         cmocka_unit_test(personal_data_is_masked_where_it_is_real),
         cmocka_unit_test(nothing_of_what_is_blocked_gets_out),
         cmocka_unit_test(a_stricter_rule_sees_what_others_change),
+        cmocka_unit_test(what_is_allowed_passes_all_others_in_its_place),
         cmocka_unit_test(tags_are_counted_and_let_pass),
         cmocka_unit_test(canaries_are_found_in_every_disguise),
         cmocka_unit_test(canaries_are_found_in_base64_wherever_they_begin),
