@@ -291,7 +291,9 @@ static void make(struct call *c)
     s->gateway = g;
     s->of = c->route;
     s->kind = c->kind;
-    s->route = (struct model_route){.retry = {.attempts_max = 1}};
+    s->route = (struct model_route){.retry = {.attempts_max = 1},
+                                    .context_policy = c->route->context_policy,
+                                    .context_max = c->route->context_max};
     s->seed = c->request.seed;
     s->limited = c->request.given & EXCHANGE_HAS_TOKENS_MAX;
     s->tokens_max = c->request.tokens_max;
