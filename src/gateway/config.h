@@ -145,7 +145,7 @@ struct gateway_tls {
 struct gateway_limits {
     int64_t header_bytes_max, headers_max, target_bytes_max, body_bytes_max;
     int64_t header_timeout_ms, idle_timeout_ms, write_timeout_ms, body_rate_min;
-    int64_t connections_max, connections_per_address_max;
+    int64_t connections_max, connections_per_address_max, handshakes_max;
     int64_t json_depth_max, call_bytes_max, answer_bytes_max;
     int64_t request_timeout_ms;
 };

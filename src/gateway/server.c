@@ -322,6 +322,7 @@ void server_options(const struct gateway_config *c, struct http_server_options *
     ret->limits.write_timeout_ms = (uint32_t)l->write_timeout_ms;
     ret->limits.connections_max = (uint32_t)l->connections_max;
     ret->limits.connections_per_address_max = (uint32_t)l->connections_per_address_max;
+    ret->limits.handshakes_max = (uint32_t)l->handshakes_max;
 }
 
 void server_index(struct gateway *g, struct http_call *hc)

@@ -23,6 +23,7 @@ const struct http_limits http_limits_default = {
     .write_timeout_ms = 30 * 1000,
     .connections_max = 10000,
     .connections_per_address_max = 4096,
+    .handshakes_max = 1000,
     .write_bytes_high = 256 * 1024,
     .write_bytes_low = 64 * 1024,
 };

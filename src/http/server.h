@@ -26,6 +26,7 @@ struct http_limits {
     uint32_t write_timeout_ms;                // a client that reads nothing for that long is cut
     uint32_t connections_max;                 // in all: 503 and close
     uint32_t connections_per_address_max;     // 429 and close
+    uint32_t handshakes_max;                  // TLS, and nothing asked yet: the oldest goes
     size_t write_bytes_high, write_bytes_low; // watermarks of a call's output
 };
 extern const struct http_limits http_limits_default;

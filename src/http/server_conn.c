@@ -2,7 +2,6 @@
 // sends behind a running request waits in `in`, and when that is full, in the kernel.
 #include "http/server_internal.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -62,6 +61,8 @@ static void unlink_conn(struct http_conn *c)
     loop_timer_cancel(&c->timer);
     loop_later_cancel(&c->resume);
     let_address_go(c);
+    if (c->greeting)
+        greeting_over(c);
     c->next->prev = c->prev;
     c->prev->next = c->next;
     s->conns_len--;
@@ -226,13 +227,6 @@ static void settle(struct http_conn *c)
         loop_later_set(c->server->loop, &c->resume);
 }
 
-static void no_contact(struct http_conn *c, const struct diag *why)
-{
-    struct http_server *s = c->server;
-    if (s->h->no_contact)
-        s->h->no_contact(s->ctx, stream_peer(c->stream), why);
-}
-
 // A TLS handshake begins with this byte, and no HTTP does.
 static bool is_tls(str bytes)
 {
@@ -247,7 +241,7 @@ static void refuse_tls(struct http_conn *c)
     (void)diag_set(&d, ERR_PARSE,
                    "the client speaks TLS, and this port plain HTTP: it must use "
                    "http://, or tls.certificate be configured");
-    no_contact(c, &d);
+    greeting_no_contact(c, &d);
     refuse(c, &plain);
 }
 
@@ -255,7 +249,8 @@ static void conn_data(void *ctx, str bytes)
 {
     struct http_conn *c = ctx;
     c->in_data = true;
-    c->greeting = false;
+    if (c->greeting)
+        greeting_over(c);
     if (c->phase == CONN_IDLE && c->in.len == 0 && is_tls(bytes))
         refuse_tls(c);
     if (c->phase < CONN_RUNNING && c->in.len == 0)
@@ -333,49 +328,11 @@ static void conn_sent(void *ctx)
     leave_politely(ctx);
 }
 
-// A flood is not answered in words for ever: the descriptors of the refused linger too.
-static bool may_explain(struct http_server *s)
-{
-    enum { EXPLAINED_A_SECOND = 200 };
-    uint64_t second = loop_now_ms(s->loop) / 1000;
-    if (second != s->refused_second) {
-        s->refused_second = second;
-        s->refused_len = 0;
-    }
-    return s->refused_len++ < EXPLAINED_A_SECOND;
-}
-
-// A socket that is closed with bytes unread resets the connection, and what was sent last (an
-// alert, an answer) may be lost on its way: another stream lingers over it, in plain.
-static void linger_in_plain(struct http_conn *c, const struct h1_error *e)
-{
-    static const struct stream_handler nobody = {0}; // it is given up at once
-    struct http_server *s = c->server;
-    int fd = may_explain(s) ? fcntl(stream_fd(c->stream), F_DUPFD_CLOEXEC, 0) : -1;
-    struct stream *plain = fd >= 0 ? stream_new(s->loop, fd, NULL, &nobody, NULL) : NULL;
-    if (!plain)
-        return;
-    if (e)
-        write_refusal(s, plain, e, STR_NONE);
-    stream_close_after_flush(plain, LINGER_MS);
-}
-
-// TLS that never came to be.
-static void contact_failed(struct http_conn *c, enum err e, const struct diag *d)
-{
-    static const struct h1_error tls_wanted = {400, "bad_request",
-                                               "This port speaks TLS: use https://."};
-    if (e == ERR_CLOSED)
-        return; // it went before it had said anything: a probe of the port
-    no_contact(c, d);
-    linger_in_plain(c, e == ERR_PARSE ? &tls_wanted : NULL);
-}
-
 static void conn_error(void *ctx, enum err e, const struct diag *d)
 {
     struct http_conn *c = ctx;
     if (c->greeting)
-        contact_failed(c, e, d);
+        greeting_failed(c, e, d);
     conn_free(c);
 }
 
@@ -398,13 +355,6 @@ static bool body_is_fast_enough(struct http_conn *c)
     c->window_judged = true;
     c->window_bytes = c->call->body.len;
     return fast;
-}
-
-static void greeting_was_slow(struct http_conn *c)
-{
-    struct diag d = {0};
-    (void)diag_set(&d, ERR_TIMEOUT, "no TLS handshake, or no request after it, came in time");
-    no_contact(c, &d);
 }
 
 static void idle_for_long(struct http_conn *c)
@@ -550,13 +500,13 @@ void conn_new(struct http_server *s, int fd, const struct sock_address *peer)
     s->conns_len++;
     enter(c, CONN_IDLE);
     if (s->options.tls) { // a handshake is no idling
-        c->greeting = true;
         c->idle_until_ms = loop_now_ms(s->loop) + limits->header_timeout_ms;
         set_due(c, limits->header_timeout_ms);
+        greeting_begin(c);
     }
     if (!crowded(c, &e))
         return;
-    if (may_explain(s)) {
+    if (greeting_may_explain(s)) {
         write_refusal(s, c->stream, &e, STR_NONE);
         leave_politely(c);
     } else {

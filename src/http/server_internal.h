@@ -1,5 +1,6 @@
 // What the server's files share: server.c (listening), server_conn.c (a connection and its phases),
-// server_call.c (a request as its handler sees it), server_write.c (answers).
+// server_greeting.c (its beginning under TLS), server_call.c (a request as its handler sees it),
+// server_write.c (answers).
 #pragma once
 
 #include "base/arena.h"
@@ -40,6 +41,7 @@ struct http_conn {
     struct http_server *server;
     struct stream *stream;
     struct http_conn *next, *prev;
+    struct http_conn *greets_next, *greets_prev; // while `greeting`
     struct h1 codec;
     struct http_call *call; // received or running
     enum http_conn_phase phase;
@@ -82,6 +84,8 @@ struct http_server {
     struct http_listener *listeners;
     struct http_conn conns; // sentinel of a ring
     size_t conns_len, calls_len;
+    struct http_conn *greets_first, *greets_last; // the oldest first
+    size_t greets_len;
     struct map addresses; // of clients, with the number of their connections
     struct http_call *spares;
     size_t spares_len;
@@ -99,6 +103,15 @@ void conn_free(struct http_conn *c); // cancels its call, closes at once
 // The call's answer is complete (or given up): free the call and go on with the connection.
 void conn_call_over(struct http_conn *c);
 void conn_watch_writing(struct http_conn *c); // something was queued: mind the write timeout
+
+// server_greeting.c: under TLS, until the first request
+void greeting_begin(struct http_conn *c);
+void greeting_over(struct http_conn *c);
+void greeting_failed(struct http_conn *c, enum err e, const struct diag *d);
+void greeting_was_slow(struct http_conn *c);
+void greeting_no_contact(struct http_conn *c, const struct diag *why);
+// A flood is not answered in words for ever: the descriptors of the refused linger too.
+bool greeting_may_explain(struct http_server *s);
 
 // server_call.c
 struct http_call *call_take(struct http_conn *c);

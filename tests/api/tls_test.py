@@ -26,7 +26,7 @@ HANDSHAKE_S = 1.0
 CONFIG = """
 listen: 127.0.0.1:0
 log: {{level: info}}
-limits: {{header_timeout: 1s}}
+limits: {{header_timeout: 1s, handshakes_max: 200}}
 tls: {{certificate: {folder}/cert.pem, key: {folder}/key.pem{more}}}
 providers:
   - {{name: f, kind: fault, always: "first=10ms"}}
@@ -185,6 +185,31 @@ class Listener(Case):
             s.close()
         self.assertLess(time.monotonic() - began, HANDSHAKE_S * 4 * harness.SLOWNESS)
         self.says("in time")
+
+    def test_handshakes_that_are_never_finished_are_bounded_and_the_oldest_goes(self):
+        time.sleep(1.1)  # the log has one line a second of such clients
+        before = self.server.descriptors()
+        with self.server.connect() as kept:  # it has asked, so it is none of them
+            kept.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            self.assertEqual(harness.read_answer(kept).status, 200)
+            slow, most = [], 0
+            for _ in range(500):
+                slow.append(self.plain())
+                slow[-1].sendall(b"\x16\x03\x01\x02\x00\x01")
+                if len(slow) % 50 == 0:
+                    most = max(most, self.server.descriptors())
+                    self.assertEqual(self.server.get("/health").status, 200)
+            self.assertLess(most, before + 200 + 20)
+            slow[0].settimeout(5)
+            try:
+                self.assertEqual(slow[0].recv(1), b"")  # long before its time
+            except ConnectionResetError:
+                pass
+            kept.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            self.assertEqual(harness.read_answer(kept).status, 200)
+        for s in slow:
+            s.close()
+        self.says("handshakes_max")
 
     def test_a_flood_of_handshakes_holds_no_request_up(self):
         context, stop, made = self.trust(), threading.Event(), []
