@@ -30,6 +30,7 @@ enum { ALIGN = 16, FIRST_BYTES = 1024, CHUNK_BYTES = 4096, KEEP_BYTES_MAX = 64 *
 struct arena_chunk {
     struct arena_chunk *next;
     size_t cap, used;
+    bool borrowed; // its memory is the caller's
     _Alignas(ALIGN) char data[];
 };
 
@@ -38,10 +39,21 @@ void arena_init(struct arena *a, size_t ceiling_bytes)
     *a = (struct arena){.ceiling_bytes = ceiling_bytes};
 }
 
+void arena_init_in(struct arena *a, size_t ceiling_bytes, void *place, size_t size)
+{
+    struct arena_chunk *c = place;
+    ASSERT((uintptr_t)place % ALIGN == 0 && size > sizeof *c);
+    arena_init(a, ceiling_bytes);
+    *c = (struct arena_chunk){.cap = (size - sizeof *c) & ~(size_t)(ALIGN - 1), .borrowed = true};
+    POISON(c->data, c->cap);
+    a->head = c;
+}
+
 static void chunk_free(struct arena_chunk *c)
 {
     UNPOISON(c->data, c->cap);
-    mem_free(c);
+    if (!c->borrowed)
+        mem_free(c);
 }
 
 void arena_done(struct arena *a)
@@ -76,9 +88,7 @@ static struct arena_chunk *chunk_new(size_t cap)
     struct arena_chunk *c = mem_try_alloc(total);
     if (!c)
         return NULL;
-    c->next = NULL;
-    c->cap = cap;
-    c->used = 0;
+    *c = (struct arena_chunk){.cap = cap};
     POISON(c->data, cap);
     return c;
 }

@@ -13,6 +13,9 @@ struct arena {
 };
 
 void arena_init(struct arena *a, size_t ceiling_bytes);
+// The first chunk is the caller's: `size` bytes at `place`, aligned to 16, that live as long as the
+// arena. Saves an allocation to those who make room for it beside themselves.
+void arena_init_in(struct arena *a, size_t ceiling_bytes, void *place, size_t size);
 void arena_done(struct arena *a);  // frees every chunk; a zeroed or done arena is fine
 void arena_reset(struct arena *a); // keeps the first chunk
 

@@ -13,6 +13,14 @@
 #define GUARDED_BODY_BYTES 4096
 // Room in `out` for errors and events, beside the answer (whose JSON escapes may take more).
 #define OUT_BYTES_OWN (1u << 20)
+// Of a call's memory: what a usual one needs, with an attempt at a provider.
+#define ARENA_BYTES_FIRST 2560
+#ifdef __SANITIZE_ADDRESS__
+#define SPARES_MAX 0 // so that it sees who comes too late
+#else
+#define SPARES_MAX 64
+#endif
+_Static_assert(sizeof(struct call) % 16 == 0, "an arena begins behind it");
 
 uint64_t call_now_us(const struct call *c)
 {
@@ -57,6 +65,41 @@ static void list_remove(struct gateway *g, struct call *c)
     g->calls_len--;
 }
 
+// A call and the first of its memory are one block, and some are kept for the next ones.
+static struct call *take_block(struct gateway *g)
+{
+    struct call *c = g->spares;
+    if (c) {
+        g->spares = c->next;
+        g->spares_len--;
+    } else {
+        c = mem_alloc(sizeof *c + ARENA_BYTES_FIRST);
+    }
+    *c = (struct call){.gateway = g};
+    return c;
+}
+
+static void give_block(struct gateway *g, struct call *c)
+{
+    if (g->spares_len >= SPARES_MAX) {
+        mem_free(c);
+        return;
+    }
+    c->next = g->spares;
+    g->spares = c;
+    g->spares_len++;
+}
+
+void call_spares_free(struct gateway *g)
+{
+    while (g->spares) {
+        struct call *c = g->spares;
+        g->spares = c->next;
+        mem_free(c);
+    }
+    g->spares_len = 0;
+}
+
 static void call_free(struct call *c)
 {
     ASSERT(!c->attempt);
@@ -73,7 +116,7 @@ static void call_free(struct call *c)
     buf_done(&c->body);
     arena_done(&c->arena);
     mem_free(c->error);
-    mem_free(c);
+    give_block(c->gateway, c);
 }
 
 // --- Answering
@@ -402,8 +445,7 @@ void call_step(struct call *c, enum call_event event)
 struct call *call_new(struct gateway *g, const struct call_kind *kind, const struct call_input *in,
                       const struct call_output *output, void *output_ctx)
 {
-    struct call *c = mem_new(struct call);
-    c->gateway = g;
+    struct call *c = take_block(g);
     c->world = &g->world;
     c->kind = kind;
     c->in = *in;
@@ -412,7 +454,7 @@ struct call *call_new(struct gateway *g, const struct call_kind *kind, const str
     c->timer.fire = on_timer;
     c->timer.ctx = c;
     c->record.start_us = call_now_us(c);
-    arena_init(&c->arena, (size_t)g->config->limits.call_bytes_max);
+    arena_init_in(&c->arena, (size_t)g->config->limits.call_bytes_max, c + 1, ARENA_BYTES_FIRST);
     c->losses.arena = &c->arena;
     buf_init(&c->out, OUT_BYTES_OWN + (size_t)g->config->limits.answer_bytes_max * 4);
     buf_init(&c->body, 0);

@@ -111,7 +111,7 @@ struct call_due {
 };
 
 struct call {
-    struct gateway *gateway;
+    _Alignas(16) struct gateway *gateway;
     const struct world *world;
     const struct call_kind *kind;
     struct call_input in;
@@ -162,6 +162,7 @@ struct call {
 struct call *call_new(struct gateway *g, const struct call_kind *kind, const struct call_input *in,
                       const struct call_output *output, void *output_ctx);
 void call_step(struct call *c, enum call_event event);
+void call_spares_free(struct gateway *g); // no call may be left
 
 // --- For the phases.
 // Why it fails, or its last attempt failed: to be filled in. Any thread, one at a time.

@@ -174,6 +174,7 @@ void gateway_free(struct gateway *g)
     worker_free(g->worker);
     listener_tls_free(g->tls);
     ASSERT(!g->calls_len);
+    call_spares_free(g);
     providers_done(&g->providers);
     provider_local_free(g->local);
     targets_done(&g->targets);

@@ -36,6 +36,8 @@ struct gateway {
     struct scan_scratch guard_scratch; // of all answers that are looked at; made by the first one
     struct call *calls;
     size_t calls_len;
+    struct call *spares; // blocks of ended ones
+    size_t spares_len;
     struct shadow *shadows; // copies under way
     uint64_t started_wall_ms;
     bool draining;

@@ -8,10 +8,10 @@
 
 #include "base/banned.h"
 
-#define HEADERS_BYTES_MAX (1u << 20)
-#define ERROR_BYTES_MAX   65536 // of a refusal's body: more is not read
-#define LINGER_MS         1000  // for the few bytes behind the proven end
-#define REST_MS           1000  // a stream that has been silent for that long keeps little memory
+#define REQUEST_ID_BYTES_MAX 95
+#define ERROR_BYTES_MAX      65536 // of a refusal's body: more is not read
+#define LINGER_MS            1000  // for the few bytes behind the proven end
+#define REST_MS              1000 // a stream that has been silent for that long keeps little memory
 
 struct http_attempt {
     struct attempt base;
@@ -26,36 +26,33 @@ struct http_attempt {
     struct buf kept; // what was not taken during it
     struct loop_timer quiet, total;
     struct attempt_report report;
-    struct upstream_answer refusal; // its strings in `refusal_arena`
-    struct arena arena;
+    struct upstream_answer refusal;
     uint64_t started_us, spoken_us, progress_ms;
     bool streams, refused, paused, eof, broken;
-    bool spoken;           // the first word came
-    bool rested;           // … and its memory was given back
-    bool telling, stopped; // `notify` is on the stack; the owner has let go meanwhile
+    bool spoken; // the first word came
+    bool rested; // … and its memory was given back
+    bool *gone; // set while `notify` is on the stack: becomes true when the owner lets go meanwhile
 };
 
 // --- Ending
 
-static void free_attempt(struct http_attempt *a)
+// Its own memory is the call's.
+static void release(struct http_attempt *a)
 {
     upstream_reader_done(&a->reader);
     http_frames_done(&a->frames);
     buf_done(&a->kept);
-    arena_done(&a->arena);
-    mem_free(a);
 }
 
-// Events may be there. False: the attempt is gone.
+// Events may be there. False: the attempt is gone, and perhaps its call.
 static bool tell(struct http_attempt *a)
 {
-    a->telling = true;
+    bool gone = false;
+    a->gone = &gone;
     a->o.notify(a->o.ctx);
-    a->telling = false;
-    if (!a->stopped)
-        return true;
-    free_attempt(a);
-    return false;
+    if (!gone)
+        a->gone = NULL;
+    return !gone;
 }
 
 static void fail(struct http_attempt *a, const struct api_error *e)
@@ -145,18 +142,17 @@ static uint64_t total_ms(const struct http_attempt *a)
 static str keep_header(struct http_attempt *a, const struct h1_head *head, str name)
 {
     str value = http_header_find(head->headers, head->headers_len, name);
-    return value.ptr ? arena_str(&a->arena, value) : STR_NONE;
+    return value.ptr ? arena_str(a->o.arena, value) : STR_NONE;
 }
 
 static void note_request_id(struct http_attempt *a, const struct h1_head *head)
 {
     static const char *const names[] = {"x-request-id", "request-id", "apim-request-id"};
-    for (size_t i = 0; i < ARRAY_LEN(names) && !a->report.request_id[0]; i++) {
-        str id = http_header_find(head->headers, head->headers_len, str_of(names[i]));
-        size_t len = min_size(id.len, sizeof a->report.request_id - 1);
-        if (len)
-            memcpy(a->report.request_id, id.ptr, len);
-    }
+    str id = STR_NONE;
+    for (size_t i = 0; i < ARRAY_LEN(names) && !id.len; i++)
+        id = http_header_find(head->headers, head->headers_len, str_of(names[i]));
+    if (id.len)
+        a->report.request_id = arena_str(a->o.arena, str_sub(id, 0, REQUEST_ID_BYTES_MAX));
 }
 
 static void on_head(void *ctx, const struct h1_head *head)
@@ -339,9 +335,9 @@ void http_attempt_stop(struct attempt *base)
     else
         http_exchange_cancel(a->exchange);
     a->exchange = NULL;
-    a->stopped = true;
-    if (!a->telling)
-        free_attempt(a);
+    if (a->gone)
+        *a->gone = true;
+    release(a);
 }
 
 static enum err send_request(struct http_attempt *a, enum exchange_kind kind, struct diag *d)
@@ -364,7 +360,11 @@ struct attempt *http_attempt_start(const struct model_entry *m, const struct exc
                                    void *plan, const struct attempt_options *o,
                                    struct api_error *ret_error)
 {
-    struct http_attempt *a = mem_new(struct http_attempt);
+    struct http_attempt *a = arena_zalloc(o->arena, 1, sizeof *a);
+    if (!a) {
+        api_error_set(ret_error, API_JSON_LIMIT, NULL, "The request needs too much memory.");
+        return NULL;
+    }
     a->base.ops = m->provider;
     a->o = *o;
     a->model = m;
@@ -372,7 +372,6 @@ struct attempt *http_attempt_start(const struct model_entry *m, const struct exc
     a->plan = plan;
     a->streams = r->stream;
     a->started_us = clock_mono_us();
-    arena_init(&a->arena, HEADERS_BYTES_MAX);
     buf_init(&a->kept, SIZE_MAX / 2); // paused as soon as anything is kept
     a->base.raw = upstream_is_spliced(a->plan->dialect, r) && !r->in_events;
     upstream_reader_init(&a->reader, a->plan->dialect, r, a->provider->config->name, a->base.raw);
@@ -385,7 +384,7 @@ struct attempt *http_attempt_start(const struct model_entry *m, const struct exc
         api_error_set(ret_error, API_INTERNAL_ERROR, NULL,
                       "The provider '" STR_FMT "' cannot be asked as it is configured: %s.",
                       STR_ARG(a->provider->config->name), d.text);
-        free_attempt(a);
+        release(a);
         return NULL;
     }
     watch_quiet(a);

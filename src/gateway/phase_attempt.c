@@ -70,6 +70,7 @@ bool attempt_begin(struct call *c)
         .ctx = c,
         .deadline_ms = c->record.start_us / 1000 + (uint64_t)limits->request_timeout_ms,
         .tenant = c->key ? c->key->name : STR_NONE, // one key's prompts do not warm another's cache
+        .arena = &c->arena,
     };
     if (!attempt_prepare_answer(c))
         return false;

@@ -256,7 +256,7 @@ void attempt_close(struct call *c, enum attempt_end end)
         c->attempt = NULL;
         a->report = c->record.attempt;
         a->upstream_status = a->report.status;
-        a->upstream_request_id = arena_str(&c->arena, str_of(a->report.request_id));
+        a->upstream_request_id = a->report.request_id;
     }
     a->ended_us = call_now_us(c);
     uint32_t retry_after_ms = 0;

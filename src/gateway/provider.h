@@ -22,6 +22,7 @@ struct attempt_options {
     void *ctx;
     uint64_t deadline_ms; // clock_mono_ms; 0 = none
     str tenant;
+    struct arena *arena; // of the call: outlives the attempt
 };
 
 // What an attempt says of itself for the record, at its end.
@@ -34,7 +35,7 @@ struct attempt_report {
     bool reused;                        // a kept connection
     const char *protocol;               // "http/1.1", "h2" (as ALPN calls them); NULL: no answer
     int status;                         // 0: none came
-    char request_id[96];                // as the provider calls the request; may be empty
+    str request_id;                     // as the provider calls the request; may be empty
 };
 
 // What is known of a model on this machine.
