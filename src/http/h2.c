@@ -317,9 +317,33 @@ static int on_data(nghttp2_session *session, uint8_t flags UNUSED, int32_t id, c
 
 // --- Ends
 
-static enum err why_closed(const struct h2_stream *s, uint32_t code, struct diag *d)
+static enum err last_words(const struct h2 *h, enum err e, const struct diag *given,
+                           struct diag *ret)
+{
+    const struct last_word *w = h->own.said ? &h->own : &h->peers;
+    const char *name = nghttp2_http2_strerror(w->code);
+    if (h->flooded)
+        return diag_set(ret, ERR_UPSTREAM,
+                        "the server floods the HTTP/2 connection with frames that carry nothing");
+    if (h->fatal_why)
+        return diag_set(ret, ERR_UPSTREAM, "the server does not speak HTTP/2 as it should (%s)",
+                        h->fatal_why);
+    if (w->said && !h->goodbye)
+        return diag_set(ret, h->own.said ? ERR_UPSTREAM : ERR_CLOSED, "%s (%s%s%s)",
+                        h->own.said ? "the server does not speak HTTP/2 as it should"
+                                    : "the server ended the connection",
+                        name, w->text[0] ? ": " : "", w->text);
+    *ret = given ? *given : (struct diag){.code = e};
+    return e;
+}
+
+static enum err why_closed(const struct h2 *h, const struct h2_stream *s, uint32_t code,
+                           struct diag *d)
 {
     const char *name = nghttp2_http2_strerror(code);
+    if (h->own.said &&
+        !h->goodbye) // a request that could not leave, for the server broke the rules
+        return last_words(h, ERR_UPSTREAM, NULL, d);
     if (s->unsent)
         return diag_set(d, ERR_BUSY, "the server closes the connection: the request was not sent");
     if (s->why)
@@ -341,7 +365,7 @@ static int on_stream_close(nghttp2_session *session UNUSED, int32_t id, uint32_t
     if (code != NGHTTP2_NO_ERROR) // what is still on its way comes as frames of no stream
         h->unknown_bytes -= 2 * (int64_t)h->limits->window_max;
     if (s)
-        tell_broken(h, s, why_closed(s, code, &d), &d);
+        tell_broken(h, s, why_closed(h, s, code, &d), &d);
     return 0;
 }
 
@@ -365,26 +389,6 @@ static int on_sent(nghttp2_session *session UNUSED, const nghttp2_frame *frame, 
     else if (frame->hd.type == NGHTTP2_DATA)
         earn(h, BUDGET_PER_DATA_SENT);
     return 0;
-}
-
-static enum err last_words(const struct h2 *h, enum err e, const struct diag *given,
-                           struct diag *ret)
-{
-    const struct last_word *w = h->own.said ? &h->own : &h->peers;
-    const char *name = nghttp2_http2_strerror(w->code);
-    if (h->flooded)
-        return diag_set(ret, ERR_UPSTREAM,
-                        "the server floods the HTTP/2 connection with frames that carry nothing");
-    if (h->fatal_why)
-        return diag_set(ret, ERR_UPSTREAM, "the server does not speak HTTP/2 as it should (%s)",
-                        h->fatal_why);
-    if (w->said && !h->goodbye)
-        return diag_set(ret, h->own.said ? ERR_UPSTREAM : ERR_CLOSED, "%s (%s%s%s)",
-                        h->own.said ? "the server does not speak HTTP/2 as it should"
-                                    : "the server ended the connection",
-                        name, w->text[0] ? ": " : "", w->text);
-    *ret = given ? *given : (struct diag){.code = e};
-    return e;
 }
 
 void h2_break(struct h2 *h, enum err e, const struct diag *d)
