@@ -5,6 +5,7 @@
 import json
 import os
 import socket
+import ssl
 import struct
 import subprocess
 import tempfile
@@ -263,6 +264,26 @@ class Wrong(unittest.TestCase):
         self.refused(script, "did not begin to answer", error="timeout", options=("headers_ms=100",))
         self.refused(half, "sent nothing", error="timeout", options=("idle_ms=100",))
 
+    def test_an_idle_connection_is_closed_with_a_goodbye(self):
+        last = []
+
+        def script(c):
+            c.begin()
+            c.send(ok(c.request()))
+            last.append(c.until(h2.GOAWAY)[3][4:8])
+            last.append(c.sock.recv(100))
+
+        got = self.ask(script, 1, 1, "pool_idle_ms=50", "linger_ms=400")
+        self.assertEqual((got["ended"], last), (1, [b"\0\0\0\0", b""]))
+
+    def test_an_idle_connection_that_the_server_closes_is_forgotten(self):
+        def script(c):
+            c.begin()
+            c.send(ok(c.request()), h2.goaway(1))
+
+        got = self.ask(script, 20, 1, method="POST")
+        self.assertEqual((got["ended"], got["failed"], got["connections"]), (20, 0, 20), got)
+
     # ---- Back-pressure ----
 
     def test_a_stream_that_is_not_read_is_sent_no_more_than_its_window_and_holds_up_no_other(self):
@@ -428,6 +449,33 @@ class Certified(unittest.TestCase):
         os.chmod(cls.dir.name, 0o755)
         make_certificates(cls.dir.name)
         cls.ca = f"ca={cls.dir.name}/ca.pem"
+
+
+@needs("openssl")
+class Verdicts(Certified):
+    """What a server chooses may be another thing with each connection."""
+
+    def test_it_is_asked_anew_with_each_connection(self):
+        contexts = []
+        for protocol in ("http/1.1", "h2"):
+            contexts.append(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+            contexts[-1].load_cert_chain(f"{self.dir.name}/cert.pem", f"{self.dir.name}/key.pem")
+            contexts[-1].set_alpn_protocols([protocol])
+
+        def script(c):
+            if c.sock.selected_alpn_protocol() == "h2":
+                c.begin()
+                c.send(ok(c.request()), h2.goaway(1))
+                return c.until_gone()
+            while b"\r\n\r\n" not in c.buffer:
+                c.buffer += c.sock.recv(4096)
+            c.sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello")
+
+        with h2.Peer(script, lambda sock, n: contexts[n % 2].wrap_socket(sock, server_side=True)) as peer:
+            url = peer.url.replace("http://127.0.0.1", "https://localhost")
+            got = probe("GET", url, 8, 1, self.ca, "h2=auto")
+            self.assertEqual((got["ended"], got["h2"], got["bytes"]), (8, 4, 40), got)
+            self.assertEqual(len(peer.connections), 8)
 
 
 @needs_node

@@ -119,8 +119,8 @@ class Connection:
 
 
 class Peer:
-    def __init__(self, script):
-        self.script = script
+    def __init__(self, script, wrap=lambda sock, number: sock):
+        self.script, self.wrap = script, wrap
         self.connections = []
         self.failures = []
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -147,6 +147,11 @@ class Peer:
                 return
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.settimeout(20)
+            try:
+                sock = self.wrap(sock, len(self.connections))
+            except OSError:  # a handshake that failed
+                sock.close()
+                continue
             self.connections.append(Connection(sock, len(self.connections)))
             self.threads.append(threading.Thread(target=self._serve, args=(self.connections[-1],), daemon=True))
             self.threads[-1].start()

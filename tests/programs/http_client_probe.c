@@ -3,7 +3,8 @@
 //   http_client_probe METHOD URL N C [ca=FILE] [body=BYTES] [cancel_after=BYTES] [pause]
 //                     [stall: the first reads its first bytes, and the rest when others are done]
 //                     [redirects=N] [h2=auto|prior] [pool=N] [header=NAME:VALUE]
-//                     [OPTION_ms=N, as in struct http_client_options]
+//                     [linger_ms=N: after all of it] [OPTION_ms=N, as in struct
+//                     http_client_options]
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,8 @@ static struct loop *loop;
 static struct http_client *client;
 static struct plan plan;
 static struct slot *stalled;
+static struct loop_timer linger;
+static uint32_t linger_ms;
 static struct {
     uint64_t sent, ended, failed, cancelled, reused, over_h2, bytes, hash;
     int last_status;
@@ -37,6 +40,12 @@ static struct {
 
 static void next(struct slot *s);
 
+static void stop(void *ctx)
+{
+    (void)ctx;
+    loop_stop(loop);
+}
+
 static void finished(struct slot *s)
 {
     loop_timer_cancel(&s->resume);
@@ -46,7 +55,7 @@ static void finished(struct slot *s)
         stalled = NULL;
     }
     if (counts.ended + counts.failed + counts.cancelled == plan.total)
-        loop_stop(loop);
+        loop_timer_set(loop, &linger, linger_ms);
     else if (counts.sent < plan.total)
         next(s);
 }
@@ -150,6 +159,8 @@ static void take_time(const char *arg, struct http_client_options *o)
         {"connect_ms=", &o->connect_timeout_ms},
         {"headers_ms=", &o->headers_timeout_ms},
         {"idle_ms=", &o->idle_timeout_ms},
+        {"pool_idle_ms=", &o->pool_idle_ms},
+        {"linger_ms=", &linger_ms},
         {"h2_settings_ms=", &o->h2_settings_timeout_ms},
         {"h2_ping_after_ms=", &o->h2_ping_after_ms},
         {"h2_ping_timeout_ms=", &o->h2_ping_timeout_ms},
@@ -215,6 +226,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "http_client_probe: %s\n", d.text);
         return 1;
     }
+    loop_timer_init(&linger, stop, NULL);
     struct slot *slots = mem_array(plan.at_once, sizeof *slots);
     for (size_t i = 0; i < plan.at_once && i < plan.total; i++) {
         loop_timer_init(&slots[i].resume, resume, &slots[i]);

@@ -310,6 +310,21 @@ static void a_request_that_a_goodbye_overtook_was_not_sent(void **state)
     h2_free(h);
 }
 
+static void rules_broken_before_the_request_left_are_no_refusal(void **state)
+{
+    (void)state;
+    struct answer a = {0};
+    struct h2 *h = begin();
+    assert_int_equal(h2_request(h, &a.stream, &get, &a), ERR_OK);
+    feed(h, PING, 0, 0, STR("short"));
+    struct sent s = sent(h);
+    assert_int_equal(s.frames[HEADERS], 0);
+    assert_int_equal(s.last_word, 6); // FRAME_SIZE_ERROR
+    assert_int_equal(a.e, ERR_UPSTREAM);
+    assert_true(h2_over(h));
+    h2_free(h);
+}
+
 // --- Windows
 
 static void a_streams_window_opens_only_as_its_bytes_are_used(void **state)
@@ -449,6 +464,7 @@ int main(void)
         cmocka_unit_test(a_cancelled_stream_is_reset_and_says_nothing_more),
         cmocka_unit_test(what_a_server_surely_did_not_do_is_told_apart),
         cmocka_unit_test(a_request_that_a_goodbye_overtook_was_not_sent),
+        cmocka_unit_test(rules_broken_before_the_request_left_are_no_refusal),
         cmocka_unit_test(a_streams_window_opens_only_as_its_bytes_are_used),
         cmocka_unit_test(a_reader_that_keeps_up_gets_a_wider_window_until_it_does_not),
         cmocka_unit_test(the_connections_window_is_given_back_at_once),
