@@ -62,6 +62,8 @@ static void compare_logits(struct compare *c, size_t rows)
     for (size_t i = 0; i < n; i++) {
         double apart = (double)a[i] - (double)b[i];
         apart = apart < 0 ? -apart : apart;
+        // The bits are compared on purpose: equal numbers would not do.
+        // NOLINTNEXTLINE(bugprone-suspicious-memory-comparison)
         r->different += memcmp(&a[i], &b[i], sizeof *a) != 0;
         r->largest = apart > r->largest ? apart : r->largest;
     }
@@ -93,7 +95,7 @@ static int by_value(const void *a, const void *b)
 
 static enum err time_side(struct compare *c, size_t side, struct diag *d)
 {
-    double prompt[REPEAT_MAX], token[REPEAT_MAX];
+    double prompt[REPEAT_MAX] = {0}, token[REPEAT_MAX] = {0};
     size_t n = c->o->repeat;
     for (size_t r = 0; r < n; r++) {
         uint64_t start = clock_mono_ns();

@@ -4,11 +4,16 @@ the machine of tests/ptx, which stands in for a driver and a device."""
 
 import json
 import os
+import re
+import shutil
+import subprocess
 import unittest
 
 import harness
 
 MACHINE = os.environ.get("WEIR_PTX_DRIVER")
+PTX = os.environ.get("WEIR_PTX")
+PTXAS = os.environ.get("WEIR_PTXAS") or shutil.which("ptxas")
 
 
 def gpu(*args, driver=MACHINE, **env):
@@ -116,6 +121,23 @@ class Serving(unittest.TestCase):
                            env={"WEIR_CUDA_DRIVER": MACHINE, "WEIR_PTX_UNFUSED": "1"})
         self.assertNotEqual(run.returncode, 0)
         self.assertIn("other bits", run.stderr)
+
+
+@unittest.skipUnless(PTX and PTXAS, "NVIDIA's assembler is not here (ptxas on PATH, or WEIR_PTXAS)")
+class Assembler(unittest.TestCase):
+    def test_the_code_assembles_and_keeps_to_registers(self):
+        """Machine code for every generation that the assembler knows, with no array or register in local memory."""
+        assembled = 0
+        for generation in ("sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120"):
+            run = subprocess.run([PTXAS, "-v", f"-arch={generation}", PTX, "-o", os.devnull], capture_output=True, text=True)
+            if "is not defined for option 'gpu-name'" in run.stderr:
+                continue
+            self.assertEqual(run.returncode, 0, run.stderr)
+            frames = re.findall(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads", run.stderr)
+            self.assertGreater(len(frames), 20)
+            self.assertEqual(set(frames), {("0", "0", "0")}, generation)
+            assembled += 1
+        self.assertGreater(assembled, 2)
 
 
 if __name__ == "__main__":

@@ -150,7 +150,7 @@ static enum err check_bits(struct device *dev, struct diag *d)
                     gpu_info(dev->gpu)->index, gpu_info(dev->gpu)->name, c.first_different);
 }
 
-static enum err open(struct device *dev, const char *name, bool check, struct diag *d)
+static enum err fill(struct device *dev, const char *name, bool check, struct diag *d)
 {
     int index;
     ERR_TRY(gpu_parse_name(name, &index, d));
@@ -166,7 +166,7 @@ enum err device_open(struct model *m, const char *name, bool check, struct diag 
 {
     struct device *dev = mem_new(struct device);
     dev->m = m;
-    enum err e = open(dev, name, check, d);
+    enum err e = fill(dev, name, check, d);
     if (e != ERR_OK) {
         device_free(dev);
         return e;

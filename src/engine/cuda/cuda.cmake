@@ -41,3 +41,4 @@ if(WEIR_CUDA_BUILT)
     OBJECT_DEPENDS ${cuda_ptx} COMPILE_DEFINITIONS "WEIR_CUDA_PTX=\"${cuda_ptx}\"")
 endif()
 set(WEIR_CUDA_BUILT ${WEIR_CUDA_BUILT} PARENT_SCOPE) # the tests bring a machine for it
+set(WEIR_CUDA_PTX ${cuda_ptx} PARENT_SCOPE)

@@ -19,7 +19,7 @@ static const char *library_name(void)
     return name && *name ? name : "libcuda.so.1";
 }
 
-enum err driver_fail(const struct driver *drv, cu_result e, struct diag *d, const char *what)
+enum err(driver_fail)(const struct driver *drv, cu_result e, struct diag *d, const char *what)
 {
     const char *name = NULL, *text = NULL;
     (void)drv->error_name(e, &name);

@@ -1,22 +1,18 @@
 // A model on a GPU computes the bits that are recorded for every machine, however its rows are cut
 // into passes: on the machine of tests/ptx, which runs the very code that the program carries.
 // REQ: ENG-12 ENG-6
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "support/digests.h"
+#include "support/made_digests.h"
 #include "support/made_model.h"
 #include "support/ptx_driver.h"
 #include "support/unit.h"
 
-#define LENGTH 37 // positions looked at; as in digest_test.c
+#define LENGTH 37 // positions looked at
 
-static const char *const ARCHES[] = {"gpt2", "llama", "qwen2", "qwen3"};
-static const enum tensor_type TYPES[] = {TENSOR_F32,  TENSOR_F16,  TENSOR_BF16,
-                                         TENSOR_Q8_0, TENSOR_Q4_0, TENSOR_Q4_1,
-                                         TENSOR_Q4_K, TENSOR_Q5_K, TENSOR_Q6_K};
 static const struct model_options ON_GPU = {.device = "cuda"};
 
 static void forward(struct made_model *m, struct model_row *rows, size_t n)
@@ -43,22 +39,8 @@ static void logits_have_the_recorded_digests(void **state)
     (void)state;
     struct buf lines;
     buf_init(&lines, 64u << 10);
-    for (size_t a = 0; a < ARRAY_LEN(ARCHES); a++)
-        for (size_t t = 0; t < ARRAY_LEN(TYPES); t++) {
-            struct made_file f;
-            struct made_model m;
-            char what[64];
-            snprintf(what, sizeof what, "%s %s", ARCHES[a], tensor_type_name(TYPES[t]));
-            made_file_init(&f, ARCHES[a], TYPES[t], true);
-            made_model_init(&m, &f, NULL, 1, 1, &ON_GPU);
-            float *logits = in_chunks(&m, 0, LENGTH);
-            digests_add(&lines, what,
-                        str_slice((const char *)logits, LENGTH * m.n_vocab * sizeof *logits));
-            mem_free(logits);
-            made_model_done(&m);
-            made_file_done(&f);
-        }
-    assert_true(digests_are_recorded("engine_digests.txt", "the GPU's code", &lines));
+    made_digests(NULL, &ON_GPU, &lines);
+    assert_true(digests_are_recorded(MADE_DIGESTS_FILE, "the GPU's code", &lines));
     buf_done(&lines);
 }
 
