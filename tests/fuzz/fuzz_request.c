@@ -27,7 +27,26 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const char *const words[] = {"Hel", "lo", NULL};
+static const char *const words[] = {"Hel", "lo <EMAI", "L_1>", NULL};
+
+// Of the route "g" rules look at everything: texts are found, changed and planted in whatever
+// comes.
+static str mails[] = {{"email", 5}}, terms[] = {{"a", 1}};
+static struct guard_rule_text rules[] = {
+    {.name = {"mail", 4}, .action = GUARD_MASK, .direction = GUARD_INPUT, .pii = {mails, 1}},
+    {.name = {"prompt", 6}, .action = GUARD_BLOCK, .plant = true},
+    {.name = {"attack", 6}, .action = GUARD_TAG, .injection = 0.5, .direction = GUARD_INPUT},
+    {.name = {"topic", 5}, .action = GUARD_TAG, .topic = {terms, 1}, .threshold = 1},
+    {.name = {"long", 4}, .action = GUARD_MASK, .direction = GUARD_OUTPUT, .characters_max = 1000},
+};
+static struct gateway_guard guard = {.name = {"g", 1}, .rules = {rules, ARRAY_LEN(rules)}};
+static struct gateway_target target = {{"m", 1}, 1};
+static str guards[] = {{"g", 1}};
+static struct gateway_route route = {
+    .name = {"g", 1},
+    .targets = {&target, 1},
+    .guards = {guards, 1},
+    .policy = {.attempts_max = 2, .context_policy = CONTEXT_TRUNCATE_MIDDLE, .context_max = 40}};
 
 static struct {
     struct arena arena;
@@ -78,6 +97,9 @@ static void set_up(void)
     f.config.limits.body_bytes_max = 1 << 20;
     MUST(loop_new(LOOP_BACKEND_DEFAULT, &f.loop, &d) == ERR_OK);
     f.config.store.path = STR("off");
+    f.config.guards = (struct option_items){&guard, 1};
+    f.config.routes = (struct option_items){&route, 1};
+    MUST(guards_check(&f.config, &d) == ERR_OK);
     MUST(gateway_shared_open(&f.shared, &f.config, &d) == ERR_OK);
     MUST(gateway_new(f.loop, &f.config, &f.shared, names_registry("fuzz", 1000), &f.gateway, &d) ==
          ERR_OK);
