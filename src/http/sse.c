@@ -130,6 +130,7 @@ enum err sse_next(struct sse_reader *r, str *in, struct sse_event *ret)
     for (;;) {
         str line;
         ERR_TRY(next_line(r, in, &line));
+        ASSERT(line.ptr); // a blank one lies somewhere, too
         bool blank = line.len == 0 || (!r->begun && str_eq(line, STR("\xef\xbb\xbf")));
         r->begun = r->begun || blank;
         if (!blank)
