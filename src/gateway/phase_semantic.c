@@ -90,6 +90,7 @@ bool semantic_begin(struct call *c)
     s->request.prompts_len = 1;
     s->model = call_find_model(c, o->model);
     if (!s->model || !start(c, s)) {
+        c->due.semantic = 0;
         count(c, "failed");
         return false;
     }

@@ -3,6 +3,7 @@
 negations; in the shadow every request goes its way, and what a hit would have said is compared with the true answer."""
 
 import json
+import re
 import time
 import unittest
 
@@ -174,6 +175,24 @@ class Late(SemanticCase):
                 time.sleep(0.01)
         self.assertTrue(harness.wait_until(lambda: self.server.output.count("outcome=cancelled") == 20))
         self.assertEqual(self.use(self.body(SKY)), "miss")
+
+
+class NoEmbeddings(SemanticCase):
+    """A model that makes none: the providers of this kind have no such operation."""
+
+    config = CONFIG.replace("MODE", "mode: on, model: talker/m").replace(
+        "prices:", '  - {name: talker, kind: fault, speaks: anthropic, always: "first=700ms, text=so", models: [m]}\nprices:').replace("timeout: 20s", "timeout: 50ms")
+
+    def turns(self):
+        page = self.get("/metrics", {"Authorization": "Bearer sk-one-0123456789"}).text
+        return float(re.search(r"^weir_loop_lag_seconds_count (\S+)$", page, re.M).group(1))
+
+    def test_the_request_goes_its_way_and_waits_for_nothing(self):
+        before = self.turns()
+        self.assertEqual(self.use(self.body(BREAD, model="talker/m")), "miss")
+        self.assertLess(self.turns() - before, 200)  # no timer that is always due
+        self.assertEqual(self.use(self.body(BREAD, model="talker/m")), "hit")
+        self.assertEqual(self.counts("weir_cache_semantic_total", "result"), {"failed": 1})
 
 
 class Configuration(unittest.TestCase):
