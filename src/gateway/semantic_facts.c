@@ -46,7 +46,8 @@ static bool is_apostrophe(str s)
 // U+2000 to U+203F: dashes and quotation marks.
 static size_t punctuation_len(str s)
 {
-    return str_starts(s, STR("\xe2\x80")) && s.len >= 3 && !is_apostrophe(s) ? 3 : 0;
+    bool general = str_starts(s, STR("\xe2\x80")) && s.len >= 3 && (s.ptr[2] & 0xc0) == 0x80;
+    return general && !is_apostrophe(s) ? 3 : 0;
 }
 
 static bool joins_digits(str s, size_t at)
@@ -168,7 +169,7 @@ static void add_folded(struct hash *h, str s)
 
 static void add_word(struct hash *h, const struct word *w)
 {
-    if (negates(w->text))
+    if (!w->digits && negates(w->text))
         add_folded(h, STR("!"));
     else if (w->digits || w->quoted || is_number_word(w->text) || is_name(w) ||
              is_in_other_letters(w->text))
