@@ -60,6 +60,7 @@ static bool start(struct call *c, struct call_semantic *s)
         .ctx = c,
         .deadline_ms = c->due.semantic + DEADLINE_LATER_MS,
         .tenant = c->key ? c->key->name : STR_NONE,
+        .arena = &c->arena,
     };
     if (s->model->provider->prepare(s->model, &s->request, &c->arena, &losses, &s->plan, &error))
         s->attempt = s->model->provider->start(s->model, &s->request, s->plan, &o, &error);
