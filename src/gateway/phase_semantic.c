@@ -53,7 +53,7 @@ static void on_embedding(void *ctx)
 
 static bool start(struct call *c, struct call_semantic *s)
 {
-    struct exchange_losses losses = {.len = 0};
+    struct exchange_losses losses = {.arena = &c->arena};
     struct api_error error = {.code = API_OK};
     struct attempt_options o = {
         .notify = on_embedding,
