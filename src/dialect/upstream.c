@@ -177,6 +177,11 @@ static bool splice(const struct upstream_dialect *d, struct upstream_writing *w,
         if (!edits.items[i].value.ptr)
             return no_memory(w);
     buf_init(&out, BODY_BYTES_MAX);
+    size_t longer = 64;
+    for (size_t i = 0; i < edits.len; i++)
+        longer += edits.items[i].name.len + edits.items[i].value.len;
+    if (!buf_reserve(&out, body.len + longer)) // once, instead of by doubling
+        return no_memory(w);
     if (json_splice(body, edits.items, edits.len, &out) != ERR_OK)
         buf_clear(&out), out.failed = true;
     *ret = keep(w, &out);

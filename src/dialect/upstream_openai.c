@@ -2,9 +2,12 @@
 
 #include <stdio.h>
 
+#include "base/mem.h"
 #include "dialect/openai_common.h"
 
 #include "base/banned.h"
+
+#define NAME_BYTES_MAX 95
 
 // --- Writing
 
@@ -209,10 +212,10 @@ static const char *object_name(const struct upstream_reader *r)
 void upstream_openai_usage_frame(struct upstream_reader *r, struct json_writer *j)
 {
     jw_object_begin(j);
-    jw_kv_z(j, "id", r->id);
+    jw_kv_z(j, "id", r->id ? r->id : "");
     jw_kv_z(j, "object", object_name(r));
     jw_kv_int(j, "created", r->created_s);
-    jw_kv_z(j, "model", r->model);
+    jw_kv_z(j, "model", r->model ? r->model : "");
     jw_key(j, "choices");
     jw_array_begin(j);
     jw_array_end(j);
@@ -221,22 +224,22 @@ void upstream_openai_usage_frame(struct upstream_reader *r, struct json_writer *
     jw_object_end(j);
 }
 
-static void keep_name(char out[static 96], str s)
+static char *keep_name(str s)
 {
-    snprintf(out, 96, "%.*s", (int)min_size(s.len, 95), s.ptr ? s.ptr : "");
+    return mem_strndup(s.ptr ? s.ptr : "", min_size(s.len, NAME_BYTES_MAX));
 }
 
 static void keep_names(struct upstream_reader *r, yyjson_val *root)
 {
-    keep_name(r->id, json_str(json_get(root, "id")));
-    keep_name(r->model, json_str(json_get(root, "model")));
+    r->id = keep_name(json_str(json_get(root, "id")));
+    r->model = keep_name(json_str(json_get(root, "model")));
     (void)json_is_int(json_get(root, "created"), &r->created_s);
 }
 
 void upstream_openai_hide_usage(struct upstream_reader *r, yyjson_val *root, str data)
 {
     yyjson_val *usage = json_get(root, "usage"), *choices = json_get(root, "choices");
-    if (r->raw && !r->id[0])
+    if (r->raw && r->request->include_usage && !r->id)
         keep_names(r, root);
     if (!r->raw || r->request->include_usage || !usage)
         return;

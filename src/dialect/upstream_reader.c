@@ -25,6 +25,8 @@ void upstream_reader_done(struct upstream_reader *r)
     for (size_t i = 0; i < r->choices_len; i++)
         mem_free(r->choices[i].calls);
     mem_free(r->choices);
+    mem_free(r->id);
+    mem_free(r->model);
     exchange_events_done(&r->events);
     json_done(&r->doc);
     arena_done(&r->arena);

@@ -43,8 +43,8 @@ struct upstream_reader {
     struct exchange_usage usage;
     bool usage_known;
     uint64_t text_bytes; // said so far, for estimates
-    // What names the stream in its frames, for one of our own.
-    char id[96], model[96];
+    // What names the stream in its frames, for one of our own; owned.
+    char *id, *model;
     int64_t created_s;
 };
 

@@ -14,7 +14,7 @@
 // Room in `out` for errors and events, beside the answer (whose JSON escapes may take more).
 #define OUT_BYTES_OWN (1u << 20)
 // Of a call's memory: what a usual one needs, with an attempt at a provider.
-#define ARENA_BYTES_FIRST 2560
+#define ARENA_BYTES_FIRST 2048
 #ifdef __SANITIZE_ADDRESS__
 #define SPARES_MAX 0 // so that it sees who comes too late
 #else

@@ -26,7 +26,7 @@ struct http_attempt {
     struct buf kept; // what was not taken during it
     struct loop_timer quiet, total;
     struct attempt_report report;
-    struct upstream_answer refusal;
+    struct upstream_answer *refusal; // where the status is no success
     uint64_t started_us, spoken_us, progress_ms;
     bool streams, refused, paused, eof, broken;
     bool spoken; // the first word came
@@ -86,7 +86,7 @@ static uint64_t quiet_max_ms(const struct http_attempt *a)
 static void rest(struct http_attempt *a)
 {
     upstream_reader_rest(&a->reader);
-    sse_reader_rest(&a->frames.sse);
+    http_frames_rest(&a->frames);
     if (a->exchange)
         http_exchange_rest(a->exchange);
 }
@@ -165,9 +165,9 @@ static void on_head(void *ctx, const struct h1_head *head)
     a->report.protocol = http_exchange_is_h2(a->exchange) ? "h2" : "http/1.1";
     note_request_id(a, head);
     a->refused = head->status < 200 || head->status > 299;
-    if (!a->refused)
+    if (!a->refused || !(a->refusal = arena_zalloc(a->o.arena, 1, sizeof *a->refusal)))
         return;
-    a->refusal = (struct upstream_answer){
+    *a->refusal = (struct upstream_answer){
         .status = head->status,
         .retry_after = keep_header(a, head, STR("retry-after")),
         .retry_after_ms = keep_header(a, head, STR("retry-after-ms")),
@@ -208,7 +208,9 @@ static void over(struct http_attempt *a, bool broken)
     loop_timer_cancel(&a->quiet);
     loop_timer_cancel(&a->total);
     if (a->refused) {
-        upstream_error_of_answer(&a->refusal, a->provider->config->name, buf_str(&a->kept), &e);
+        const struct upstream_answer untold = {.status = a->report.status};
+        upstream_error_of_answer(a->refusal ? a->refusal : &untold, a->provider->config->name,
+                                 buf_str(&a->kept), &e);
         // a name that the client made up is the client's mistake
         if (e.code == API_MODEL_NOT_FOUND && !str_eq(a->model->label, a->model->root))
             e.failure = FAILURE_CLIENT;

@@ -2,21 +2,38 @@
 
 #include "base/banned.h"
 
+static void take_shape(struct http_frames *f, enum http_frames_shape shape)
+{
+    f->shape = shape;
+    if (shape == HTTP_FRAMES_SSE)
+        sse_reader_init(&f->sse, UPSTREAM_FRAME_BYTES_MAX);
+    else if (shape == HTTP_FRAMES_LINES)
+        ndjson_reader_init(&f->lines, UPSTREAM_FRAME_BYTES_MAX);
+    else if (shape == HTTP_FRAMES_DOCUMENT)
+        buf_init(&f->document, f->document_bytes_max);
+}
+
 void http_frames_init(struct http_frames *f, enum upstream_framing framing, bool stream,
                       size_t document_bytes_max)
 {
-    *f = (struct http_frames){.framing = framing};
-    f->shape = stream ? HTTP_FRAMES_UNKNOWN : HTTP_FRAMES_DOCUMENT;
-    sse_reader_init(&f->sse, UPSTREAM_FRAME_BYTES_MAX);
-    ndjson_reader_init(&f->lines, UPSTREAM_FRAME_BYTES_MAX);
-    buf_init(&f->document, document_bytes_max);
+    *f = (struct http_frames){.framing = framing, .document_bytes_max = document_bytes_max};
+    take_shape(f, stream ? HTTP_FRAMES_UNKNOWN : HTTP_FRAMES_DOCUMENT);
 }
 
 void http_frames_done(struct http_frames *f)
 {
-    sse_reader_done(&f->sse);
-    ndjson_reader_done(&f->lines);
-    buf_done(&f->document);
+    if (f->shape == HTTP_FRAMES_SSE)
+        sse_reader_done(&f->sse);
+    else if (f->shape == HTTP_FRAMES_LINES)
+        ndjson_reader_done(&f->lines);
+    else if (f->shape == HTTP_FRAMES_DOCUMENT)
+        buf_done(&f->document);
+}
+
+void http_frames_rest(struct http_frames *f)
+{
+    if (f->shape == HTTP_FRAMES_SSE)
+        sse_reader_rest(&f->sse);
 }
 
 // The first byte that says something decides: no event stream begins with a brace or a tag.
@@ -28,10 +45,11 @@ static bool guess(struct http_frames *f, str *in)
         return false;
     char first = in->ptr[0];
     if (f->framing == UPSTREAM_NDJSON)
-        f->shape = first == '{' ? HTTP_FRAMES_LINES : HTTP_FRAMES_DOCUMENT;
+        take_shape(f, first == '{' ? HTTP_FRAMES_LINES : HTTP_FRAMES_DOCUMENT);
+    else if (first == '{' || first == '[' || first == '<')
+        take_shape(f, HTTP_FRAMES_DOCUMENT);
     else
-        f->shape =
-            first == '{' || first == '[' || first == '<' ? HTTP_FRAMES_DOCUMENT : HTTP_FRAMES_SSE;
+        take_shape(f, HTTP_FRAMES_SSE);
     return true;
 }
 

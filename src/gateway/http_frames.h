@@ -6,18 +6,30 @@
 #include "dialect/upstream_reader.h"
 #include "http/sse.h"
 
+enum http_frames_shape {
+    HTTP_FRAMES_UNKNOWN, // until the first byte that says something
+    HTTP_FRAMES_SSE,
+    HTTP_FRAMES_LINES,
+    HTTP_FRAMES_DOCUMENT
+};
+
 struct http_frames {
-    enum { HTTP_FRAMES_UNKNOWN, HTTP_FRAMES_SSE, HTTP_FRAMES_LINES, HTTP_FRAMES_DOCUMENT } shape;
+    enum http_frames_shape shape;
     enum upstream_framing framing;
-    struct sse_reader sse;
-    struct ndjson_reader lines;
-    struct buf document;
+    size_t document_bytes_max;
+    union { // by `shape`
+        struct sse_reader sse;
+        struct ndjson_reader lines;
+        struct buf document;
+    };
 };
 
 // `stream`: one was asked for. The document may have document_bytes_max.
 void http_frames_init(struct http_frames *f, enum upstream_framing framing, bool stream,
                       size_t document_bytes_max);
 void http_frames_done(struct http_frames *f);
+// Gives back what holds nothing of a document to come.
+void http_frames_rest(struct http_frames *f);
 // Take from the front of *in up to the end of the next document, and let the reader have it. False:
 // all is taken, more is needed.
 bool http_frames_next(struct http_frames *f, str *in, struct upstream_reader *r);

@@ -10,6 +10,7 @@
 
 enum {
     SPARES_MAX = 64,
+    ARENA_BYTES_FIRST = 768,       // beside the call: the heads of most
     ARENA_BYTES_MAX = 1024 * 1024, // heads take a fraction; the rest is for the handler
     REQUEST_ID_MAX = 128,
 };
@@ -24,8 +25,8 @@ struct http_call *call_take(struct http_conn *c)
         s->spares_len--;
         arena = call->arena;
     } else {
-        call = mem_alloc(sizeof *call);
-        arena_init(&arena, ARENA_BYTES_MAX);
+        call = mem_alloc(sizeof *call + ARENA_BYTES_FIRST);
+        arena_init_in(&arena, ARENA_BYTES_MAX, call + 1, ARENA_BYTES_FIRST);
     }
     *call = (struct http_call){.conn = c, .arena = arena, .began_us = clock_mono_us()};
     buf_init(&call->body, s->options.limits.body_bytes_max);

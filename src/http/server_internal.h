@@ -12,7 +12,7 @@
 #include "net/stream.h"
 
 struct http_call {
-    struct http_conn *conn;
+    _Alignas(16) struct http_conn *conn;
     struct http_call *next_spare;
     struct arena arena;
     struct h1_head head;

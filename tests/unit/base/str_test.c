@@ -1,6 +1,8 @@
 // REQ: API-10
 // Slices: comparing, cutting, whole-string numbers at the edges of their range, distances, hashes.
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #include "base/str.h"
 #include "support/unit.h"
@@ -103,6 +105,24 @@ static void reals_are_json_numbers_and_finite(void **state)
         assert_int_equal(str_to_f64(str_of(bad[i]), &v), ERR_PARSE);
 }
 
+static void reals_are_the_nearest_doubles(void **state)
+{
+    (void)state;
+    uint64_t x = 1;
+    for (int i = 0; i < 200000; i++) {
+        char text[64];
+        x = x * 6364136223846793005u + 1442695040888963407u;
+        uint64_t digits = x % (i % 2 ? 1000000u : 10000000000000000u);
+        int behind = (int)(x >> 60);
+        snprintf(text, sizeof text, "%s%.*f", x >> 59 & 1 ? "-" : "", behind,
+                 (double)digits / (double)(1 + (x >> 32 & 0xffffff)));
+        double v = 1, expected = strtod(text, NULL);
+        assert_int_equal(str_to_f64(str_of(text), &v), ERR_OK);
+        if (memcmp(&v, &expected, sizeof v) != 0)
+            fail_msg("%s", text);
+    }
+}
+
 static void a_number_longer_than_any_buffer_is_still_read(void **state)
 {
     (void)state;
@@ -193,6 +213,7 @@ int main(void)
         cmocka_unit_test(signed_numbers_reach_both_ends_and_no_further),
         cmocka_unit_test(unsigned_numbers_have_no_sign),
         cmocka_unit_test(reals_are_json_numbers_and_finite),
+        cmocka_unit_test(reals_are_the_nearest_doubles),
         cmocka_unit_test(a_number_longer_than_any_buffer_is_still_read),
         cmocka_unit_test(distance_counts_edits_and_swaps_once),
         cmocka_unit_test(hashes_tell_texts_apart),
