@@ -325,3 +325,37 @@ struct world scripted_world(struct scripted *s)
         .offload = offload,
     };
 }
+
+// --- A gateway
+
+void scripted_gateway_open(struct gateway *g, struct gateway_shared *shared,
+                           struct gateway_config *config, struct scripted *s,
+                           const char *const *names, size_t len)
+{
+    config->store.path = STR("off");
+    g->config = config;
+    g->world = scripted_world(s);
+    g->shared = shared;
+    model_routes_init(&g->routes, config);
+    enum err e = gateway_shared_open(shared, config, NULL);
+    ASSERT(e == ERR_OK);
+    account_init(&g->account, names_registry("test", 1000));
+    for (size_t i = 0; i < len; i++) {
+        struct model_entry entry;
+        scripted_entry(&s[i], names[i], &entry);
+        e = registry_add(&g->registry, &entry, false, NULL);
+        ASSERT(e == ERR_OK);
+    }
+}
+
+void scripted_gateway_close(struct gateway *g)
+{
+    struct metrics *registry = g->account.registry;
+    ASSERT(!g->calls_len);
+    call_spares_free(g);
+    account_done(&g->account);
+    metrics_free(registry);
+    targets_done(&g->targets);
+    model_routes_done(&g->routes);
+    gateway_shared_close(g->shared);
+}

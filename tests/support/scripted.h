@@ -3,8 +3,7 @@
 // one by one and FINISH; END. How many events may be taken is set by scripted_release.
 #pragma once
 
-#include "gateway/call.h"
-#include "gateway/registry.h"
+#include "gateway/gateway_internal.h"
 
 struct scripted {
     // the script
@@ -34,6 +33,12 @@ struct scripted {
 // An entry for `name` served by s.
 void scripted_entry(struct scripted *s, const char *name, struct model_entry *ret);
 struct world scripted_world(struct scripted *s);
+// A gateway without sockets: what calls need, over `len` scripted providers whose world is the
+// first one's. `config` has been checked; nothing is stored.
+void scripted_gateway_open(struct gateway *g, struct gateway_shared *shared,
+                           struct gateway_config *config, struct scripted *s,
+                           const char *const *names, size_t len);
+void scripted_gateway_close(struct gateway *g); // no call may be left
 // Let n more events be taken, and notify.
 void scripted_release(struct scripted *s, size_t n);
 // Let time pass, firing what comes due.

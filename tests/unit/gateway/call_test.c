@@ -94,20 +94,11 @@ static const struct call_output output = {client_respond, client_begin, client_w
 
 static void bench_init(struct bench *b)
 {
-    struct model_entry entry;
     memset(b, 0, sizeof *b);
     arena_init(&b->arena, 1 << 20);
     assert_int_equal(option_defaults(gateway_config_table, &b->config, &b->arena, NULL), ERR_OK);
     b->s.texts = words;
-    b->g.config = &b->config;
-    b->g.world = scripted_world(&b->s);
-    model_routes_init(&b->g.routes, &b->config);
-    b->config.store.path = STR("off");
-    assert_int_equal(gateway_shared_open(&b->shared, &b->config, NULL), ERR_OK);
-    b->g.shared = &b->shared;
-    account_init(&b->g.account, names_registry("test", 1000));
-    scripted_entry(&b->s, "m", &entry);
-    assert_int_equal(registry_add(&b->g.registry, &entry, false, NULL), ERR_OK);
+    scripted_gateway_open(&b->g, &b->shared, &b->config, &b->s, (const char *const[]){"m"}, 1);
     buf_init(&b->client.body, 1 << 20);
     buf_init(&b->client.headers, 1 << 20);
 }
@@ -117,12 +108,7 @@ static void bench_done(struct bench *b)
     assert_int_equal(b->g.calls_len, 0);
     assert_int_equal(b->s.running, 0);
     assert_int_equal(b->s.started, b->s.stopped);
-    struct metrics *registry = b->g.account.registry;
-    account_done(&b->g.account);
-    metrics_free(registry);
-    targets_done(&b->g.targets);
-    model_routes_done(&b->g.routes);
-    gateway_shared_close(&b->shared);
+    scripted_gateway_close(&b->g);
     buf_done(&b->client.body);
     buf_done(&b->client.headers);
     arena_done(&b->arena);

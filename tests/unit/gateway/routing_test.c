@@ -119,20 +119,9 @@ static void set_up(size_t targets)
 
 static void open_gateway(void)
 {
-    b.g.config = &b.config;
-    b.g.world = scripted_world(&b.s[0]);
     struct diag d = {0};
     assert_int_equal(model_routes_check(&b.config, &d), ERR_OK);
-    model_routes_init(&b.g.routes, &b.config);
-    b.config.store.path = STR("off");
-    assert_int_equal(gateway_shared_open(&b.shared, &b.config, NULL), ERR_OK);
-    b.g.shared = &b.shared;
-    account_init(&b.g.account, names_registry("test", 1000));
-    for (size_t i = 0; i < TARGETS; i++) {
-        struct model_entry entry;
-        scripted_entry(&b.s[i], names[i], &entry);
-        assert_int_equal(registry_add(&b.g.registry, &entry, false, NULL), ERR_OK);
-    }
+    scripted_gateway_open(&b.g, &b.shared, &b.config, b.s, names, TARGETS);
 }
 
 static void tear_down(void)
@@ -143,12 +132,7 @@ static void tear_down(void)
         assert_int_equal(b.s[i].started, b.s[i].stopped);
         assert_int_equal(targets_at(&b.g.targets, i)->running, 0);
     }
-    struct metrics *registry = b.g.account.registry;
-    account_done(&b.g.account);
-    metrics_free(registry);
-    targets_done(&b.g.targets);
-    model_routes_done(&b.g.routes);
-    gateway_shared_close(&b.shared);
+    scripted_gateway_close(&b.g);
     buf_done(&b.body);
     buf_done(&b.ledger);
     arena_done(&b.arena);
