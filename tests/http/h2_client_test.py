@@ -4,6 +4,7 @@
 
 import json
 import os
+import random
 import socket
 import ssl
 import struct
@@ -15,6 +16,7 @@ import unittest
 
 import h2_peer as h2
 from client_peers_test import fnv, make_certificates, probe
+from echo_server import EchoServer
 from h2_node import NodeServer, needs_node
 from peers_test import free_port, needs, tool
 
@@ -421,6 +423,14 @@ class Wrong(unittest.TestCase):
                     reader.join(10)
                 self.refused(script, error="upstream")
 
+    def test_whatever_happens_each_exchange_ends_once(self):
+        for options in ((), ("body=20000",), ("pause", "body=3000"), ("cancel_after=20",), ("stall",), ("pool=2",),
+                        ("idle_ms=5", "connect_ms=20"), ("h2_ping_after_ms=3", "h2_ping_timeout_ms=4")):
+            with self.subTest(options):
+                got = self.ask(chaos, 400, 40, "headers_ms=100", "idle_ms=100", *options, method="POST")
+                self.assertEqual(got["ended"] + got["failed"] + got["cancelled"], 400, got)
+                self.assertGreater(got["ended"] + got["cancelled"], 50, got)
+
     def test_a_head_without_end_is_cut_off(self):
         def script(c):
             c.begin()
@@ -431,6 +441,37 @@ class Wrong(unittest.TestCase):
             c.until_gone()
 
         self.refused(script)
+
+
+def chaos(c):
+    """Everything that can happen to a stream or its connection, by a row of draws that the connection's number begins."""
+    draws = random.Random(c.number)
+    c.begin(streams=draws.choice((2, 10, 50)))
+    c.send(h2.frame(h2.WINDOW_UPDATE, 0, 0, struct.pack(">I", 1 << 30)))
+    while True:
+        s = c.request()
+        draw = draws.random()
+        if draw < 0.05:
+            c.send(h2.reset(s, h2.REFUSED_STREAM))
+        elif draw < 0.10:
+            c.send(h2.headers(s), h2.data(s, b"half"), h2.reset(s, h2.INTERNAL_ERROR))
+        elif draw < 0.13:
+            return c.send(h2.headers(s), h2.data(s, b"half"))
+        elif draw < 0.16:
+            c.send(h2.goaway(s), ok(s))
+        elif draw < 0.18:
+            return c.send(h2.goaway(max(1, s - 4), h2.ENHANCE_YOUR_CALM, b"calm"))
+        elif draw < 0.20:
+            c.send(h2.data(s + 2, b"of no stream"))
+        elif draw < 0.22:
+            c.send(h2.headers(s, ("content-length", "7")), h2.data(s, b"x", end=True))
+        elif draw < 0.24:
+            pass  # silence
+        elif draw < 0.26:
+            c.send(h2.settings(streams=draws.choice((1, 20)), window=draws.choice((0, 100, 100_000))))
+            c.send(ok(s))
+        else:
+            c.send(h2.headers(s), *[h2.data(s, b"x" * draws.randrange(1, 3000)) for _ in range(9)], h2.data(s, b"", end=True))
 
 
 def huge_head(s):
@@ -607,6 +648,69 @@ class Tunnel:
             to.shutdown(socket.SHUT_WR)
         except OSError:
             pass
+
+
+@needs("haproxy")
+@needs("openssl")
+class Haproxy(Certified):
+    """It speaks HTTP/2 to us and HTTP/1.1 to our own server behind it."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        d = cls.dir.name
+        cls.server = EchoServer()
+        cls.addClassCleanup(cls.server.close)
+        cls.front = free_port()
+        with open(f"{d}/both.pem", "w") as both:
+            for part in ("cert.pem", "key.pem"):
+                with open(f"{d}/{part}") as f:
+                    both.write(f.read())
+        with open(f"{d}/conf", "w") as f:
+            f.write(f"""
+defaults
+  mode http
+  option abortonclose
+  timeout connect 5s
+  timeout client 60s
+  timeout server 60s
+frontend f
+  bind 127.0.0.1:{cls.front} ssl crt {d}/both.pem alpn h2,http/1.1
+  default_backend b
+backend b
+  server weir 127.0.0.1:{cls.server.port}
+""")
+        cls.proxy = subprocess.Popen([tool("haproxy"), "-db", "-q", "-f", f"{d}/conf"], stdout=subprocess.DEVNULL,
+                                     stderr=subprocess.DEVNULL)
+        cls.addClassCleanup(cls.proxy.wait, timeout=20)
+        cls.addClassCleanup(cls.proxy.terminate)
+        for _ in range(200):
+            try:
+                socket.create_connection(("127.0.0.1", cls.front), timeout=1).close()
+                break
+            except OSError:
+                time.sleep(0.02)
+        else:
+            raise AssertionError("it did not start")
+
+    def get(self, path, n=1, c=1, *options, method="GET"):
+        return probe(method, f"https://localhost:{self.front}{path}", n, c, self.ca, "h2=auto", *options)
+
+    def test_requests_bodies_and_streams_pass_as_they_are(self):
+        got = self.get("/health", 300, 50)
+        self.assertEqual((got["ended"], got["h2"]), (300, 300), got)
+        got = self.get("/stream?n=10&gap_ms=2", 40, 40)
+        self.assertEqual((got["ended"], got["bytes"]), (40, 40 * 640), got)
+        got = self.get("/echo", 10, 5, "body=500000", method="POST")
+        self.assertEqual((got["ended"], got["bytes"]), (10, 5_000_000), got)
+        got = self.get("/blast?n=50&size=65536", 5, 5, "stall")
+        self.assertEqual((got["ended"], got["bytes"]), (5, 5 * 50 * 65536), got)
+
+    def test_a_cancel_reaches_the_server_behind_it(self):
+        # (an answer cut by the server gets a proper end from haproxy 2.6: only an API's own last word tells)
+        before = self.server.counts()["cancels"]
+        self.get("/stream?n=100000&gap_ms=1", 4, 4, "cancel_after=200")
+        self.assertEqual(self.server.wait_for("cancels", before + 4), before + 4)
 
 
 @needs("nginx")

@@ -5,6 +5,7 @@
 //                     [redirects=N] [h2=auto|prior] [pool=N] [header=NAME:VALUE]
 //                     [linger_ms=N: after all of it] [OPTION_ms=N, as in struct
 //                     http_client_options]
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -215,6 +216,7 @@ int main(int argc, char **argv)
     struct diag d = {0};
     if (argc < 5)
         return 2;
+    signal(SIGPIPE, SIG_IGN); // as every verb does: OpenSSL writes without MSG_NOSIGNAL
     plan.request.method = str_of(argv[1]);
     plan.request.url = str_of(argv[2]);
     plan.total = number(argv[3]);
