@@ -2,6 +2,7 @@
 #include "base/json.h"
 #include "gateway/account.h"
 #include "gateway/gateway_internal.h"
+#include "gateway/guard_call.h"
 
 #include "base/banned.h"
 
@@ -29,6 +30,10 @@ static void write_totals(const struct call *c, struct json_writer *w)
     jw_kv_int(w, "attempts", r->attempts_len);
     jw_kv_str(w, "provider", c->model->provider_name);
     jw_kv_str(w, "model", c->model->root);
+    char text[512];
+    str verdicts = guard_verdicts(c, text, sizeof text);
+    if (verdicts.len)
+        jw_kv_str(w, "guard", verdicts);
     jw_kv_int(w, "total_us", (int64_t)(call_now_us(c) - r->start_us));
     jw_object_end(w);
 }

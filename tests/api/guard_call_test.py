@@ -447,6 +447,14 @@ class Telling(GuardCase):
         self.assertRegex(page, r'weir_guard_matches_total\{[^}]*rule="privacy.people",action="mask",direction="input"\} \d')
         self.assertRegex(page, r'weir_guard_matches_total\{[^}]*rule="privacy.blasted",action="mask",direction="output"\} ')
 
+    def test_a_stream_tells_all_of_it_at_its_end_when_asked(self):
+        self.up.says = upstreams.Say("This blasted thing")
+        body = {**Chat.body("openai/m", EMAIL), "stream": True}
+        answer = self.ask(Chat, body, **{"x-weir-totals": "true"})
+        self.assertTrue(answer.headers["x-weir-guard"].startswith("privacy.people=mask"))
+        totals = json.loads(answer.text.split(": weir ")[1])
+        self.assertEqual(totals["guard"], "privacy.people=mask, privacy.blasted=mask")
+
     def test_a_stop_is_an_outcome_of_its_own(self):
         self.ask(Chat, Chat.body("openai/m", "forbidden word"), key="strict")
         self.assertRegex(self.get("/metrics", self.headers()).text, r'weir_requests_total\{[^}]*outcome="guardrail"\} ')
