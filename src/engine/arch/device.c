@@ -1,5 +1,6 @@
 #include "engine/arch/device_impl.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -138,12 +139,21 @@ static enum err alloc_rest(struct device *dev, struct diag *d)
 
 // --- Life
 
+_Static_assert(GPU_COUNT_MAX <= 64, "a bit each");
+
+// Once a process is enough for a device.
 static enum err check_bits(struct device *dev, struct diag *d)
 {
+    static _Atomic uint64_t good; // by the device's index
+    uint64_t bit = 1ull << (unsigned)gpu_info(dev->gpu)->index;
     struct gpu_check c;
-    ERR_TRY(gpu_check(dev->gpu, &c, d));
-    if (c.different == 0)
+    if (atomic_load(&good) & bit)
         return ERR_OK;
+    ERR_TRY(gpu_check(dev->gpu, &c, d));
+    if (c.different == 0) {
+        atomic_fetch_or(&good, bit);
+        return ERR_OK;
+    }
     return diag_set(d, ERR_UNSUPPORTED,
                     "GPU %d (%s) computes other bits than this processor (first in: %s): weir gpu "
                     "says more",
