@@ -125,7 +125,7 @@ static bool may_access(struct run *r, const struct ptx_insn *in, uint64_t at, si
                        bool write)
 {
     uint64_t shared = (uintptr_t)r->m->shared, param = (uintptr_t)r->m->param;
-    if (at % bytes != 0)
+    if (at & (bytes - 1)) // a power of two
         return fail(r, in, "an access of %zu bytes at %#llx is not aligned", bytes,
                     (unsigned long long)at);
     if (at >= param && at + bytes <= param + r->k->param_bytes)

@@ -13,13 +13,17 @@ function(weir_find_cuda_compiler)
   if(NOT WEIR_CUDA_CLANG OR DEFINED WEIR_CUDA_WORKS_${WEIR_CUDA_CLANG})
     return()
   endif()
+  # Does it know this target, and the builtins that the code uses?
   file(WRITE ${CMAKE_BINARY_DIR}/CMakeFiles/cuda_try.c "__attribute__((nvptx_kernel)) void f(float *p) { *p = 1.0f; }\n")
   execute_process(COMMAND ${WEIR_CUDA_CLANG} ${cuda_flags} -S ${CMAKE_BINARY_DIR}/CMakeFiles/cuda_try.c
     -o ${CMAKE_BINARY_DIR}/CMakeFiles/cuda_try.ptx RESULT_VARIABLE result OUTPUT_QUIET ERROR_QUIET)
-  if(result EQUAL 0)
+  execute_process(COMMAND ${WEIR_CUDA_CLANG} ${cuda_flags} -I${CMAKE_CURRENT_SOURCE_DIR} -fsyntax-only ${cuda_dir}/ptx/kernels.c
+    RESULT_VARIABLE knows OUTPUT_QUIET ERROR_QUIET)
+  if(result EQUAL 0 AND knows EQUAL 0)
     set(WEIR_CUDA_WORKS_${WEIR_CUDA_CLANG} YES CACHE INTERNAL "")
   else()
     set(WEIR_CUDA_WORKS_${WEIR_CUDA_CLANG} NO CACHE INTERNAL "")
+    message(NOTICE "${WEIR_CUDA_CLANG} cannot compile src/engine/cuda/ptx for GPUs: weir is built without.")
   endif()
 endfunction()
 
