@@ -7,7 +7,12 @@
 
 #include "base/banned.h"
 
-enum { ARENA_BYTES_MAX = 16 << 20, CANARY_CHARACTERS = 24, COMBINATIONS_MAX = 1024 };
+enum {
+    ARENA_BYTES_MAX = 16 << 20,
+    CANARY_CHARACTERS = 24,
+    COMBINATIONS_MAX = 1024,
+    NAME_BYTES_MAX = 64
+};
 
 struct guards {
     struct arena arena;
@@ -250,6 +255,37 @@ static enum err check_names(const struct gateway_config *c, const struct option_
     return ERR_OK;
 }
 
+// Names stand in headers, labels and lists.
+static bool is_name(str s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.ptr[i];
+        bool fine = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                    c == '-' || c == '_';
+        if (!fine)
+            return false;
+    }
+    return s.len && s.len <= NAME_BYTES_MAX;
+}
+
+static enum err check_own_names(const struct gateway_guard *s, struct diag *d)
+{
+    const struct guard_rule_text *rules = s->rules.items;
+    bool fine = is_name(s->name);
+    str bad = s->name;
+    for (size_t i = 0; i < s->rules.len && fine; i++) {
+        fine = is_name(rules[i].name);
+        bad = rules[i].name;
+    }
+    return fine ? ERR_OK
+                : diag_set(d, ERR_INVALID,
+                           "guards." STR_FMT ": '" STR_FMT
+                           "' is no name of a set or rule: letters, digits, '-' and '_', %d at "
+                           "most",
+                           STR_ARG(str_sub(s->name, 0, NAME_BYTES_MAX)),
+                           STR_ARG(str_sub(bad, 0, NAME_BYTES_MAX)), NAME_BYTES_MAX);
+}
+
 static bool is_named(const struct gateway_config *c, size_t set)
 {
     uint64_t bits = config_sets(c)[set].everywhere ? 1ull << set : 0;
@@ -267,6 +303,7 @@ static enum err check_sets(const struct gateway_config *c, struct diag *d)
         return diag_set(d, ERR_LIMIT, "guards: there are %d sets at most", GUARD_SETS_MAX);
     for (size_t i = 0; i < c->guards.len; i++) {
         const struct gateway_guard *s = &config_sets(c)[i];
+        ERR_TRY(check_own_names(s, d));
         if (!s->rules.len)
             return diag_set(d, ERR_INVALID, "guards." STR_FMT ": has no rules", STR_ARG(s->name));
         if (!is_named(c, i))

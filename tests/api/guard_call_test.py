@@ -484,6 +484,8 @@ class Configuration(unittest.TestCase):
         for text, sign in (
                 ("guards: {a: {rules: {b: {patterns: [x]}}}}", "is for nobody"),
                 ("guards: {a: {everywhere: true}}", "has no rules"),
+                ('guards: {a: {everywhere: true, rules: {"b\\nc: d": {patterns: [x]}}}}', "is no name"),
+                ("guards: {a.b: {everywhere: true, rules: {b: {patterns: [x]}}}}", "'a.b' is no name"),
                 ("guards: {a: {everywhere: true, rules: {b: {patterns: ['(x']}}}}", "guards, rule a.b"),
                 ("guards: {a: {everywhere: true, rules: {b: {injection: 0.5, direction: output}}}}", "direction: input"),
                 ("guards: {a: {everywhere: true, rules: {b: {injection: 0.5, pii: [email]}}}}", "more than one kind"),
