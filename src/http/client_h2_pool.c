@@ -3,8 +3,8 @@
 // What a server speaks shows in its first handshake. Until then one connection is opened, and
 // whoever wants the same origin waits for its verdict: HTTP/2, and all of them become streams of
 // it; HTTP/1.1, and each opens its own, as ever. So a burst at a new origin costs no connections
-// that are thrown away (browsers and hyper do that), and a server of HTTP/1.1 costs the burst one
-// handshake, once, for the verdict is remembered. It is asked anew with each connection.
+// that are thrown away, and a server of HTTP/1.1 costs the burst one handshake, once, for the
+// verdict is remembered. It is asked anew with each connection.
 #include "http/client_h2.h"
 
 #include "base/banned.h"
