@@ -196,24 +196,29 @@ static enum err try_device(const struct gpu_options *o, struct buf *out, struct 
 
 // --- A model on both
 
-static void report_comparison(struct buf *out, struct json_writer *w,
-                              const struct gpu_comparison *c)
+static void say_times(struct buf *out, const char *what, const double seconds[2])
+{
+    (void)buf_printf(out, "%-26s %11.3f %11.3f %+11.3f %8.2f\n", what, seconds[0] * 1e3,
+                     seconds[1] * 1e3, (seconds[1] - seconds[0]) * 1e3, seconds[0] / seconds[1]);
+}
+
+static void say_comparison(struct buf *out, const struct gpu_comparison *c)
+{
+    char prompt[48];
+    snprintf(prompt, sizeof prompt, "prompt of %zu tokens", c->prompt_tokens);
+    (void)buf_printf(out, "\n%-26s %11s %11s %11s %8s\n", "a model on both, ms", "CPU", "GPU",
+                     "GPU-CPU", "CPU/GPU");
+    say_times(out, prompt, c->prompt_s);
+    say_times(out, "a token after it", c->token_s);
+    (void)buf_printf(out, "(CPU: %s, %zu threads; GPU ready in %.2f s)\n", c->isa, c->threads,
+                     c->load_s);
+    (void)buf_printf(out, "largest logit difference: %g (%zu of %zu logits have other bits)\n",
+                     c->largest, c->different, c->logits);
+}
+
+static void write_comparison(struct json_writer *w, const struct gpu_comparison *c)
 {
     static const char *const NAMES[2] = {"cpu", "gpu"};
-    if (!w) {
-        (void)buf_printf(out, "\n%-26s %14s %14s %8s\n", "a model on both", "CPU", "GPU",
-                         "CPU/GPU");
-        (void)buf_printf(out, "prompt of %4zu tokens      %11.3f ms %11.3f ms %8.2f\n",
-                         c->prompt_tokens, c->prompt_s[0] * 1e3, c->prompt_s[1] * 1e3,
-                         c->prompt_s[0] / c->prompt_s[1]);
-        (void)buf_printf(out, "a token after it           %11.3f ms %11.3f ms %8.2f\n",
-                         c->token_s[0] * 1e3, c->token_s[1] * 1e3, c->token_s[0] / c->token_s[1]);
-        (void)buf_printf(out, "(CPU: %s, %zu threads; GPU ready in %.2f s)\n", c->isa, c->threads,
-                         c->load_s);
-        (void)buf_printf(out, "largest logit difference: %g (%zu of %zu logits have other bits)\n",
-                         c->largest, c->different, c->logits);
-        return;
-    }
     jw_key(w, "model");
     jw_object_begin(w);
     jw_kv_z(w, "isa", c->isa);
@@ -251,7 +256,10 @@ static enum err compare(struct command_call *call, struct buf *out, struct json_
     model_file_free(f);
     if (e != ERR_OK)
         return e;
-    report_comparison(out, w, &c);
+    if (w)
+        write_comparison(w, &c);
+    else
+        say_comparison(out, &c);
     *ret_wrong = *ret_wrong || c.different;
     return ERR_OK;
 }
@@ -260,7 +268,7 @@ static int run(struct command_call *call)
 {
     const struct gpu_options *o = call->options;
     struct diag d = {0};
-    struct json_writer writer, *w = o->json ? &writer : NULL;
+    struct json_writer writer = {0}, *w = o->json ? &writer : NULL;
     struct buf out;
     bool wrong = false;
     buf_init(&out, 1u << 20);

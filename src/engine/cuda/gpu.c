@@ -45,9 +45,14 @@ static const unsigned KERNEL_THREADS[GPU_KERNEL_COUNT] = {
 #undef GPU_THREADS
 };
 
+static size_t image_bytes(void)
+{
+    return (size_t)((uintptr_t)cuda_image_end - (uintptr_t)cuda_image_from);
+}
+
 bool gpu_built(void)
 {
-    return &cuda_image_end[0] > &cuda_image_from[0];
+    return image_bytes() > 0;
 }
 
 // --- Which there are
@@ -139,8 +144,7 @@ static enum err load_code(struct gpu *g, struct diag *d)
     char log[LOG_BYTES] = "";
     int options[] = {OPTION_ERROR_LOG, OPTION_ERROR_LOG_BYTES};
     void *values[] = {log, (void *)(uintptr_t)(sizeof log - 1)};
-    size_t len = (size_t)(cuda_image_end - cuda_image_from);
-    char *text = mem_strndup(cuda_image_from, len); // ends with NUL
+    char *text = mem_strndup(cuda_image_from, image_bytes()); // ends with NUL
     cu_result e = g->drv->module_load(&g->module, text, ARRAY_LEN(options), options, values);
     mem_free(text);
     if (e == 0)
