@@ -6,6 +6,7 @@ upstream and the client share the other. Instructions are those of the programs 
 """
 
 import json
+import os
 import shutil
 import statistics
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 import bench
 import servers
 
+KEY = "sk-gateway-bench-0123456789"
 BODY = json.dumps({"model": "m", "messages": [{"role": "system", "content": "You are a helpful assistant."},
                                               {"role": "user", "content": "What is the capital of France? " * 8}],
                    "max_tokens": 16, "temperature": 0.2}).encode()
@@ -23,7 +25,7 @@ BODY = json.dumps({"model": "m", "messages": [{"role": "system", "content": "You
 def ask(model="m"):
     body = BODY.replace(b'"model": "m"', b'"model": "%s"' % model.encode())
     return (b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-            b"Content-Length: %d\r\n\r\n" % len(body) + body)
+            b"Authorization: Bearer %s\r\nContent-Length: %d\r\n\r\n" % (KEY.encode(), len(body)) + body)
 
 
 def upstream(folder):
@@ -43,10 +45,17 @@ class Proxies:
         self.folder, self.up = Path(folder), up
         self.paths = {name: b.peer(name) for name in ("haproxy", "nginx")}
 
-    def weir(self, wrap=(), model="up/m"):
+    def weir(self, wrap=(), model="up/m", record=True):
+        """With a key, its limits and budget, prices, metrics, and the record of each request in the store."""
         config = self.folder / "weir.yaml"
         url = f"http://127.0.0.1:{self.up.port}"
-        config.write_text(f"log: {{level: error}}\nproviders:\n"
+        os.environ["WEIR_BENCH_KEY"] = KEY
+        config.write_text(f"log: {{level: error}}\n"
+                          f"keys: [{{name: bench, key: {{env: WEIR_BENCH_KEY}}, tokens_per_minute: 100000000000, "
+                          f"requests_per_minute: 1000000000, concurrency: 10000, budget: '1000000'}}]\n"
+                          f"prices: [{{name: '*', input: '2.50', output: '10'}}]\n"
+                          f"store: {{path: {f'{self.folder}/weir.db' if record else 'off'}, records_max: 20000}}\n"
+                          f"providers:\n"
                           f"  - {{name: up, kind: openai, base_url: '{url}/v1', discover: false}}\n"
                           f"  - {{name: claude, kind: anthropic, base_url: '{url}', discover: false}}\n")
         return servers.weir("/health", ask(model), ("--config", str(config)), wrap)
@@ -84,7 +93,8 @@ def script_of(folder, request):
     head, _, body = request.partition(b"\r\n\r\n")
     script = Path(folder) / f"post-{len(list(Path(folder).glob('post-*')))}.lua"
     script.write_text(f"wrk.method = 'POST'\nwrk.body = [[{body.decode()}]]\n"
-                      "wrk.headers['Content-Type'] = 'application/json'\n")
+                      "wrk.headers['Content-Type'] = 'application/json'\n"
+                      f"wrk.headers['Authorization'] = 'Bearer {KEY}'\n")
     return script
 
 
@@ -116,7 +126,7 @@ def stream_body(model, tokens, gap_us):
 
 def read_streams(b, port, model, streams, seconds):
     out = subprocess.run(["taskset", "-c", str(servers.CLIENT_CPU), b.program("sse_reader"), str(port),
-                          "/v1/chat/completions", str(streams), str(seconds), stream_body(model, 1000, 20000)],
+                          "/v1/chat/completions", str(streams), str(seconds), stream_body(model, 1000, 20000), KEY],
                          capture_output=True, text=True, check=True).stdout
     return json.loads(out)
 

@@ -1,5 +1,5 @@
 // Reads many event streams at once and says how long the gaps between events were.
-//   bench_sse_reader PORT PATH STREAMS SECONDS [BODY]
+//   bench_sse_reader PORT PATH STREAMS SECONDS [BODY [KEY]]
 // (with a body, JSON, it posts) prints {"events", "median_us", "p99_us", "max_us", "cut"} over the
 // gaps of all streams together.
 #include <stdio.h>
@@ -83,13 +83,13 @@ static void stop(void *ctx)
 }
 
 static void write_request(char *out, size_t size, const char *path, const char *address,
-                          const char *body)
+                          const char *body, const char *key)
 {
     if (body)
         snprintf(out, size,
                  "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\n"
-                 "Content-Length: %zu\r\n\r\n%s",
-                 path, address, strlen(body), body);
+                 "Authorization: Bearer %s\r\nContent-Length: %zu\r\n\r\n%s",
+                 path, address, key, strlen(body), body);
     else
         snprintf(out, size, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", path, address);
 }
@@ -100,11 +100,12 @@ int main(int argc, char **argv)
     struct sock_address at;
     struct loop_timer end;
     uint64_t streams, seconds;
-    if ((argc != 5 && argc != 6) || str_to_u64(str_of(argv[3]), &streams) != ERR_OK ||
+    if (argc < 5 || argc > 7 || str_to_u64(str_of(argv[3]), &streams) != ERR_OK ||
         str_to_u64(str_of(argv[4]), &seconds) != ERR_OK)
         return 2;
     snprintf(address, sizeof address, "127.0.0.1:%s", argv[1]);
-    write_request(request, sizeof request, argv[2], address, argc == 6 ? argv[5] : NULL);
+    write_request(request, sizeof request, argv[2], address, argc > 5 ? argv[5] : NULL,
+                  argc > 6 ? argv[6] : "none");
     if (sock_address_parse(address, &at, NULL) != ERR_OK ||
         loop_new(LOOP_BACKEND_DEFAULT, &loop, NULL) != ERR_OK)
         return 1;
