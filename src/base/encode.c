@@ -1,5 +1,7 @@
 #include "base/encode.h"
 
+#include <pthread.h>
+
 #include <openssl/evp.h>
 
 #include "base/mem.h"
@@ -128,12 +130,23 @@ static void must(int ok)
     ASSERT(ok == 1);
 }
 
+// Found once: OpenSSL looks through its providers for it, which takes longer than a short text.
+static const EVP_MD *algorithm;
+
+static void find_algorithm(void)
+{
+    algorithm = EVP_MD_fetch(NULL, "SHA256", NULL);
+    must(algorithm != NULL);
+}
+
 struct sha256 *sha256_new(void)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, find_algorithm);
     struct sha256 *s = mem_new(struct sha256);
     s->ctx = EVP_MD_CTX_new();
     must(s->ctx != NULL);
-    must(EVP_DigestInit_ex(s->ctx, EVP_sha256(), NULL));
+    must(EVP_DigestInit_ex(s->ctx, algorithm, NULL));
     return s;
 }
 

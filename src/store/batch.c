@@ -7,6 +7,8 @@
 // Old records go that many at a time, so that no commit takes long.
 #define PRUNE_MIN 256
 #define PRUNE_MAX 4096
+#define SUMS_MAX  32
+#define DAY_MS    86400000
 
 enum err batch_prepare(struct batch_writer *w, struct db *b, int64_t run, int64_t records_max,
                        struct diag *d)
@@ -26,6 +28,8 @@ enum err batch_prepare(struct batch_writer *w, struct db *b, int64_t run, int64_
     if (e == ERR_OK)
         e = spend_prepare(b, &w->spend, d);
     if (e == ERR_OK)
+        e = run_note_prepare(b, &w->note, d);
+    if (e == ERR_OK)
         e = db_number(b, "SELECT count(*) FROM request", &w->records, d);
     arena_done(&a);
     return e;
@@ -36,6 +40,7 @@ void batch_done(struct batch_writer *w)
     sqlite3_finalize(w->request);
     sqlite3_finalize(w->attempt);
     sqlite3_finalize(w->shadow);
+    sqlite3_finalize(w->note);
     spend_done(&w->spend);
 }
 
@@ -70,9 +75,46 @@ static enum err write_one(struct batch_writer *w, const struct batch_item *it, s
     db_bind_int(w->request, 2, (int64_t)it->seq);
     row_bind(w->request, 3, store_request_columns, r);
     ERR_TRY(db_run(w->db, w->request, d));
-    ERR_TRY(write_attempts(w, it->seq, r, d));
-    if (r->spend_nano_usd && r->key_id.len)
-        return spend_add(w->db, &w->spend, r->key_id, r->started_ms, r->spend_nano_usd, d);
+    return write_attempts(w, it->seq, r, d);
+}
+
+// What a batch adds to a key's spend on one day: its rows are written once a batch and not once a
+// request. The sums that no longer fit are written early.
+struct sums {
+    struct sum {
+        str key_id; // of a record of the batch
+        int64_t day, wall_ms, nano_usd;
+    } items[SUMS_MAX];
+    size_t len;
+};
+
+static enum err write_sums(struct batch_writer *w, struct sums *s, struct diag *d)
+{
+    for (size_t i = 0; i < s->len; i++)
+        ERR_TRY(spend_add(w->db, &w->spend, s->items[i].key_id, s->items[i].wall_ms,
+                          s->items[i].nano_usd, d));
+    s->len = 0;
+    return ERR_OK;
+}
+
+static enum err add_spend(struct batch_writer *w, struct sums *s, const struct store_request *r,
+                          struct diag *d)
+{
+    int64_t day = r->started_ms / DAY_MS;
+    if (!r->spend_nano_usd || !r->key_id.len)
+        return ERR_OK;
+    for (size_t i = 0; i < s->len; i++) {
+        struct sum *sum = &s->items[i];
+        int64_t both;
+        if (sum->day != day || !str_eq(sum->key_id, r->key_id) ||
+            __builtin_add_overflow(sum->nano_usd, r->spend_nano_usd, &both))
+            continue;
+        sum->nano_usd = both;
+        return ERR_OK;
+    }
+    if (s->len == SUMS_MAX)
+        ERR_TRY(write_sums(w, s, d));
+    s->items[s->len++] = (struct sum){r->key_id, day, r->started_ms, r->spend_nano_usd};
     return ERR_OK;
 }
 
@@ -110,11 +152,16 @@ static int64_t records_over(const struct batch_writer *w, int64_t records)
 static enum err write_all(struct batch_writer *w, const struct batch_item *items, size_t len,
                           uint64_t seen, uint64_t written, int64_t over, struct diag *d)
 {
-    for (size_t i = 0; i < len; i++)
+    struct sums sums = {.len = 0};
+    for (size_t i = 0; i < len; i++) {
         ERR_TRY(write_one(w, &items[i], d));
+        if (items[i].request)
+            ERR_TRY(add_spend(w, &sums, items[i].request, d));
+    }
+    ERR_TRY(write_sums(w, &sums, d));
     if (over)
         ERR_TRY(prune(w, over, d));
-    return run_note(w->db, w->run, seen, written, d);
+    return run_note(w->db, w->note, w->run, seen, written, d);
 }
 
 enum err batch_write(struct batch_writer *w, const struct batch_item *items, size_t len,

@@ -10,7 +10,7 @@
 struct batch_writer {
     struct db *db;
     int64_t run;
-    sqlite3_stmt *request, *attempt, *shadow;
+    sqlite3_stmt *request, *attempt, *shadow, *note;
     struct spend_statement spend;
     int64_t records, records_max; // requests in the table; the bound
 };

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -64,9 +65,17 @@ static enum err make_file(const char *path, struct diag *d)
     return ERR_OK;
 }
 
+// Nobody asks SQLite how much memory it uses; counting takes a lock for every piece of it.
+static void configure(void)
+{
+    (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 enum err db_open(const char *path, enum db_open_mode mode, struct db *ret, struct diag *d)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     struct db b;
+    pthread_once(&once, configure);
     if (mode == DB_CREATE)
         ERR_TRY(make_file(path, d));
     else if (!fs_exists(path))

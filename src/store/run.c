@@ -70,16 +70,18 @@ enum err run_begin(struct db *b, int64_t *ret_run, int64_t *ret_missing, struct 
     return e;
 }
 
-enum err run_note(struct db *b, int64_t run, uint64_t seen, uint64_t written, struct diag *d)
+enum err run_note_prepare(struct db *b, sqlite3_stmt **ret, struct diag *d)
 {
-    sqlite3_stmt *s;
-    ERR_TRY(db_prepare(b, "UPDATE run SET seen = ?, written = ? WHERE id = ?", &s, d));
+    return db_prepare(b, "UPDATE run SET seen = ?, written = ? WHERE id = ?", ret, d);
+}
+
+enum err run_note(struct db *b, sqlite3_stmt *s, int64_t run, uint64_t seen, uint64_t written,
+                  struct diag *d)
+{
     db_bind_int(s, 1, (int64_t)seen);
     db_bind_int(s, 2, (int64_t)written);
     db_bind_int(s, 3, run);
-    enum err e = db_run(b, s, d);
-    sqlite3_finalize(s);
-    return e;
+    return db_run(b, s, d);
 }
 
 enum err run_end(struct db *b, int64_t run, struct diag *d)

@@ -165,6 +165,39 @@ static void money_grows_with_the_records(void **state)
     assert_int_equal(number(*state, "SELECT nano_usd FROM spend WHERE period='total'"), 400);
 }
 
+// Written as sums of a batch: no key's money reaches another's, and none is lost when there are
+// more keys and days than one batch sums up.
+static void money_is_summed_by_key_and_day(void **state)
+{
+    struct store *s = open_store(*state);
+    for (uint64_t n = 0; n < 1000; n++) {
+        char id[32], key[8];
+        struct store_attempt attempts[2];
+        struct store_request r = sample(n, id, attempts);
+        snprintf(key, sizeof key, "k%u", (unsigned)(n % 50));
+        r.key_id = str_of(key);
+        r.started_ms += n % 3 ? 0 : 86400000;
+        r.spend_nano_usd = (int64_t)n;
+        assert_true(store_put(s, &r));
+    }
+    store_close(s);
+    assert_int_equal(number(*state, "SELECT sum(nano_usd) FROM spend WHERE period='total'"),
+                     999 * 1000 / 2);
+    assert_int_equal(number(*state, "SELECT count(*) FROM spend WHERE period LIKE 'day %'"), 100);
+    int64_t day = 0, next = 0;
+    for (int64_t n = 7; n < 1000; n += 50)
+        *(n % 3 ? &day : &next) += n;
+    assert_int_equal(
+        number(*state, "SELECT nano_usd FROM spend WHERE key='k7' AND period='day 2026-11-18'"),
+        day);
+    assert_int_equal(
+        number(*state, "SELECT nano_usd FROM spend WHERE key='k7' AND period='day 2026-11-19'"),
+        next);
+    assert_int_equal(
+        number(*state, "SELECT nano_usd FROM spend WHERE key='k7' AND period='month 2026-11'"),
+        day + next);
+}
+
 static void a_full_queue_drops_and_counts_and_leaves_a_gap(void **state)
 {
     struct store *s = open_store(*state);
@@ -423,6 +456,7 @@ int main(void)
         T(a_record_comes_back_as_it_was),
         T(closing_writes_what_waits),
         T(money_grows_with_the_records),
+        T(money_is_summed_by_key_and_day),
         T(a_full_queue_drops_and_counts_and_leaves_a_gap),
         T(the_oldest_records_go_at_the_bound),
         T(kill_9_loses_nothing_that_was_acknowledged),
