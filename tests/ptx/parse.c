@@ -49,7 +49,7 @@ struct parser {
     bool failed;
 };
 
-static bool fail(struct parser *p, const char *fmt, ...)
+__attribute__((format(printf, 2, 3))) static bool fail(struct parser *p, const char *fmt, ...)
 {
     char what[256];
     va_list args;

@@ -33,7 +33,8 @@ struct run {
     bool failed;
 };
 
-static bool fail(struct run *r, const struct ptx_insn *in, const char *fmt, ...)
+__attribute__((format(printf, 3, 4))) static bool fail(struct run *r, const struct ptx_insn *in,
+                                                       const char *fmt, ...)
 {
     char what[200];
     va_list args;
