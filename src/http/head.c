@@ -15,10 +15,12 @@ str http_headers_get(const struct http_headers *h, str name)
     return http_header_find(h->items, h->len, name);
 }
 
-// Looked at for every header of every request, so most are turned away by their length.
+// Looked at for every header of every request, so most are turned away by their length or first
+// letter.
 static bool is_named(const struct http_header *h, str name)
 {
-    return h->name.len == name.len && str_eq_nocase(h->name, name);
+    return h->name.len == name.len && name.len && ((h->name.ptr[0] ^ name.ptr[0]) & ~0x20) == 0 &&
+           str_eq_nocase(h->name, name);
 }
 
 str http_header_find(const struct http_header *items, size_t len, str name)

@@ -156,6 +156,9 @@ def instructions(b, proxies, folder):
     b.row("proxied chat, instructions a request (user alone, callgrind), beside haproxy", ours, "instructions",
           reference=servers.user_instructions(proxies.haproxy, folder, "haproxy"), must="ratio <= 1")
     b.row("… beside nginx", ours, "instructions", reference=servers.user_instructions(proxies.nginx, folder, "nginx"))
+    b.row("… without the record's file, beside the same with it",
+          servers.user_instructions(lambda wrap: proxies.weir(wrap, record=False), folder, "unrecorded"), "instructions",
+          reference=ours)
     b.row("… translated to Anthropic's protocol, beside the same dialect",
           servers.user_instructions(proxies.translated, folder, "translated"), "instructions", reference=ours,
           must="ratio <= 2")
