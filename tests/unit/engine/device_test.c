@@ -1,6 +1,7 @@
 // An engine on a GPU gives the recorded answers: requests of every kind at once, with shared
-// prefixes and chunks of prompts beside running streams, on the machine of tests/ptx. REQ: ENG-12
-// ENG-6
+// prefixes and chunks of prompts beside running streams, on the machine of tests/ptx.
+// REQ: ENG-12 ENG-6
+// ctest: long
 #include "support/digests.h"
 #include "support/engine_answers.h"
 #include "support/ptx_driver.h"

@@ -1,6 +1,7 @@
 // A model on a GPU computes the bits that are recorded for every machine, however its rows are cut
 // into passes: on the machine of tests/ptx, which runs the very code that the program carries.
 // REQ: ENG-12 ENG-6
+// ctest: long
 #include <stdlib.h>
 #include <string.h>
 

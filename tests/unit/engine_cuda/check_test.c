@@ -1,7 +1,7 @@
 // The GPU's kernels compute the processor's bits: on the machine of tests/ptx, which runs the very
 // code that the program carries, with threads and blocks in ascending and in descending order; and
 // on a device where there is one.
-// REQ: ENG-12 ENG-4
+// REQ: ENG-12 ENG-6
 #include <stdlib.h>
 
 #include "engine/cuda/check.h"
