@@ -129,6 +129,23 @@ struct meaning {
     enum failure failure;
 };
 
+// What this server, as it was started, cannot do. llama.cpp's says some of it with a status of 500.
+static bool is_unsuited(const struct said *s, struct meaning *ret)
+{
+    static const char *const images[] = {"image input is not supported", NULL};
+    static const char *const audio[] = {"audio input is not supported", NULL};
+    static const char *const tools[] = {"tools param requires", NULL};
+    enum api_error_code code = API_OPERATION_UNSUPPORTED;
+    if (mentions(s->message, images))
+        code = API_IMAGES_UNSUPPORTED;
+    else if (mentions(s->message, tools))
+        code = API_TOOLS_UNSUPPORTED;
+    else if (s->status != 501 && !mentions(s->message, audio))
+        return false;
+    *ret = (struct meaning){code, FAILURE_UNSUITED};
+    return true;
+}
+
 static struct meaning of_status(int status)
 {
     switch (status) {
@@ -169,7 +186,10 @@ static struct meaning meaning_of(const struct said *s)
         return (struct meaning){API_QUOTA_EXCEEDED, FAILURE_HARD_DOWN};
     if (is_model_missing(s))
         return (struct meaning){API_MODEL_NOT_FOUND, FAILURE_HARD_DOWN};
-    struct meaning m = of_status(s->status);
+    struct meaning m;
+    if (is_unsuited(s, &m))
+        return m;
+    m = of_status(s->status);
     if (m.code == API_BAD_REQUEST && s->code.len && s->code.len < sizeof code) {
         memcpy(code, s->code.ptr, s->code.len); // weir's word for it, where it has one
         code[s->code.len] = 0;

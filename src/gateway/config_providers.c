@@ -159,9 +159,9 @@ const struct option gateway_provider_table[] = {
      .type = OPTION_BOOL,
      .offset = AT(continues),
      .value = "false",
-     .help = "Its models go on with a trailing assistant message instead of answering it (vLLM and "
-             "NIM with continue_final_message; Ollama; older Claude models): a stream that broke "
-             "off elsewhere can be continued there."},
+     .help = "Its models go on with a trailing assistant message instead of answering it (vLLM, "
+             "NIM and llama.cpp with continue_final_message; Ollama; older Claude models): a "
+             "stream that broke off elsewhere can be continued there."},
     {.name = "strict",
      .type = OPTION_BOOL,
      .offset = AT(strict),
