@@ -6,23 +6,14 @@ The server is $WEIR_PEER_LLAMA_SERVER, or `llama-server` on PATH; without one th
 
 # REQ: PROV-3 API-5 API-6 API-11 ROUTE-2 ROUTE-4 ROUTE-7
 
-import http.client
 import json
-import os
 import re
-import shutil
 import signal
-import subprocess
-import time
 import unittest
 
 import harness
+from llama_servers import CHAT, COMPLETIONS, SAME, STORY, Beside, finish_of, started, text_of, told
 
-HOW_TO_GET_ONE = ("no llama.cpp server: build its target llama-server, or install a package that has it, and name it in "
-                  "WEIR_PEER_LLAMA_SERVER or have it on PATH")
-CHAT, COMPLETIONS = "/v1/chat/completions", "/v1/completions"
-STORY = [{"role": "user", "content": "Tell me a story about a dog."}]
-SAME = {"temperature": 0, "seed": 1}  # what makes two answers the same
 LONG = {**SAME, "max_tokens": 1500, "ignore_eos": True}  # seconds of work: its window moves on
 ENDLESS = {**SAME, "max_tokens": 1_000_000, "ignore_eos": True}
 CONFIG = """
@@ -47,73 +38,8 @@ routes:
 """
 
 
-def program():
-    found = os.environ.get("WEIR_PEER_LLAMA_SERVER") or shutil.which("llama-server")
-    if not found:
-        raise unittest.SkipTest(HOW_TO_GET_ONE)
-    return found
-
-
-class LlamaServer(harness.Server):
-    """llama.cpp's server on a free loopback port, with a small model of stories and no cache, so that equal requests are
-    computed alike."""
-
-    def start(self):
-        command = [program(), "--model", str(harness.data("models", "stories3M", "stories3M-f16.gguf")), "--alias", "stories",
-                   "--host", "127.0.0.1", "--port", "0", "--offline", "--threads", "1", "--parallel", "4", "--ctx-size", "1024",
-                   "--context-shift", "--no-cache-prompt", "--chat-template", "chatml", "--metrics", *self.arguments]
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        self._reader = harness.threading.Thread(target=self._collect, daemon=True)
-        self._reader.start()
-        try:
-            self._await_start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def _is_ready(self):
-        if self.process.poll() is not None:
-            raise AssertionError(f"llama.cpp's server ended ({self.process.returncode}); it said:\n{self.output}")
-        try:
-            return self.get("/health").status == 200
-        except OSError:
-            return False
-
-    def works_on(self):
-        """How many requests it works on."""
-        return int(re.search(r"^llamacpp:requests_processing (\d+)$", self.get("/metrics").text, re.M).group(1))
-
-
-def started(case, **fields):
-    """A server for this test (or class) alone, which ends with it."""
-    server = LlamaServer(**fields).start()
-    clean_up = case.addClassCleanup if isinstance(case, type) else case.addCleanup
-    clean_up(lambda: server.stop(signal.SIGKILL))
-    return server
-
-
-def told(events):
-    """A chat stream's chunks, and whether [DONE] ended it."""
-    got = []
-    try:
-        got.extend(events)
-    except http.client.IncompleteRead:
-        pass  # a stream that failed is cut without its last chunk
-    done = bool(got) and got[-1].data == "[DONE]"
-    return [event.json() for event in got[:len(got) - done]], done
-
-
-def text_of(chunks):
-    return "".join(choice["delta"].get("content") or "" for chunk in chunks for choice in chunk.get("choices", ()))
-
-
-def finish_of(chunks):
-    return [c["finish_reason"] for chunk in chunks for c in chunk.get("choices", ()) if c["finish_reason"]]
-
-
-class Beside(harness.ServerCase):
-    """The same request, through weir and directly."""
+class ItsOwn(Beside):
+    """The server of llama.cpp itself."""
 
     @classmethod
     def setUpClass(cls):
@@ -121,28 +47,6 @@ class Beside(harness.ServerCase):
         cls.vectors = started(cls, arguments=["--embeddings", "--pooling", "mean"])
         cls.config = CONFIG.format(chat=cls.llama.url, vectors=cls.vectors.url)
         super().setUpClass()
-
-    def both(self, path, **body):
-        """What it answers directly, and through weir."""
-        direct = self.llama.post(path, {"model": "stories", **body})
-        through = self.post(path, {"model": "llama/stories", **body})
-        self.assertEqual(through.status, direct.status, (direct, through))
-        self.assertEqual(through.headers["x-weir-provider"], "llama")
-        return direct.json(), through.json()
-
-    def both_streams(self, path=CHAT, **body):
-        direct = told(self.llama.stream(path, {"model": "stories", "stream": True, **body}))
-        through = told(self.stream(path, {"model": "llama/stories", "stream": True, **body}))
-        self.assertEqual((direct[1], through[1]), (True, True))
-        return direct[0], through[0]
-
-    def assert_same_answer(self, direct, through):
-        """All that does not tell one request from the other, members that only llama.cpp has included."""
-        own = ("id", "created", "timings")
-        self.assertEqual(list(through), list(direct))
-        self.assertEqual({k: v for k, v in through.items() if k not in own}, {k: v for k, v in direct.items() if k not in own})
-        if "timings" in direct:
-            self.assertEqual(through["timings"]["predicted_n"], direct["timings"]["predicted_n"])
 
     def metric(self, name, **labels):
         for line in self.get("/metrics").text.splitlines():
@@ -215,10 +119,6 @@ class Beside(harness.ServerCase):
         self.assertEqual((named.status, named.headers["x-weir-provider"]), (200, "llama"))
 
     # ---- other protocols' clients ----
-
-    def expected(self, tokens):
-        answer = self.llama.post(CHAT, {"model": "stories", "messages": STORY, "max_tokens": tokens, **SAME}).json()
-        return answer["choices"][0]["message"]["content"], answer["usage"]
 
     def test_anthropics_client(self):
         text, usage = self.expected(30)
