@@ -30,7 +30,7 @@ static inline str str_slice(const char *ptr, size_t len)
 
 static inline bool str_eq(str a, str b)
 {
-    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+    return a.len == b.len && (a.len == 0 || (a.ptr && b.ptr && memcmp(a.ptr, b.ptr, a.len) == 0));
 }
 static inline bool str_eq_z(str a, const char *z)
 {

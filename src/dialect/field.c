@@ -371,7 +371,7 @@ static bool read_one(struct reader *r, const struct field *f, yyjson_val *v, voi
 static const struct field *find(const struct field *table, str name)
 {
     for (const struct field *f = table; f->name; f++)
-        if (name.len && name.ptr[0] == f->name[0] && str_eq_z(name, f->name))
+        if (name.ptr && name.len && name.ptr[0] == f->name[0] && str_eq_z(name, f->name))
             return f;
     return NULL;
 }

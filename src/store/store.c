@@ -62,9 +62,12 @@ static void *as_shadow(struct store_shadow *r)
 
 static struct batch_item item_of(void *queued)
 {
-    bool shadow = (uintptr_t)queued & 1;
-    return shadow ? (struct batch_item){.shadow = (void *)((char *)queued - 1)}
-                  : (struct batch_item){.request = queued};
+    struct batch_item it = {.seq = 0};
+    if ((uintptr_t)queued & 1)
+        it.shadow = (void *)((char *)queued - 1);
+    else
+        it.request = queued;
+    return it;
 }
 
 static void free_item(const struct batch_item *it)

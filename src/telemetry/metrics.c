@@ -176,7 +176,7 @@ struct metrics_series *metrics_series(struct metrics_shard *s, size_t metric, co
 {
     ASSERT(metric < s->metrics->len);
     size_t labels = label_count(&s->metrics->table[metric]);
-    str clean[METRICS_LABELS_MAX];
+    str clean[METRICS_LABELS_MAX] = {STR_NONE};
     for (size_t i = 0; i < labels; i++)
         clean[i] = clean_value(values[i]);
     struct key key;
