@@ -160,7 +160,9 @@ static const struct command *const subcommands[] = {&guard_apply, &guard_score, 
 const struct command cmd_guard = {
     .name = "guard",
     .summary = "try rules on a text: patterns, personal data, canaries, injections",
-    .description = "What the guards of src/guard make of a text, without any model.",
+    .description =
+        "What rules, as the configuration's guards have them, make of a text: without any "
+        "model or server.",
     .examples = "weir guard apply --rules rules.yaml < mail.txt   # mask, tag or block\n"
                 "weir guard score < prompt.txt                    # is it a prompt injection?",
     .subcommands = subcommands,

@@ -203,6 +203,8 @@ bool phase_prepare(struct call *c); // any thread
 enum phase_result phase_attempt(struct call *c);
 // Its parts, for a second attempt at the side. False: c->error may say why.
 bool target_choose(struct call *c);
+// In nano-dollars, what a request like this one costs there: by its length, and its answer's limit.
+int64_t target_likely_cost(const struct call *c, const struct model_entry *m);
 bool attempt_begin(struct call *c);
 // What holds the answer, whoever gives it.
 bool attempt_prepare_answer(struct call *c);

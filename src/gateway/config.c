@@ -57,6 +57,11 @@ static const struct option model_table[] = {
          .min = 1,                                                                                 \
          .max = 86400e3,                                                                           \
          .help = "No new attempt begins that long after the first one."},                          \
+        {.name = "attempts_cost",                                                                  \
+         .type = OPTION_STRING,                                                                    \
+         .offset = AT(holder, policy.attempts_cost),                                               \
+         .help = "US dollars, such as \"0.05\": no new attempt begins when those before it have "  \
+                 "cost that much, by the table of prices. Without it: no such bound."},            \
         {.name = "backoff",                                                                        \
          .type = OPTION_DURATION,                                                                  \
          .offset = AT(holder, policy.backoff_ms),                                                  \

@@ -52,6 +52,7 @@ struct gateway_model {
 // How often, how long and after what an answer is tried for.
 struct gateway_policy {
     int64_t attempts_max, attempts_time_ms, backoff_ms, backoff_max_ms;
+    str attempts_cost; // money, as the user writes it; empty: no bound
     int64_t first_token_timeout_ms, idle_timeout_ms;
     double hedge_quantile;
     bool rescue;

@@ -81,7 +81,10 @@ static bool start(struct call *c)
 
 void hedge_begin(struct call *c)
 {
-    bool spent = c->record.attempts_len >= (uint64_t)c->route->retry.attempts_max;
+    const struct retry_policy *policy = &c->route->retry;
+    bool spent =
+        c->record.attempts_len >= (uint64_t)policy->attempts_max ||
+        retry_is_too_dear(policy, c->record.cost_nano_usd + target_likely_cost(c, c->model));
     if (spent || hedge_runs(c) || !retry_purse_take(&c->gateway->purse))
         return;
     if (!c->side)

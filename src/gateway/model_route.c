@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "gateway/guards.h"
+#include "gateway/money.h"
 
 #include "base/banned.h"
 
@@ -55,13 +56,27 @@ static enum err check_extras(const struct gateway_config *c, const struct gatewa
     return ERR_OK;
 }
 
+static enum err check_cost(const struct gateway_policy *p, const char *where, str name,
+                           struct diag *d)
+{
+    int64_t nano;
+    if (!p->attempts_cost.len || money_parse(p->attempts_cost, &nano) == ERR_OK)
+        return ERR_OK;
+    return diag_set(d, ERR_INVALID,
+                    "%s" STR_FMT ": attempts_cost: '" STR_FMT
+                    "' is no amount of money: write US dollars, such as \"0.05\"",
+                    where, STR_ARG(name), STR_ARG(p->attempts_cost));
+}
+
 enum err model_routes_check(const struct gateway_config *c, struct diag *d)
 {
+    ERR_TRY(check_cost(&c->routing.policy, "routing", STR(""), d));
     for (size_t i = 0; i < c->routes.len; i++) {
         const struct gateway_route *r = &config_routes(c)[i];
         failure_set set;
         str bad;
         ERR_TRY(check_targets(c, r, d));
+        ERR_TRY(check_cost(&r->policy, "routes.", r->name, d));
         ERR_TRY(check_extras(c, r, d));
         if (!failure_set_of(r->fallback_on.items, r->fallback_on.len, &set, &bad))
             return diag_set(d, ERR_INVALID,
@@ -74,9 +89,13 @@ enum err model_routes_check(const struct gateway_config *c, struct diag *d)
 
 static struct model_route policy_of(const struct gateway_policy *p)
 {
+    int64_t cost_max_nano = 0;
+    bool known = !p->attempts_cost.len || money_parse(p->attempts_cost, &cost_max_nano) == ERR_OK;
+    ASSERT(known); // model_routes_check
     return (struct model_route){
         .retry = {.attempts_max = p->attempts_max,
                   .time_max_ms = p->attempts_time_ms,
+                  .cost_max_nano = cost_max_nano,
                   .backoff_ms = p->backoff_ms,
                   .backoff_max_ms = p->backoff_max_ms},
         .first_token_timeout_ms = p->first_token_timeout_ms,

@@ -71,7 +71,7 @@ struct view {
 };
 
 // What a request like this one costs there, by its length and the limit of its answer.
-static uint64_t price_there(const struct call *c, const struct model_entry *m)
+int64_t target_likely_cost(const struct call *c, const struct model_entry *m)
 {
     const struct exchange_request *q = &c->request;
     const struct price *p = prices_find(&c->gateway->shared->prices, m->root, m->name);
@@ -79,7 +79,7 @@ static uint64_t price_there(const struct call *c, const struct model_entry *m)
                                    .completion_tokens = ANSWER_TOKENS};
     if (q->given & EXCHANGE_HAS_TOKENS_MAX)
         usage.completion_tokens = (uint64_t)q->tokens_max;
-    return p ? (uint64_t)price_cost(p, &usage) : 0;
+    return p ? price_cost(p, &usage) : 0;
 }
 
 static void add(struct call *c, struct view *v, str name, double weight,
@@ -90,7 +90,8 @@ static void add(struct call *c, struct view *v, str name, double weight,
     v->targets[i] = (struct balance_target){
         .state = m ? targets_at(&c->gateway->targets, m->index) : NULL,
         .weight = weight,
-        .price = m && c->route->strategy == BALANCE_CHEAPEST ? price_there(c, m) : 0,
+        .price =
+            m && c->route->strategy == BALANCE_CHEAPEST ? (uint64_t)target_likely_cost(c, m) : 0,
         .name_hash = str_hash_stable(name),
         .load = m && m->health && m->health->measured ? m->health->requests : 0,
         .down = m && m->health && m->health->down,
@@ -331,6 +332,7 @@ enum phase_result phase_failed(struct call *c)
         return PHASE_NEXT;
     struct retry_state s = {.attempts = c->record.attempts_len,
                             .began_ms = r->began_ms,
+                            .cost_nano = c->record.cost_nano_usd,
                             .others = target_is_left(c),
                             .shown = r->shown && !rescue_possible(c)};
     struct retry_decision d =

@@ -75,6 +75,8 @@ struct retry_decision retry_decide(const struct retry_policy *p, const struct re
         return give_up("attempts are used up");
     if (spent >= (uint64_t)p->time_max_ms)
         return give_up("the time is used up");
+    if (retry_is_too_dear(p, s->cost_nano))
+        return give_up("the money is used up");
     if (s->others && (f == FAILURE_UNSUITED || (p->fallback_on & BIT(f))))
         return (struct retry_decision){RETRY_OTHER, 0, failure_name(f)};
     if (!passes_by_itself(f))

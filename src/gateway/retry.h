@@ -10,6 +10,7 @@ typedef uint32_t failure_set;
 struct retry_policy {
     int64_t attempts_max;   // in all, the first one included
     int64_t time_max_ms;    // from the first attempt on; no new one begins after that
+    int64_t cost_max_nano;  // of the attempts before; no new one begins at that. 0: no bound
     int64_t backoff_ms;     // full jitter over backoff · 2^n …
     int64_t backoff_max_ms; // … up to this
     failure_set fallback_on;
@@ -24,6 +25,7 @@ enum retry_verb {
 struct retry_state {
     uint32_t attempts; // made so far
     uint64_t began_ms; // the first one
+    int64_t cost_nano; // of all of them
     bool others;       // there is a target that was not tried and may be asked now
     bool shown;        // the client has seen a part of an answer
 };
@@ -34,6 +36,11 @@ struct retry_decision {
     const char *reason; // for the record
 };
 
+// Has what came before cost as much as the policy allows?
+static inline bool retry_is_too_dear(const struct retry_policy *p, int64_t cost_nano)
+{
+    return p->cost_max_nano && cost_nano >= p->cost_max_nano;
+}
 struct retry_decision retry_decide(const struct retry_policy *p, const struct retry_state *s,
                                    const struct api_error *error, uint64_t now_ms, uint64_t random);
 // The set that a list of names means: "error", "timeout", "rate_limit", "context",

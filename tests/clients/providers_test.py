@@ -3,6 +3,7 @@
 stream that breaks off, which must reach the caller as an error and never as a whole answer."""
 
 import json
+import os
 import unittest
 
 import harness
@@ -15,13 +16,15 @@ try:
 except ImportError:
     openai = None
 
-KINDS = ("openai", "nim", "anthropic", "ollama")
+os.environ["WEIR_TEST_AZURE_KEY"] = "azure-key"
+KINDS = ("openai", "azure", "nim", "anthropic", "ollama")
 CONFIG = """
 log: {{level: error}}
 stream_ping: 50ms
 routing: {{attempts_max: 1, breaker: {{results_min: 1000000}}}}
 providers:
   - {{name: openai, kind: openai, base_url: "{url}/v1", discover: false}}
+  - {{name: azure, kind: azure, base_url: "{url}", key: {{env: WEIR_TEST_AZURE_KEY}}, api_version: "2024-10-21", discover: false}}
   - {{name: nim, kind: nim, base_url: "{url}/v1", discover: false}}
   - {{name: anthropic, kind: anthropic, base_url: "{url}", discover: false}}
   - {{name: ollama, kind: ollama, base_url: "{url}", discover: false}}
@@ -132,7 +135,7 @@ class Protocols(harness.ServerCase):
 
     def test_calls_without_arguments_have_none(self):
         for name, kind, sdk in self.each():
-            if type(sdk) is Chat and kind in ("openai", "nim"):
+            if type(sdk) is Chat and kind in ("openai", "azure", "nim"):
                 continue  # spliced: the provider's own empty text
             with self.subTest(name):
                 calls = sdk.said(f"{kind}/tools=1, arguments=empty", tools=True)[1]
@@ -142,7 +145,7 @@ class Protocols(harness.ServerCase):
         body = {"max_tokens": 20, "messages": QUESTION + [{"role": "assistant", "content": "It is"}]}
         for kind in KINDS:
             dropped = self.post("/v1/messages", {"model": f"{kind}/some", **body}).headers.get("x-weir-dropped-params")
-            self.assertEqual(dropped, "messages[1].prefill" if kind in ("openai", "nim") else None)
+            self.assertEqual(dropped, "messages[1].prefill" if kind in ("openai", "azure", "nim") else None)
 
     def test_a_stream_that_breaks_off_is_an_error(self):
         for name, kind, sdk in self.each():

@@ -57,6 +57,20 @@ static void nothing_is_retried_once_a_byte_was_shown(void **state)
         assert_int_equal(decide(&p, &s, (enum failure)f, 0, 0).verb, RETRY_GIVE_UP);
 }
 
+static void money_is_a_bound_too(void **state)
+{
+    (void)state;
+    struct retry_policy p = policy();
+    struct retry_state s = {.attempts = 1, .began_ms = NOW, .others = true, .cost_nano = 70};
+    assert_int_equal(decide(&p, &s, FAILURE_TRUNCATED, 0, 0).verb, RETRY_OTHER);
+    p.cost_max_nano = 71;
+    assert_int_equal(decide(&p, &s, FAILURE_TRUNCATED, 0, 0).verb, RETRY_OTHER);
+    p.cost_max_nano = 70;
+    assert_int_equal(decide(&p, &s, FAILURE_TRUNCATED, 0, 0).verb, RETRY_GIVE_UP);
+    s.others = false;
+    assert_int_equal(decide(&p, &s, FAILURE_TRUNCATED, 0, 0).verb, RETRY_GIVE_UP);
+}
+
 static void attempts_and_time_are_one_budget(void **state)
 {
     (void)state;
@@ -126,6 +140,7 @@ int main(void)
         cmocka_unit_test(every_failure_of_a_target_goes_to_another),
         cmocka_unit_test(each_kind_can_be_switched_off),
         cmocka_unit_test(nothing_is_retried_once_a_byte_was_shown),
+        cmocka_unit_test(money_is_a_bound_too),
         cmocka_unit_test(attempts_and_time_are_one_budget),
         cmocka_unit_test(waits_have_full_jitter_and_grow_to_a_bound),
         cmocka_unit_test(retry_after_is_a_floor),

@@ -546,6 +546,25 @@ static void the_target_itself_may_say_it_again(void **state)
     tear_down();
 }
 
+// An attempt that broke off has cost something, and that may be all that the request may cost.
+static void what_attempts_may_cost_is_bounded(void **state)
+{
+    (void)state;
+    static struct gateway_price prices[] = {
+        {.model = STR("*"), .input = STR("100"), .output = STR("100")}};
+    static const str bounds[] = {STR("0.00000001"), STR("100")};
+    for (size_t i = 0; i < ARRAY_LEN(bounds); i++) {
+        set_up(2);
+        b.config.prices = (struct option_items){prices, ARRAY_LEN(prices)};
+        b.s[0].root = b.s[1].root = "same";
+        b.route.policy.attempts_cost = bounds[i];
+        break_the_first(4);
+        assert_int_equal(b.s[1].started, i);
+        assert_true(b.over && b.aborted == (i == 0) && says("[DONE]") == (i == 1));
+        tear_down();
+    }
+}
+
 static void without_another_attempt_it_ends_with_an_error(void **state)
 {
     (void)state;
@@ -741,6 +760,7 @@ int main(void)
         cmocka_unit_test(a_broken_stream_goes_on_elsewhere_at_every_cut),
         cmocka_unit_test(the_same_model_says_it_again_and_is_held_to_it),
         cmocka_unit_test(the_target_itself_may_say_it_again),
+        cmocka_unit_test(what_attempts_may_cost_is_bounded),
         cmocka_unit_test(without_another_attempt_it_ends_with_an_error),
         cmocka_unit_test(a_slow_target_is_overtaken_by_a_second),
         cmocka_unit_test(the_first_may_still_win),
