@@ -208,7 +208,7 @@ admission: {queue_max: 2, queue_timeout: 60s}
 
     def test_the_more_important_goes_first(self):
         first = self.hold()
-        low, low_thread = self.later(lambda: self.ask("low"))
+        low, low_thread = self.later(lambda: self.ask("low", 100))  # so that it is seen to end later
         self.assertTrue(harness.wait_until(lambda: self.depth() == 1))
         high, high_thread = self.later(lambda: self.ask("high"))
         self.assertTrue(harness.wait_until(lambda: self.depth() == 2))
