@@ -54,6 +54,7 @@ static const struct api_error_row rows[API_ERROR_COUNT] = {
     [API_RATE_LIMITED] = {"rate_limit_exceeded", "rate_limit_error", 429, true},
     [API_QUOTA_EXCEEDED] = {"insufficient_quota", "rate_limit_error", 429, false},
     [API_BUDGET_EXCEEDED] = {"budget_exceeded", "rate_limit_error", 429, false},
+    [API_CONVERSATION_EXHAUSTED] = {"conversation_exhausted", "rate_limit_error", 429, false},
     [API_QUEUE_FULL] = {"queue_full", "rate_limit_error", 429, true},
     [API_OVERLOADED] = {"overloaded", "server_error", 503, true},
     [API_NO_TARGET] = {"no_healthy_target", "server_error", 503, true},

@@ -145,6 +145,7 @@ static void fill_headers(struct call *c, struct answer_headers *h)
             answer_headers_add(h, "x-weir-guard", verdicts);
     }
     cache_headers(c, h);
+    conversation_headers(c, h);
     account_headers(c, h);
     admission_headers(c, h);
     if (dialect(c)->request_id_header)
@@ -298,7 +299,7 @@ static enum phase_result phase_read(struct call *c, enum call_event event)
         return call_respond_json(c, buf_str(&c->out));
     if (ok && c->request.nothing)
         return answer_nothing(c);
-    return proceed(c, ok, CALL_CACHE);
+    return proceed(c, ok && conversation_enter(c), CALL_CACHE);
 }
 
 // May another attempt need the body as it came?

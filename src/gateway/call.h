@@ -48,6 +48,7 @@ struct call_input {
     bool strict; // what a provider cannot be told refuses the request
     bool totals; // a stream ends with a comment that has them
     str content_type, accept, request_id, peer, body;
+    str conversation; // as the client calls it; may be empty
 };
 
 // A route that is a call: of a model, or work of its own that makes a JSON answer.
@@ -129,6 +130,7 @@ struct call {
     struct admission admission;
     struct call_cache cache;
     struct call_context context;
+    uint64_t conversation;    // that it is counted in; 0: none
     struct guard_call *guard; // rules over what is asked and answered; NULL: none
     struct world_timer timer; // for the nearest of `due`
     struct call_due due;

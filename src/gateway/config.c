@@ -719,6 +719,14 @@ const struct option gateway_config_table[] = {
      .table = gateway_cache_table,
      .table_size = sizeof(struct gateway_cache),
      .help = "Answers told again to whoever asks the very same with the same key."},
+    {.name = "conversations",
+     .type = OPTION_TABLE,
+     .offset = AT(gateway_config, conversations),
+     .table = gateway_conversation_table,
+     .table_size = sizeof(struct gateway_conversations),
+     .help =
+         "What one conversation may do, an agent's loop of tool calls say, before it is refused "
+         "with conversation_exhausted."},
     {.name = "admission",
      .type = OPTION_TABLE,
      .offset = AT(gateway_config, admission),

@@ -197,6 +197,16 @@ struct gateway_store {
     int64_t records_max;
 };
 
+enum gateway_conversation { GATEWAY_CONVERSATION_HEADER, GATEWAY_CONVERSATION_OPENING };
+
+// What one conversation may do. 0 and empty: no such bound.
+struct gateway_conversations {
+    int64_t calls_max, tokens_max;
+    str cost_max; // money
+    int64_t by;   // enum gateway_conversation
+    int64_t idle_ms, entries_max;
+};
+
 struct gateway_config {
     str listen;
     int64_t drain_delay_ms, drain_timeout_ms, stream_ping_ms;
@@ -219,11 +229,12 @@ struct gateway_config {
     struct option_items rate_limits; // struct gateway_rate_limit
     struct gateway_admission admission;
     struct gateway_cache cache;
+    struct gateway_conversations conversations;
 };
 
 extern const struct option gateway_config_table[], gateway_key_table[], gateway_price_table[];
 extern const struct option gateway_rate_limit_table[], gateway_admission_table[];
-extern const struct option gateway_cache_table[];
+extern const struct option gateway_cache_table[], gateway_conversation_table[];
 
 static inline const struct gateway_key *gateway_config_keys(const struct gateway_config *c)
 {

@@ -193,6 +193,53 @@ static const struct option semantic_table[] = {
     {0},
 };
 
+#define CONVERSATION_AT(member) offsetof(struct gateway_conversations, member)
+
+static const char *const conversation_names[] = {"header", "opening", NULL};
+
+const struct option gateway_conversation_table[] = {
+    {.name = "calls_max",
+     .type = OPTION_INT,
+     .offset = CONVERSATION_AT(calls_max),
+     .value = "0",
+     .max = 1e9,
+     .help = "Calls of a model. 0: any number."},
+    {.name = "tokens_max",
+     .type = OPTION_INT,
+     .offset = CONVERSATION_AT(tokens_max),
+     .value = "0",
+     .max = 1e15,
+     .help = "Tokens of prompts and answers, of every attempt. 0: any number."},
+    {.name = "cost_max",
+     .type = OPTION_STRING,
+     .offset = CONVERSATION_AT(cost_max),
+     .help = "US dollars, such as \"0.50\", by the table of prices. Without it: any amount."},
+    {.name = "by",
+     .type = OPTION_CHOICE,
+     .offset = CONVERSATION_AT(by),
+     .value = "header",
+     .choices = conversation_names,
+     .help = "What makes calls one conversation: the header x-weir-conversation; or, for those "
+             "without it, their opening as well: the same system messages and the same first "
+             "question."},
+    {.name = "idle",
+     .type = OPTION_DURATION,
+     .offset = CONVERSATION_AT(idle_ms),
+     .value = "1h",
+     .min = 1,
+     .max = 30 * 86400e3,
+     .help = "A conversation that has rested for longer begins anew."},
+    {.name = "entries_max",
+     .type = OPTION_INT,
+     .offset = CONVERSATION_AT(entries_max),
+     .value = "100000",
+     .min = 1,
+     .max = 1e8,
+     .help = "Conversations that are remembered (about 150 bytes each); the one that has rested "
+             "longest is forgotten first."},
+    {0},
+};
+
 #define CACHE_AT(member) offsetof(struct gateway_cache, member)
 
 const struct option gateway_cache_table[] = {
@@ -259,8 +306,20 @@ static enum err check_price(const struct gateway_price *p, struct diag *d)
     return e;
 }
 
+static enum err check_conversations(const struct gateway_conversations *o, struct diag *d)
+{
+    int64_t nano;
+    if (!o->cost_max.len || (money_parse(o->cost_max, &nano) == ERR_OK && nano > 0))
+        return ERR_OK;
+    return diag_set(d, ERR_INVALID,
+                    "conversations: cost_max: '" STR_FMT
+                    "' is no amount of money: write US dollars, such as \"0.50\"",
+                    STR_ARG(o->cost_max));
+}
+
 enum err gateway_keys_check(const struct gateway_config *c, struct diag *d)
 {
+    ERR_TRY(check_conversations(&c->conversations, d));
     const struct gateway_price *prices = c->prices.items;
     for (size_t i = 0; i < c->keys.len; i++)
         ERR_TRY(check_key(&gateway_config_keys(c)[i], d));

@@ -87,6 +87,7 @@ enum err gateway_new(struct loop *l, const struct gateway_config *config,
     g->shared = shared;
     account_init(&g->account, metrics);
     cache_init(&g->cache, &config->cache);
+    conversations_init(&g->conversations, &config->conversations);
     semantic_init(&g->semantic, &config->cache.semantic);
     g->local = provider_local_new(l);
     server_options(config, &options);
@@ -182,6 +183,7 @@ void gateway_free(struct gateway *g)
     account_done(&g->account);
     semantic_done(&g->semantic);
     cache_done(&g->cache);
+    conversations_done(&g->conversations);
     scan_scratch_done(&g->guard_scratch);
     mem_free(g);
 }

@@ -4,6 +4,7 @@
 #include "gateway/account.h"
 #include "gateway/auth.h"
 #include "gateway/call.h"
+#include "gateway/conversation.h"
 #include "gateway/gateway.h"
 #include "gateway/listener_tls.h"
 #include "gateway/model_route.h"
@@ -32,6 +33,7 @@ struct gateway {
     struct account account;
     struct admission_queue admission;
     struct cache cache;
+    struct conversations conversations;
     struct semantic semantic;
     struct scan_scratch guard_scratch; // of all answers that are looked at; made by the first one
     struct call *calls;

@@ -405,6 +405,7 @@ void phase_account(struct call *c)
                                            : ATTEMPT_ANSWERED);
     admission_leave(c);
     cache_leave(c);
+    conversation_leave(c);
     if (shadow_is_copy(c)) {
         shadow_over(c);
         return;

@@ -23,7 +23,8 @@ static void add_cors(struct gateway *g, struct http_call *hc, struct http_header
         out, STR("Access-Control-Expose-Headers"),
         STR("x-request-id, request-id, x-weir-model, x-weir-seed, x-weir-ignored-fields, "
             "x-weir-request-id, x-weir-provider, x-weir-attempts, x-weir-cost, "
-            "x-weir-overhead-us, x-weir-cache, x-weir-cache-source, Server-Timing, "
+            "x-weir-overhead-us, x-weir-cache, x-weir-conversation, x-weir-cache-source, "
+            "Server-Timing, "
             "x-ratelimit-limit-requests, x-ratelimit-remaining-requests, "
             "x-ratelimit-reset-requests, x-ratelimit-limit-tokens, "
             "x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens, "
@@ -136,6 +137,7 @@ static void begin_call(struct gateway *g, struct http_call *hc, const struct rou
         .content_type = http_call_header(hc, "content-type"),
         .accept = http_call_header(hc, "accept"),
         .request_id = http_call_request_id(hc),
+        .conversation = http_call_header(hc, "x-weir-conversation"),
         .peer = http_call_peer(hc),
         .body = http_call_body(hc),
     };

@@ -123,5 +123,30 @@ class Loops(harness.ServerCase, unittest.IsolatedAsyncioTestCase):
                 self.assert_looped(result.messages[-1].content)
 
 
+class Bounded(harness.ServerCase, unittest.IsolatedAsyncioTestCase):
+    """A framework that was told of nothing is stopped after the first step of its loop."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.provider = cls.enterClassContext(Fault(seed=3, always="tools=1, tokens=8"))
+        cls.config = CONFIG.format(url=cls.provider.url) + "conversations: {calls_max: 1, by: opening}\n"
+        super().setUpClass()
+
+    @unittest.skipIf(agents is None, "the Python package openai-agents is missing (scripts/setup test)")
+    async def test_a_loop_ends_at_its_bound(self):
+        @agents.function_tool
+        def add(a: int, b: int) -> str:
+            """Add two numbers."""
+            return str(a + b)
+
+        client = openai.AsyncOpenAI(base_url=self.server.url + "/v1", api_key="none")  # with its own retries
+        model = agents.OpenAIChatCompletionsModel(MODELS[0], client)
+        agent = agents.Agent(name="adder", instructions="Be brief.", tools=[add], model=model)
+        with self.assertRaises(openai.RateLimitError) as raised:
+            await agents.Runner.run(agent, "What is 2 + 3?")
+        self.assertEqual(raised.exception.code, "conversation_exhausted")
+        self.assertEqual(len(self.provider.attempts()), 1)
+
+
 if __name__ == "__main__":
     harness.main()
