@@ -70,7 +70,7 @@ static struct conversation *touch(struct conversations *all, uint64_t id, uint64
     if (v) {
         unlink_one(all, v);
     } else {
-        if (all->map.len >= (size_t)all->options->entries_max)
+        if (all->oldest && all->map.len >= (size_t)all->options->entries_max)
             forget(all, all->oldest);
         v = mem_new(struct conversation);
         v->id = id;
