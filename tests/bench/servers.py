@@ -110,19 +110,29 @@ def weir(ready, ask, options=(), wrap=()):
     return Peer([bench.WEIR, "serve", "--quiet", "--listen", f"127.0.0.1:{port}", *options], port, ready, ask, wrap)
 
 
+def counted_run(start, out, n):
+    """Instructions inside the program over n requests. None where callgrind, as it sometimes does, ends without a word."""
+    peer = start(("valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", "--instr-atstart=no"))
+    try:
+        peer.requests(300)
+        pid = str(peer.process.pid)
+        subprocess.run(["callgrind_control", "-i", "on", pid], capture_output=True, check=True)
+        peer.requests(n)
+        subprocess.run(["callgrind_control", "-i", "off", pid], capture_output=True, check=True)
+    finally:
+        peer.close()
+    found = re.search(r"^totals: (\d+)", out.read_text(), re.M)
+    return int(found[1]) if found else None
+
+
 def user_instructions(start, folder, name, counts=(1000, 3000)):
     """Instructions a request inside the program, by callgrind: the difference of two runs of different length."""
     totals = {}
     for n in counts:
-        out = Path(folder) / f"callgrind.{name}.{n}"
-        peer = start(("valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", "--instr-atstart=no"))
-        try:
-            peer.requests(300)
-            pid = str(peer.process.pid)
-            subprocess.run(["callgrind_control", "-i", "on", pid], capture_output=True, check=True)
-            peer.requests(n)
-            subprocess.run(["callgrind_control", "-i", "off", pid], capture_output=True, check=True)
-        finally:
-            peer.close()
-        totals[n] = int(re.search(r"^totals: (\d+)", out.read_text(), re.M)[1])
+        for attempt in range(5):
+            totals[n] = counted_run(start, Path(folder) / f"callgrind.{name}.{n}.{attempt}", n)
+            if totals[n] is not None:
+                break
+        else:
+            raise SystemExit(f"callgrind counts nothing of {name}")
     return (totals[counts[1]] - totals[counts[0]]) / (counts[1] - counts[0])
