@@ -128,14 +128,17 @@ static enum err duplicate_of_many(yyjson_val *obj, size_t members, yyjson_val **
     return ERR_OK;
 }
 
+size_t json_name_offset(const yyjson_doc *doc, yyjson_val *key)
+{
+    return (size_t)(unsafe_yyjson_get_str(key) - doc->str_pool) - 1;
+}
+
 static enum err refuse_duplicate(yyjson_doc *doc, str text, yyjson_val *key, struct diag *diag)
 {
     str name = key_text(key);
     diag_set(diag, ERR_INVALID, "the member \"%.*s\" is given twice in one object",
              (int)min_size(name.len, 64), name.ptr);
-    // Strings are unescaped in place in the document's copy of the text, so offsets agree.
-    if (doc->str_pool)
-        place(diag, text, (size_t)(name.ptr - doc->str_pool) - 1);
+    place(diag, text, json_name_offset(doc, key));
     return ERR_INVALID;
 }
 

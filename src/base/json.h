@@ -33,6 +33,9 @@ void json_done(struct json_doc *d);
 // For those who read a text themselves: the offset behind the string whose quote is at `start`, the
 // text's length when it does not end.
 size_t json_after_string(str text, size_t start);
+// Where a member's name stands in the text that was parsed: the offset of its quote. The parser
+// unescapes strings in place, in a copy of the text, so that offsets agree.
+size_t json_name_offset(const yyjson_doc *doc, yyjson_val *key);
 static inline bool json_is_space(char c)
 {
     return c == ' ' || c == '\n' || c == '\r' || c == '\t';

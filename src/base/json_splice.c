@@ -197,8 +197,7 @@ bool json_cut(const struct json_doc *d, str text, const char *name, str *ret_bef
     yyjson_val *key = find_key(d->root, name);
     if (!key)
         return false;
-    // Strings are unescaped in place in the document's copy of the text, so offsets agree.
-    size_t begin = (size_t)(yyjson_get_str(key) - d->doc->str_pool) - 1;
+    size_t begin = json_name_offset(d->doc, key);
     struct cursor c = {text, begin};
     bool found = peek(&c) == '"' && skip_string(&c);
     ASSERT(found);

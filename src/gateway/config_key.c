@@ -68,11 +68,8 @@ enum err gateway_key_terms(const struct gateway_key *k, struct gateway_key_terms
                         "'" STR_FMT "' is no date: write \"2027-01-31\" or "
                         "\"2027-01-31T12:00:00Z\"",
                         STR_ARG(k->expires));
-    if (k->budget.len && money_parse(k->budget, &budget) != ERR_OK)
-        return diag_set(d, ERR_INVALID,
-                        "'" STR_FMT "' is no amount of money: write US dollars, such as \"25\" or "
-                        "\"0.50\"",
-                        STR_ARG(k->budget));
+    if (k->budget.len)
+        ERR_TRY(money_option(k->budget, &budget, d));
     *ret = (struct gateway_key_terms){(int64_t)expires, budget};
     return ERR_OK;
 }
@@ -309,12 +306,10 @@ static enum err check_price(const struct gateway_price *p, struct diag *d)
 static enum err check_conversations(const struct gateway_conversations *o, struct diag *d)
 {
     int64_t nano;
-    if (!o->cost_max.len || (money_parse(o->cost_max, &nano) == ERR_OK && nano > 0))
-        return ERR_OK;
-    return diag_set(d, ERR_INVALID,
-                    "conversations: cost_max: '" STR_FMT
-                    "' is no amount of money: write US dollars, such as \"0.50\"",
-                    STR_ARG(o->cost_max));
+    enum err e = money_bound(o->cost_max, &nano, d);
+    if (e != ERR_OK)
+        diag_where(d, "conversations.cost_max");
+    return e;
 }
 
 enum err gateway_keys_check(const struct gateway_config *c, struct diag *d)

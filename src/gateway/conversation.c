@@ -19,9 +19,9 @@ struct conversation {
 void conversations_init(struct conversations *all, const struct gateway_conversations *options)
 {
     *all = (struct conversations){.options = options};
-    if (options->cost_max.len && money_parse(options->cost_max, &all->cost_max_nano) != ERR_OK)
-        all->cost_max_nano = 0; // gateway_config_check refuses it
-    all->bounded = options->calls_max || options->tokens_max || options->cost_max.len;
+    bool known = money_bound(options->cost_max, &all->cost_max_nano, NULL) == ERR_OK;
+    ASSERT(known); // gateway_config_check
+    all->bounded = options->calls_max || options->tokens_max || all->cost_max_nano;
     map_init(&all->map);
 }
 
@@ -120,36 +120,26 @@ static bool is_counted(const struct call *c)
 
 // --- The bounds
 
-static bool exhausted(struct call *c, const char *what, const char *bound)
-{
-    return api_error_set(call_error(c), API_CONVERSATION_EXHAUSTED, NULL,
-                         "This conversation has %s %s that one may. Begin a new one.", what, bound);
-}
-
 static bool check(struct call *c, const struct conversations *all, const struct conversation *v)
 {
     const struct gateway_conversations *o = all->options;
-    char text[64];
-    struct text t = text_in(text, sizeof text - 1);
-    if (o->calls_max && v->calls >= o->calls_max) {
-        text_u64(&t, (uint64_t)o->calls_max);
-        text_add(&t, STR(" calls"));
-        text[t.len] = 0;
-        return exhausted(c, "made the", text);
-    }
-    if (o->tokens_max && v->tokens >= o->tokens_max) {
-        text_u64(&t, (uint64_t)o->tokens_max);
-        text_add(&t, STR(" tokens"));
-        text[t.len] = 0;
-        return exhausted(c, "used the", text);
-    }
-    if (all->cost_max_nano && v->cost_nano >= all->cost_max_nano) {
-        text_add(&t, STR("$"));
-        text_add(&t, o->cost_max);
-        text[t.len] = 0;
-        return exhausted(c, "cost the", text);
-    }
-    return true;
+    struct api_error e;
+    if (o->calls_max && v->calls >= o->calls_max)
+        api_error_set(&e, API_CONVERSATION_EXHAUSTED, NULL,
+                      "This conversation has made the %lld calls that one may. Begin a new one.",
+                      (long long)o->calls_max);
+    else if (o->tokens_max && v->tokens >= o->tokens_max)
+        api_error_set(&e, API_CONVERSATION_EXHAUSTED, NULL,
+                      "This conversation has used the %lld tokens that one may. Begin a new one.",
+                      (long long)o->tokens_max);
+    else if (all->cost_max_nano && v->cost_nano >= all->cost_max_nano)
+        api_error_set(&e, API_CONVERSATION_EXHAUSTED, NULL,
+                      "This conversation has cost the $" STR_FMT " that one may. Begin a new one.",
+                      STR_ARG(o->cost_max));
+    else
+        return true;
+    *call_error(c) = e;
+    return false;
 }
 
 bool conversation_enter(struct call *c)

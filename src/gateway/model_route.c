@@ -56,27 +56,26 @@ static enum err check_extras(const struct gateway_config *c, const struct gatewa
     return ERR_OK;
 }
 
-static enum err check_cost(const struct gateway_policy *p, const char *where, str name,
-                           struct diag *d)
+static enum err check_cost(const struct gateway_policy *p, str route, struct diag *d)
 {
     int64_t nano;
-    if (!p->attempts_cost.len || money_parse(p->attempts_cost, &nano) == ERR_OK)
-        return ERR_OK;
-    return diag_set(d, ERR_INVALID,
-                    "%s" STR_FMT ": attempts_cost: '" STR_FMT
-                    "' is no amount of money: write US dollars, such as \"0.05\"",
-                    where, STR_ARG(name), STR_ARG(p->attempts_cost));
+    enum err e = money_bound(p->attempts_cost, &nano, d);
+    if (e != ERR_OK && route.len)
+        diag_where(d, "routes." STR_FMT ".attempts_cost", STR_ARG(route));
+    else if (e != ERR_OK)
+        diag_where(d, "routing.attempts_cost");
+    return e;
 }
 
 enum err model_routes_check(const struct gateway_config *c, struct diag *d)
 {
-    ERR_TRY(check_cost(&c->routing.policy, "routing", STR(""), d));
+    ERR_TRY(check_cost(&c->routing.policy, STR_NONE, d));
     for (size_t i = 0; i < c->routes.len; i++) {
         const struct gateway_route *r = &config_routes(c)[i];
         failure_set set;
         str bad;
         ERR_TRY(check_targets(c, r, d));
-        ERR_TRY(check_cost(&r->policy, "routes.", r->name, d));
+        ERR_TRY(check_cost(&r->policy, r->name, d));
         ERR_TRY(check_extras(c, r, d));
         if (!failure_set_of(r->fallback_on.items, r->fallback_on.len, &set, &bad))
             return diag_set(d, ERR_INVALID,
@@ -89,8 +88,8 @@ enum err model_routes_check(const struct gateway_config *c, struct diag *d)
 
 static struct model_route policy_of(const struct gateway_policy *p)
 {
-    int64_t cost_max_nano = 0;
-    bool known = !p->attempts_cost.len || money_parse(p->attempts_cost, &cost_max_nano) == ERR_OK;
+    int64_t cost_max_nano;
+    bool known = money_bound(p->attempts_cost, &cost_max_nano, NULL) == ERR_OK;
     ASSERT(known); // model_routes_check
     return (struct model_route){
         .retry = {.attempts_max = p->attempts_max,

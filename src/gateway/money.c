@@ -46,6 +46,28 @@ enum err money_parse(str text, int64_t *ret_nano)
     return ERR_OK;
 }
 
+enum err money_option(str text, int64_t *ret_nano, struct diag *d)
+{
+    if (money_parse(text, ret_nano) == ERR_OK)
+        return ERR_OK;
+    return diag_set(d, ERR_INVALID,
+                    "'" STR_FMT "' is no amount of money: write US dollars, such as \"25\" or "
+                    "\"0.50\"",
+                    STR_ARG(text));
+}
+
+enum err money_bound(str text, int64_t *ret_nano, struct diag *d)
+{
+    int64_t nano = 0;
+    if (text.len)
+        ERR_TRY(money_option(text, &nano, d));
+    if (text.len && !nano)
+        return diag_set(d, ERR_INVALID, "'" STR_FMT "' would allow nothing: leave it out",
+                        STR_ARG(text));
+    *ret_nano = nano;
+    return ERR_OK;
+}
+
 const char *money_text(int64_t nano, char out[static MONEY_TEXT_MAX])
 {
     uint64_t size = nano < 0 ? -(uint64_t)nano : (uint64_t)nano;

@@ -71,9 +71,9 @@ static enum err make_head(struct http_address *a, struct diag *d)
 static enum err make_key(struct http_client *c, struct http_address *a, struct diag *d)
 {
     char port[TEXT_U64_MAX];
-    bool h2 = a->url.tls ? a->http2 != HTTP2_OFF : a->http2 == HTTP2_PRIOR_KNOWLEDGE;
+    a->h2 = a->url.tls ? a->http2 != HTTP2_OFF : a->http2 == HTTP2_PRIOR_KNOWLEDGE;
     a->proxy = connect_proxy_for(&c->proxies, a->url.tls, a->url.host, a->url.port);
-    a->origin_key = ARENA_JOIN(&a->arena, h2 ? STR("h2+") : STR(""),
+    a->origin_key = ARENA_JOIN(&a->arena, a->h2 ? STR("h2+") : STR(""),
                                a->url.tls ? STR("https://") : STR("http://"), a->url.host, STR(":"),
                                str_slice(port, text_digits(port, a->url.port)), STR(" "), a->proxy);
     return a->origin_key.ptr ? ERR_OK : too_large(d);

@@ -11,6 +11,7 @@ struct http_address {
     uint32_t refs;
     struct arena arena; // of all that follows
     enum http2_use http2;
+    bool h2; // it may go over HTTP/2: the use, of this URL's scheme
     str method;
     struct url url;
     str url_text;

@@ -222,9 +222,8 @@ static void open_connection(struct http_exchange *x)
 static void start(struct http_exchange *x)
 {
     const struct http_address *a = x->address;
-    bool h2 = a->url.tls ? a->http2 != HTTP2_OFF : a->http2 == HTTP2_PRIOR_KNOWLEDGE;
     x->began_us = clock_mono_us();
-    if (h2 && client_h2_start(x))
+    if (a->h2 && client_h2_start(x))
         return;
     struct client_conn *k = x->retried ? NULL : pool_take(x->client, a->origin_key);
     x->reused = k != NULL;

@@ -76,29 +76,24 @@ static str head_for_proxy(const struct client_conn *k, const struct http_exchang
     return text->failed ? STR_NONE : buf_str(text);
 }
 
-static char *put(char *at, str s)
-{
-    memcpy(at, s.ptr, s.len);
-    return at + s.len;
-}
-
 // Head and body as one piece. False: there is no room for it.
 static bool write_request(struct client_conn *k, str head, const struct http_exchange *x)
 {
     bool has_body = x->body.len || x->address->has_body;
-    char *room = stream_reserve(k->stream, head.len + LENGTH_BYTES_MAX + x->body.len);
+    size_t size = head.len + LENGTH_BYTES_MAX + x->body.len;
+    char *room = stream_reserve(k->stream, size);
     if (!room)
         return false;
-    char *at = put(room, head);
+    struct text t = text_in(room, size);
+    text_add(&t, head);
     if (has_body) {
-        at = put(at, STR("Content-Length: "));
-        at += text_digits(at, x->body.len);
-        at = put(at, STR("\r\n"));
+        text_add(&t, STR("Content-Length: "));
+        text_u64(&t, x->body.len);
+        text_add(&t, STR("\r\n"));
     }
-    at = put(at, STR("\r\n"));
-    if (x->body.len)
-        at = put(at, x->body);
-    stream_commit(k->stream, (size_t)(at - room));
+    text_add(&t, STR("\r\n"));
+    text_add(&t, x->body);
+    stream_commit(k->stream, t.len);
     return true;
 }
 

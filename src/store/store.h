@@ -1,7 +1,8 @@
 // The store: records of requests, keys and spend, in one SQLite file. One thread of it writes; the
 // rest of the program hands records over and never waits. Records are numbered in the order in
-// which they came; they are written in groups, a few a second, and those up to store_durable are on
-// disk: a crash or a power cut loses none of them. A full queue drops the record and counts it.
+// which they came; they are written in groups, of what comes within some 20 ms, and those up to
+// store_durable are on disk: a crash or a power cut loses none of them. A full queue drops the
+// record and counts it.
 //
 // Owner: whoever opened it; any thread may put. Keys are made by other processes (`weir key`),
 // which open the file themselves; the store's thread sees them and tells its watcher.
