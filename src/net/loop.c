@@ -452,12 +452,29 @@ enum err loop_new(enum loop_backend backend, struct loop **ret, struct diag *d)
     return ERR_OK;
 }
 
+static void finish_laters(struct loop *l)
+{
+    while (l->laters.next != &l->laters)
+        run_laters(l);
+}
+
+// Who has no owner left is told that there will be no more turns.
+static void tell_end(struct loop *l)
+{
+    for (uint32_t i = 0; i < l->slots_len; i++) {
+        struct loop_fd *f = l->slots[i].f;
+        if (f && (f->events & LOOP_END))
+            f->ready(f->ctx, LOOP_END);
+    }
+}
+
 void loop_free(struct loop *l)
 {
     if (!l)
         return;
-    while (l->laters.next != &l->laters)
-        run_laters(l); // what was closed in the last turn is freed here
+    finish_laters(l);
+    tell_end(l);
+    finish_laters(l); // what was closed in the last turn, or just now, is freed here
     loop_fd_remove(l, &l->doorbell_fd);
     doorbell_done(&l->doorbell);
     l->ops->close(l);

@@ -80,6 +80,7 @@ enum {
     LOOP_WRITE = 1u << 1,
     LOOP_HANGUP = 1u << 2, // the peer ended its side; data may still be unread before that
     LOOP_ERROR = 1u << 3,  // dead (reset, error, both sides ended); comes unasked: remove it
+    LOOP_END = 1u << 4,    // the loop is being freed: for who outlives his owner
 };
 struct loop_fd {
     int fd;

@@ -60,6 +60,8 @@ static void arm(struct stream *s)
         events |= LOOP_WRITE;
     if (!s->ended)
         events |= LOOP_HANGUP;
+    if (s->detached)
+        events |= LOOP_END;
     if (!s->failed && !s->closed)
         loop_fd_set(s->loop, &s->fd, events);
 }
@@ -380,6 +382,10 @@ static void hang_up(struct stream *s, bool dead)
 static void stream_ready(void *ctx, uint32_t events)
 {
     struct stream *s = ctx;
+    if (events & LOOP_END) {
+        stream_close(s);
+        return;
+    }
     s->in_event = true;
     if (events & (LOOP_HANGUP | LOOP_ERROR))
         hang_up(s, (events & LOOP_ERROR) != 0);

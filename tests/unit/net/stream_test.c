@@ -333,6 +333,25 @@ static void close_after_flush_sends_all_and_swallows_what_still_comes(void **sta
     mem_free(sink);
 }
 
+static void a_stream_that_lingers_goes_with_its_loop(void **state)
+{
+    (void)state;
+    struct seen t;
+    int far = open_pair(&t);
+    char got[8];
+    stream_write(t.s, STR("bye"));
+    stream_close_after_flush(t.s, 60000);
+    loop_run_once(t.l, 2);
+    loop_free(t.l); // the sanitizer tells when the stream was not freed
+    assert_int_equal(far_read(far, got, sizeof got), 3);
+    assert_int_equal(far_read(far, got, sizeof got), 0);
+    assert_int_equal(sock_send(far, "x", 1), 1); // closed on the other side: answered by a reset
+    usleep(2000);
+    assert_int_equal(sock_send(far, "x", 1), -1);
+    close(far);
+    buf_done(&t.in);
+}
+
 static void close_after_flush_gives_up_after_its_time(void **state)
 {
     (void)state;
@@ -410,6 +429,7 @@ int main(void)
         cmocka_unit_test(more_than_the_limit_is_not_taken),
         cmocka_unit_test(closing_inside_a_callback_is_safe),
         cmocka_unit_test(close_after_flush_sends_all_and_swallows_what_still_comes),
+        cmocka_unit_test(a_stream_that_lingers_goes_with_its_loop),
         cmocka_unit_test(close_after_flush_gives_up_after_its_time),
         cmocka_unit_test(shutdown_write_ends_our_side_after_the_queue),
         cmocka_unit_test(a_megabyte_comes_back_from_an_echo),
