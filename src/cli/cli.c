@@ -109,9 +109,10 @@ static int run(const struct command *c, const char *path, int argc, char **argv)
 
 static int dispatch(const struct command *c, int argc, char **argv)
 {
-    if (!c->subcommands)
+    bool alone = argc == 0 || argv[0][0] == '-';
+    if (!c->subcommands || (c->run && alone))
         return run(c, c->name, argc, argv);
-    if (argc == 0 || argv[0][0] == '-') {
+    if (alone) {
         show_help(c, c->name);
         return argc && wants_help(argc, argv) ? EXIT_STATUS_OK : EXIT_STATUS_USAGE;
     }

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/thread.h"
+#include "cli/cmd_bench.h"
 #include "cli/commands.h"
 #include "cli/engine_wait.h"
 #include "cli/model_choice.h"
@@ -363,6 +364,8 @@ static int run(struct command_call *call)
                         &d);
 }
 
+static const struct command *const verbs[] = {&cmd_bench_machine, NULL};
+
 const struct command cmd_bench = {
     .name = "bench",
     .summary = "measure how fast a model runs on this machine",
@@ -372,8 +375,10 @@ const struct command cmd_bench = {
     .examples =
         "weir bench                                # the bundled model: 1, 4 and 16 streams\n"
         "weir bench -m smollm2 --streams 1 --repeat 5\n"
-        "weir bench --json > today.json            # for a program",
+        "weir bench --json > today.json            # for a program\n"
+        "weir bench machine                        # what any engine could reach here at most",
     .options = options,
     .options_size = sizeof(struct bench_options),
     .run = run,
+    .subcommands = verbs,
 };

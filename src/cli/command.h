@@ -38,7 +38,8 @@ struct command {
     size_t options_size;
     size_t args_min, args_max;
     int (*run)(struct command_call *call);
-    const struct command *const *subcommands; // NULL-ended; then run is NULL
+    // NULL-ended. run is then NULL, or what is done where no subcommand is named.
+    const struct command *const *subcommands;
 };
 
 bool command_given(const struct command_call *call, const char *option);

@@ -95,7 +95,10 @@ static void example_lines(struct buf *out, const char *examples)
 void help_command(const struct command *c, const char *path, struct buf *out)
 {
     (void)buf_printf(out, "weir %s: %s\n\nUsage: weir %s%s%s%s\n", path, c->summary, path,
-                     c->options ? " [options]" : "", c->subcommands ? " VERB" : "",
+                     c->options ? " [options]" : "",
+                     !c->subcommands ? ""
+                     : c->run        ? " [VERB]"
+                                     : " VERB",
                      c->args ? " " : "");
     if (c->args) {
         out->len--; // the line goes on with what the verb takes
@@ -233,8 +236,9 @@ static void bash_case(struct buf *out, const struct command *c, const char *patt
     (void)buf_printf(out, "        \"%s\") words=\"", pattern);
     if (c->subcommands)
         names(out, c->subcommands);
-    else
-        option_words(out, c);
+    if (c->subcommands && c->options)
+        (void)buf_append_char(out, ' ');
+    option_words(out, c);
     (void)buf_append_str(out, STR("\" ;;\n"));
     for (const struct command *const *s = c->subcommands; s && *s; s++) {
         char path[64];

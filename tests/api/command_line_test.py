@@ -121,6 +121,22 @@ class Bench(unittest.TestCase):
             self.assertGreater(row["prefill_tokens_per_s"], 0)
             self.assertGreater(row["decode_tokens_per_s"], 0)
 
+    def test_the_machine_is_measured_alone(self):
+        run = harness.weir("bench", "machine", "--json", "--seconds", "0.002", "--threads", "2")
+        self.assertEqual(run.returncode, 0, run.stderr)
+        found = json.loads(run.stdout)
+        self.assertEqual(found["threads"], [1, 2])
+        self.assertEqual([len(rates) for rates in found["read_bytes_per_s"].values()], [2] * 6)
+        self.assertIn("fma_f32_per_s", found)
+        one = harness.weir("bench", "machine", "--json", "--seconds", "0.002", "--threads", "1", "--read-mib", "3")
+        self.assertEqual(list(json.loads(one.stdout)["read_bytes_per_s"]), [str(3 << 20)])
+        self.assertNotIn("fma_f32_per_s", json.loads(one.stdout))
+
+    def test_a_verb_it_does_not_have_is_refused(self):
+        run = harness.weir("bench", "machin")
+        self.assertEqual(run.returncode, 2)
+        self.assertIn("did you mean 'machine'", run.stderr)
+
 
 if __name__ == "__main__":
     harness.main()
