@@ -38,13 +38,37 @@ static enum err load_layer(struct loader *l, const struct hparams *hp, uint32_t 
         loader_vector(l, loader_name(l, i, "ffn_norm.weight"), n, true, &layer->ffn_norm.weight));
     ERR_TRY(loader_matrix(l, loader_name(l, i, "ffn_gate.weight"), ff, n, &layer->gate));
     ERR_TRY(loader_matrix(l, loader_name(l, i, "ffn_up.weight"), ff, n, &layer->up));
-    return loader_matrix(l, loader_name(l, i, "ffn_down.weight"), n, ff, &layer->down);
+    ERR_TRY(loader_matrix(l, loader_name(l, i, "ffn_down.weight"), n, ff, &layer->down));
+    ERR_TRY(loader_vector(l, loader_name(l, i, "ffn_gate.bias"), ff, false, &layer->gate.bias));
+    ERR_TRY(loader_vector(l, loader_name(l, i, "ffn_up.bias"), ff, false, &layer->up.bias));
+    return loader_vector(l, loader_name(l, i, "ffn_down.bias"), n, false, &layer->down.bias);
 }
 
-static void scale_frequencies(double *f, const struct hparams *hp, const float *divisors)
+static void scale_yarn(double *f, const struct hparams *hp, double *ret_attention)
+{
+    const struct rope_yarn y = {.base = (double)hp->rope_base,
+                                .factor = (double)hp->rope_factor,
+                                .fast = (double)hp->yarn.beta_fast,
+                                .slow = (double)hp->yarn.beta_slow,
+                                .original_context = (double)hp->rope_original_ctx,
+                                .whole = hp->yarn.whole_dims};
+    double mscale = (double)hp->yarn.mscale, all = (double)hp->yarn.mscale_all_dim;
+    double attention = (double)hp->yarn.attention_factor;
+    if (attention == 0.0 && mscale != 0.0 && all != 0.0)
+        attention = rope_yarn_attention(y.factor, mscale) / rope_yarn_attention(y.factor, all);
+    else if (attention == 0.0)
+        attention = rope_yarn_attention(y.factor, 1.0);
+    rope_scale_yarn(f, hp->rope_dims, &y);
+    *ret_attention = attention * (double)hp->yarn.attention_times;
+}
+
+static void scale_frequencies(double *f, const struct hparams *hp, const float *divisors,
+                              double *ret_attention)
 {
     for (uint32_t i = 0; divisors && i < hp->rope_dims / 2; i++)
         f[i] /= (double)divisors[i];
+    if (hp->rope_scaling == ROPE_SCALING_YARN)
+        scale_yarn(f, hp, ret_attention);
     if (hp->rope_scaling == ROPE_SCALING_LLAMA3 && !divisors)
         rope_scale_llama3(f, hp->rope_dims, (double)hp->rope_factor,
                           (double)hp->rope_low_freq_factor, (double)hp->rope_high_freq_factor,
@@ -63,7 +87,8 @@ static enum err load_rope(struct loader *l, struct model *m)
     ERR_TRY(loader_vector(l, "rope_freqs.weight", hp->rope_dims / 2, false, &divisors));
     double *f = loader_doubles(l, hp->rope_dims / 2);
     rope_frequencies((double)hp->rope_base, hp->rope_dims, f);
-    scale_frequencies(f, hp, divisors);
+    m->rope_attention = 1.0;
+    scale_frequencies(f, hp, divisors, &m->rope_attention);
     for (uint32_t i = 0; i < hp->rope_dims / 2; i++)
         if (!(f[i] >= 0.0 && f[i] * (double)hp->n_ctx < ROPE_ANGLE_MAX))
             return loader_refuse(l, "the rotary frequencies (base, scaling or rope_freqs.weight) "
@@ -81,8 +106,12 @@ static enum err load(struct loader *l, struct model *m)
     m->qkv = (struct qkv_layout){0, q, q + kv, q + 2 * kv};
     ERR_TRY(load_rope(l, m));
     ERR_TRY(loader_vector(l, "output_norm.weight", hp->n_embd, true, &m->output_norm.weight));
-    for (uint32_t i = 0; i < hp->n_layer; i++)
+    for (uint32_t i = 0; i < hp->n_layer; i++) {
+        enum layer_kind kind = hp->layer_kinds ? hp->layer_kinds[i] : LAYER_WINDOWED;
+        m->layers[i].turned = m->rope_frequencies && !(kind & LAYER_UNTURNED);
+        m->layers[i].window = kind & LAYER_WINDOWED ? hp->sliding_window : 0;
         ERR_TRY(load_layer(l, hp, i, &m->layers[i]));
+    }
     return ERR_OK;
 }
 

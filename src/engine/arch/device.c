@@ -316,8 +316,8 @@ static enum err turn_angles(struct device *dev, struct diag *d)
     size_t to = min_size(round_up(dev->position_max + 1, AHEAD), hp->n_ctx), n = (to - from) * half;
     float *c = mem_array(2 * n, sizeof *c), *s = c + n;
     for (size_t i = from; i < to; i++)
-        rope_angles(dev->m->rope_frequencies, hp->rope_dims, (uint32_t)i, c + (i - from) * half,
-                    s + (i - from) * half);
+        rope_angles(dev->m->rope_frequencies, hp->rope_dims, dev->m->rope_attention, (uint32_t)i,
+                    c + (i - from) * half, s + (i - from) * half);
     enum err e = gpu_write(dev->gpu, dev->cosines + from * half, c, n * sizeof *c, d);
     if (e == ERR_OK)
         e = gpu_write(dev->gpu, dev->sines + from * half, s, n * sizeof *s, d);

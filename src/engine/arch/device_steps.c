@@ -112,7 +112,7 @@ void device_store_kv(struct member *me, const struct layer *l, size_t layer)
                                .k = m->qkv.k,
                                .v = m->qkv.v,
                                .qkv_stride = (uint32_t)p->qkv_stride,
-                               .rope_dims = m->rope_frequencies ? m->hp->rope_dims : 0,
+                               .rope_dims = l->turned ? m->hp->rope_dims : 0,
                                .pairs_near = m->hp->rope == ROPE_NORM,
                                .eps = m->hp->norm_eps};
     DEVICE_DO(dev, gpu_store_kv(dev->gpu, &a, p->n, &dev->diag));
@@ -124,7 +124,7 @@ void device_attention(struct member *me, size_t layer)
     struct device *dev = device_of(me);
     const struct model *m = me->m;
     struct pass *p = me->pass;
-    uint32_t window = m->hp->sliding_window, seen = dev->position_max + 1;
+    uint32_t window = m->layers[layer].window, seen = dev->position_max + 1;
     size_t stride = window && window < seen ? window : seen;
     size_t most = max_size(dev->scores_floats / (m->hp->n_head * stride), 1);
     for (size_t at = 0; at < p->n; at += most) {

@@ -31,6 +31,8 @@ struct norm {
 struct layer {
     struct norm attn_norm, ffn_norm;
     const float *q_norm, *k_norm; // RMS norms over one head, or NULL
+    bool turned;                  // q and k are rotated by their position
+    uint32_t window;              // positions a query sees; 0 = all
     struct matrix qkv[3];         // one fused, or q, k and v
     struct matrix attn_out, gate, up, down;
 };
@@ -65,6 +67,7 @@ struct model {
     const struct tensor *embedding; // read from the file; NULL when tied: from head
     const struct tensor *positions; // learned ones, or NULL
     const double *rope_frequencies; // rope_dims / 2, or NULL
+    double rope_attention;          // factor on cosines and sines (YaRN's), folded into the tables
     float attention_scale;
     bool kv_f16;
     size_t kv_k_bytes, kv_v_bytes; // of one layer and KV head in a block

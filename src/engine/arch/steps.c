@@ -65,8 +65,8 @@ static void embed_row(struct member *me, size_t row)
     ASSERT(e == ERR_OK); // ranges were checked
     if (m->rope_frequencies) {
         size_t half = m->hp->rope_dims / 2;
-        rope_angles(m->rope_frequencies, m->hp->rope_dims, in->position, p->cosines + row * half,
-                    p->sines + row * half);
+        rope_angles(m->rope_frequencies, m->hp->rope_dims, m->rope_attention, in->position,
+                    p->cosines + row * half, p->sines + row * half);
     }
 }
 
@@ -191,7 +191,7 @@ void step_gated(struct member *me, const struct layer *l)
 }
 
 // Norm (where the model has it) and rotation of one head of q or k.
-static void turn_head(struct member *me, const float *norm, size_t row, float *head)
+static void turn_head(struct member *me, const float *norm, bool turned, size_t row, float *head)
 {
     const struct hparams *hp = me->m->hp;
     struct pass *p = me->pass;
@@ -200,7 +200,7 @@ static void turn_head(struct member *me, const float *norm, size_t row, float *h
         me->m->kernel->rms_norm(head, norm, hp->head_dim, hp->norm_eps, out);
         memcpy(head, out, hp->head_dim * sizeof *out);
     }
-    if (me->m->rope_frequencies) {
+    if (turned) {
         size_t at = row * (hp->rope_dims / 2);
         rope_turn(head, hp->rope_dims, hp->rope == ROPE_NORM ? ROPE_PAIRS_NEAR : ROPE_PAIRS_FAR,
                   p->cosines + at, p->sines + at);
@@ -223,8 +223,8 @@ static void store_kv(struct member *me, const struct layer *l, size_t layer, siz
     float *qkv = p->qkv + row * p->qkv_stride;
     float *k = qkv + m->qkv.k + head * dim, *v = qkv + m->qkv.v + head * dim;
     for (size_t i = 0; i < group; i++)
-        turn_head(me, l->q_norm, row, qkv + m->qkv.q + (head * group + i) * dim);
-    turn_head(me, l->k_norm, row, k);
+        turn_head(me, l->q_norm, l->turned, row, qkv + m->qkv.q + (head * group + i) * dim);
+    turn_head(me, l->k_norm, l->turned, row, k);
     uint32_t position = p->rows[row].position;
     uint8_t *block =
         p->pool + (size_t)p->rows[row].blocks[position / KV_POSITIONS] * model_kv_block_bytes(m) +
@@ -266,7 +266,7 @@ static void attend(struct member *me, size_t layer, const struct row_group *g, s
     for (size_t r = 0; r < g->n; r++)
         for (size_t h = 0; h < heads; h++) {
             size_t row = g->row + r, at = (first_head + h) * hp->head_dim, i = r * heads + h;
-            uint32_t position = p->rows[row].position, window = hp->sliding_window;
+            uint32_t position = p->rows[row].position, window = m->layers[layer].window;
             a.q[i] = p->qkv + row * p->qkv_stride + m->qkv.q + at;
             a.out[i] = p->att + row * p->att_stride + at;
             a.last[i] = position;

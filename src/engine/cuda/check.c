@@ -362,7 +362,7 @@ static void make_sequence(struct run *r, const struct attending *at, struct sequ
     rope_frequencies(10000.0, (uint32_t)s->half * 2, frequencies);
     for (uint32_t i = 0; i < SEEN; i++) {
         s->positions[i] = i;
-        rope_angles(frequencies, (uint32_t)s->half * 2, i, s->cosines + i * s->half,
+        rope_angles(frequencies, (uint32_t)s->half * 2, 1.0, i, s->cosines + i * s->half,
                     s->sines + i * s->half);
     }
     for (uint32_t i = 0; i < CACHE_BLOCKS; i++)

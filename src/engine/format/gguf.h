@@ -55,6 +55,9 @@ enum err gguf_get_u32(const struct gguf *g, const char *key, uint32_t *ret,
 enum err gguf_get_f32(const struct gguf *g, const char *key, float *ret, struct diag *d) MUST_USE;
 enum err gguf_get_bool(const struct gguf *g, const char *key, bool *ret, struct diag *d) MUST_USE;
 enum err gguf_get_str(const struct gguf *g, const char *key, str *ret, struct diag *d) MUST_USE;
+// An array of `count` bools, one a byte, checked to be 0 or 1.
+enum err gguf_get_bools(const struct gguf *g, const char *key, uint32_t count, const uint8_t **ret,
+                        struct diag *d) MUST_USE;
 // Arrays: copied into the arena. Items of another type are ERR_INVALID.
 enum err gguf_get_strs(const struct gguf *g, const char *key, struct arena *a, const str **ret,
                        uint32_t *ret_count, struct diag *d) MUST_USE;

@@ -142,6 +142,23 @@ static const struct gguf_kv *find_array(const struct gguf *g, const char *key, e
     return kv;
 }
 
+enum err gguf_get_bools(const struct gguf *g, const char *key, uint32_t count, const uint8_t **ret,
+                        struct diag *d)
+{
+    enum err e;
+    const struct gguf_kv *kv = find_array(g, key, GGUF_BOOL, "an array of bool", &e, d);
+    if (!kv)
+        return e;
+    if (kv->count != count)
+        return diag_set(d, ERR_INVALID, "metadata key \"%s\" has %llu items instead of %u", key,
+                        (unsigned long long)kv->count, count);
+    for (uint32_t i = 0; i < count; i++)
+        if (kv->value[i] > 1)
+            return wrong_type(kv, "an array of bools of 0 or 1", d);
+    *ret = kv->value;
+    return ERR_OK;
+}
+
 enum err gguf_get_strs(const struct gguf *g, const char *key, struct arena *a, const str **ret,
                        uint32_t *ret_count, struct diag *d)
 {

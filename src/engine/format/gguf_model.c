@@ -87,6 +87,53 @@ static enum err read_eps(struct reader *r, struct hparams *h)
     return r->required ? missing(r) : ERR_OK;
 }
 
+// What llama.cpp's files may say of YaRN and we do not compute.
+static enum err refuse_yarn(struct reader *r, const char *suffix, float usual)
+{
+    float v = usual;
+    ERR_TRY(optional_f32(r, suffix, &v));
+    if (v == usual)
+        return ERR_OK;
+    return diag_set(r->d, ERR_UNSUPPORTED,
+                    "metadata key \"%s\" is %g, which this build does not compute", r->key,
+                    (double)v);
+}
+
+static enum err read_yarn(struct reader *r, struct hparams *h)
+{
+    struct yarn_params *y = &h->yarn;
+    h->rope_scaling = ROPE_SCALING_YARN;
+    yarn_init(y);
+    ERR_TRY(optional_f32(r, "rope.scaling.factor", &h->rope_factor));
+    ERR_TRY(optional_f32(r, "rope.scaling.attn_factor", &y->attention_times));
+    ERR_TRY(optional_f32(r, "rope.scaling.yarn_beta_fast", &y->beta_fast));
+    ERR_TRY(optional_f32(r, "rope.scaling.yarn_beta_slow", &y->beta_slow));
+    ERR_TRY(refuse_yarn(r, "rope.scaling.yarn_ext_factor", 1.0f));
+    ERR_TRY(refuse_yarn(r, "rope.scaling.yarn_attn_factor", 1.0f));
+    ERR_TRY(refuse_yarn(r, "rope.scaling.yarn_log_multiplier", 0.0f));
+    yarn_context(h, h->rope_original_ctx > 0);
+    return ERR_OK;
+}
+
+// Which layers see the window and which are rotated.
+static enum err read_layers(struct reader *r, struct arena *a, struct hparams *h)
+{
+    const uint8_t *windowed;
+    enum err e = gguf_get_bools(r->g, arch_key(r, "attention.sliding_window_pattern"), h->n_layer,
+                                &windowed, r->d);
+    bool listed = e == ERR_OK, smollm3 = str_eq_z(r->arch, "smollm3");
+    if (e != ERR_NOT_FOUND)
+        ERR_TRY(e);
+    if (!listed && !smollm3)
+        return ERR_OK;
+    uint8_t *kinds = layer_kinds_new(h, a, LAYER_WINDOWED);
+    for (uint32_t i = 0; kinds && listed && i < h->n_layer; i++)
+        kinds[i] = windowed[i] ? LAYER_WINDOWED : 0;
+    if (kinds && smollm3) // the file does not say it: so it was trained
+        layer_kinds_skip_rope(kinds, h->n_layer, 4);
+    return ERR_OK;
+}
+
 static enum err read_rope(struct reader *r, struct hparams *h)
 {
     str scaling = STR_NONE;
@@ -104,6 +151,8 @@ static enum err read_rope(struct reader *r, struct hparams *h)
     }
     if (scaling.len == 0 || str_eq_z(scaling, "none"))
         return ERR_OK;
+    if (str_eq_z(scaling, "yarn"))
+        return read_yarn(r, h);
     if (!str_eq_z(scaling, "linear"))
         return diag_set(r->d, ERR_UNSUPPORTED,
                         "RoPE scaling of type \"" STR_FMT "\", which this build does not compute",
@@ -112,7 +161,8 @@ static enum err read_rope(struct reader *r, struct hparams *h)
     return optional_f32(r, "rope.scaling.factor", &h->rope_factor);
 }
 
-enum err gguf_hparams(const struct gguf *g, bool has_tensors, struct hparams *ret, struct diag *d)
+enum err gguf_hparams(const struct gguf *g, bool has_tensors, struct arena *a, struct hparams *ret,
+                      struct diag *d)
 {
     struct hparams h = {0};
     str arch;
@@ -122,8 +172,8 @@ enum err gguf_hparams(const struct gguf *g, bool has_tensors, struct hparams *re
     ERR_TRY(e);
     if (!arch_by_name(arch, &h) && has_tensors)
         return diag_set(d, ERR_UNSUPPORTED,
-                        "architecture \"" STR_FMT "\" is not supported; gpt2, llama, qwen2 and "
-                        "qwen3 are",
+                        "architecture \"" STR_FMT "\" is not supported; gpt2, llama, qwen2, "
+                        "qwen3 and smollm3 are",
                         STR_ARG(arch));
     ERR_TRY(optional_str(g, "general.name", &h.name, d));
     struct reader r = {.g = g, .arch = arch, .required = has_tensors, .d = d};
@@ -132,6 +182,7 @@ enum err gguf_hparams(const struct gguf *g, bool has_tensors, struct hparams *re
         ERR_TRY(read_eps(&r, &h));
         if (h.rope != ROPE_NONE)
             ERR_TRY(read_rope(&r, &h));
+        ERR_TRY(read_layers(&r, a, &h));
     }
     *ret = h;
     return ERR_OK;

@@ -87,6 +87,23 @@ static enum err read_llama3_scaling(yyjson_val *s, struct hparams *p, struct dia
                    d);
 }
 
+static enum err read_yarn(yyjson_val *s, struct hparams *p, struct diag *d)
+{
+    struct yarn_params *y = &p->yarn;
+    p->rope_scaling = ROPE_SCALING_YARN;
+    yarn_init(y);
+    ERR_TRY(get_f32(s, (struct member){{"beta_fast"}}, &y->beta_fast, d));
+    ERR_TRY(get_f32(s, (struct member){{"beta_slow"}}, &y->beta_slow, d));
+    ERR_TRY(get_f32(s, (struct member){{"attention_factor"}}, &y->attention_factor, d));
+    ERR_TRY(get_f32(s, (struct member){{"mscale"}}, &y->mscale, d));
+    ERR_TRY(get_f32(s, (struct member){{"mscale_all_dim"}}, &y->mscale_all_dim, d));
+    ERR_TRY(get_u32(s, (struct member){{"original_max_position_embeddings"}}, &p->rope_original_ctx,
+                    d));
+    y->whole_dims = is_true(s, "truncate", true);
+    yarn_context(p, p->rope_original_ctx > 0);
+    return ERR_OK;
+}
+
 // rope_theta and rope_scaling; newer files put both into rope_parameters.
 static enum err read_rope(yyjson_val *c, struct hparams *p, struct diag *d)
 {
@@ -99,29 +116,90 @@ static enum err read_rope(yyjson_val *c, struct hparams *p, struct diag *d)
     p->rope_factor = 1.0f;
     ERR_TRY(get_f32(both ? both : c, (struct member){{"rope_theta"}}, &p->rope_base, d));
     ERR_TRY(get_f32(c, (struct member){{"partial_rotary_factor"}}, &share, d));
+    ERR_TRY(get_f32(both, (struct member){{"partial_rotary_factor"}}, &share, d));
     if (share != 1.0f)
         return unsupported("partial_rotary_factor", STR("not 1"), d);
     str name = json_str(type);
-    if (!type || str_eq_z(name, "default"))
+    // Dynamic NTK changes the base only beyond max_position_embeddings, which are all we serve.
+    if (!type || str_eq_z(name, "default") || str_eq_z(name, "dynamic"))
         return ERR_OK;
     ERR_TRY(get_f32(s, (struct member){{"factor"}}, &p->rope_factor, d));
     if (str_eq_z(name, "llama3"))
         return read_llama3_scaling(s, p, d);
+    if (str_eq_z(name, "yarn"))
+        return read_yarn(s, p, d);
     if (!str_eq_z(name, "linear"))
         return unsupported("rope_scaling", name, d);
     p->rope_scaling = ROPE_SCALING_LINEAR;
     return ERR_OK;
 }
 
-static enum err read_window(yyjson_val *c, struct hparams *p, struct diag *d)
+// Which layers see a window: "layer_types" says it of each; before there was that, qwen's layers
+// from "max_window_layers" on.
+static enum err read_layer_types(yyjson_val *c, struct hparams *p, uint8_t *kinds, struct diag *d)
 {
-    uint32_t layers = 0;
-    if (!is_true(c, "use_sliding_window", str_eq_z(p->arch_name, "mistral")))
+    yyjson_val *types = json_get(c, "layer_types"), *type;
+    uint32_t first = 28; // what transformers takes when the file is silent
+    size_t i, n;
+    if (!types || yyjson_is_null(types)) {
+        ERR_TRY(get_u32(c, (struct member){{"max_window_layers"}}, &first, d));
+        for (uint32_t j = 0; j < p->n_layer && j < first; j++)
+            kinds[j] &= (uint8_t)~LAYER_WINDOWED;
         return ERR_OK;
-    ERR_TRY(get_u32(c, (struct member){{"max_window_layers"}}, &layers, d));
-    if (layers)
-        return unsupported("max_window_layers", STR("not 0"), d);
-    return get_u32(c, (struct member){{"sliding_window"}}, &p->sliding_window, d);
+    }
+    if (!yyjson_is_arr(types) || yyjson_arr_size(types) != p->n_layer)
+        return diag_set(d, ERR_INVALID, "config.json: \"layer_types\" must name %u layers",
+                        p->n_layer);
+    yyjson_arr_foreach(types, i, n, type)
+    {
+        if (str_eq_z(json_str(type), "full_attention"))
+            kinds[i] &= (uint8_t)~LAYER_WINDOWED;
+        else if (!str_eq_z(json_str(type), "sliding_attention"))
+            return unsupported("layer_types", json_str(type), d);
+    }
+    return ERR_OK;
+}
+
+static enum err read_window(struct hf_folder *h, struct hparams *p, struct diag *d)
+{
+    yyjson_val *c = h->config.doc.root;
+    bool mistral = str_eq_z(p->arch_name, "mistral");
+    if (str_eq_z(p->arch_name, "llama") || !is_true(c, "use_sliding_window", mistral))
+        return ERR_OK;
+    ERR_TRY(get_u32(c, (struct member){{"sliding_window"}}, &p->sliding_window, d));
+    if (mistral || p->sliding_window == 0)
+        return ERR_OK;
+    uint8_t *kinds = layer_kinds_new(p, &h->f->arena, LAYER_WINDOWED);
+    return kinds ? read_layer_types(c, p, kinds, d) : ERR_OK;
+}
+
+// smollm3: layers without rotation, listed as 0 among 1, or every so many.
+static enum err read_no_rope(struct hf_folder *h, struct hparams *p, struct diag *d)
+{
+    yyjson_val *c = h->config.doc.root, *list = json_get(c, "no_rope_layers"), *item;
+    uint32_t every = 4;
+    size_t i, n;
+    ERR_TRY(get_u32(c, (struct member){{"no_rope_layer_interval"}}, &every, d));
+    uint8_t *kinds = (uint8_t *)(uintptr_t)p->layer_kinds;
+    if (!kinds)
+        kinds = layer_kinds_new(p, &h->f->arena, LAYER_WINDOWED);
+    if (!kinds)
+        return ERR_OK;
+    if (yyjson_is_arr(list) && yyjson_arr_size(list) != p->n_layer)
+        return diag_set(d, ERR_INVALID, "config.json: \"no_rope_layers\" must name %u layers",
+                        p->n_layer);
+    if (yyjson_is_arr(list)) {
+        int64_t turned;
+        yyjson_arr_foreach(list, i, n, item)
+        {
+            if (!json_is_int(item, &turned))
+                return diag_set(d, ERR_INVALID, "config.json: \"no_rope_layers\" must be 0 and 1");
+            kinds[i] |= turned ? 0 : LAYER_UNTURNED;
+        }
+        return ERR_OK;
+    }
+    layer_kinds_skip_rope(kinds, p->n_layer, every);
+    return ERR_OK;
 }
 
 static enum err read_llama(struct hf_folder *h, struct hparams *p, struct diag *d)
@@ -139,7 +217,9 @@ static enum err read_llama(struct hf_folder *h, struct hparams *p, struct diag *
     ERR_TRY(get_u32(c, (struct member){{"intermediate_size"}}, &p->n_ff, d));
     ERR_TRY(get_u32(c, (struct member){{"max_position_embeddings"}}, &p->n_ctx, d));
     ERR_TRY(get_f32(c, (struct member){{"rms_norm_eps"}}, &p->norm_eps, d));
-    ERR_TRY(read_window(c, p, d));
+    ERR_TRY(read_window(h, p, d));
+    if (str_eq_z(p->arch_name, "smollm3"))
+        ERR_TRY(read_no_rope(h, p, d));
     h->tied_head = is_true(c, "tie_word_embeddings", false);
     return read_rope(c, p, d);
 }
@@ -154,8 +234,8 @@ enum err hf_config(struct hf_folder *h, struct hparams *ret, struct diag *d)
     bool mistral = str_eq_z(type, "mistral");
     if (!arch_by_name(mistral ? STR("llama") : type, &p))
         return diag_set(d, ERR_UNSUPPORTED,
-                        "model type \"" STR_FMT "\" is not supported; gpt2, llama, mistral, qwen2 "
-                        "and qwen3 are",
+                        "model type \"" STR_FMT "\" is not supported; gpt2, llama, mistral, qwen2, "
+                        "qwen3 and smollm3 are",
                         STR_ARG(type));
     p.arch_name = type;
     p.name = arena_str(&h->f->arena, json_str(json_get(c, "_name_or_path")));

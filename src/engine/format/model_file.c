@@ -86,7 +86,7 @@ static enum err load_gguf(struct model_file *f, str image, struct diag *d)
     f->tensors = g->tensors;
     f->n_tensors = g->n_tensors;
     ERR_TRY(tensors_index(f, d));
-    ERR_TRY(gguf_hparams(g, f->n_tensors > 0, &f->hparams, d));
+    ERR_TRY(gguf_hparams(g, f->n_tensors > 0, &f->arena, &f->hparams, d));
     ERR_TRY(gguf_vocab(g, &f->arena, &f->vocab, d));
     ERR_TRY(model_file_check(f, d));
     str head = str_sub(image, 0, (size_t)g->data_offset);

@@ -41,7 +41,26 @@ enum rope_kind { ROPE_NONE, ROPE_NORM /* pairs (2i,2i+1) */, ROPE_NEOX /* pairs 
 // Llama 3.1's scaling comes as hyper-parameters from a folder, and as a tensor "rope_freqs.weight"
 // (rope_dims / 2 divisors of the frequencies, f32) in a GGUF file: honour the tensor when it is
 // there.
-enum rope_scaling { ROPE_SCALING_NONE, ROPE_SCALING_LINEAR, ROPE_SCALING_LLAMA3 };
+enum rope_scaling {
+    ROPE_SCALING_NONE,
+    ROPE_SCALING_LINEAR,
+    ROPE_SCALING_LLAMA3,
+    ROPE_SCALING_YARN
+};
+
+// What YaRN needs beside factor and original context. The factor on cosines and sines is
+// attention_factor (0: by formula from the scaling factor and, where both are given, mscale and
+// mscale_all_dim) times attention_times.
+struct yarn_params {
+    float beta_fast, beta_slow; // turns over the original context
+    bool whole_dims;            // the ramp begins and ends at whole dimensions
+    float attention_factor, mscale, mscale_all_dim, attention_times;
+};
+
+enum layer_kind {
+    LAYER_WINDOWED = 1, // sees sliding_window positions
+    LAYER_UNTURNED = 2  // q and k are not rotated (smollm3's "NoPE" layers)
+};
 
 struct hparams {
     enum model_arch arch;
@@ -54,9 +73,11 @@ struct hparams {
     enum rope_scaling rope_scaling;
     float rope_factor, rope_low_freq_factor, rope_high_freq_factor;
     uint32_t rope_original_ctx;
-    uint32_t sliding_window; // 0 = none
-    bool tied_head;          // no "output.weight": token_embd is used
-    bool qk_norm;            // qwen3: blk.N.attn_q_norm / attn_k_norm
+    struct yarn_params yarn;
+    uint32_t sliding_window;    // 0 = none
+    const uint8_t *layer_kinds; // [n_layer], enum layer_kind; NULL: all windowed, all rotated
+    bool tied_head;             // no "output.weight": token_embd is used
+    bool qk_norm;               // qwen3: blk.N.attn_q_norm / attn_k_norm
 };
 
 enum vocab_kind {

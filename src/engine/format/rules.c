@@ -2,6 +2,7 @@
 #include "engine/format/parts.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/banned.h"
 
@@ -24,10 +25,9 @@ bool arch_by_name(str name, struct hparams *h)
         enum rope_kind rope;
         bool qk_norm;
     } known[] = {
-        {"gpt2", ARCH_GPT2, ROPE_NONE, false},
-        {"llama", ARCH_LLAMA, ROPE_NORM, false},
-        {"qwen2", ARCH_LLAMA, ROPE_NEOX, false},
-        {"qwen3", ARCH_LLAMA, ROPE_NEOX, true},
+        {"gpt2", ARCH_GPT2, ROPE_NONE, false},     {"llama", ARCH_LLAMA, ROPE_NORM, false},
+        {"qwen2", ARCH_LLAMA, ROPE_NEOX, false},   {"qwen3", ARCH_LLAMA, ROPE_NEOX, true},
+        {"smollm3", ARCH_LLAMA, ROPE_NORM, false},
     };
     h->arch = ARCH_OTHER;
     h->arch_name = name;
@@ -40,6 +40,38 @@ bool arch_by_name(str name, struct hparams *h)
         return true;
     }
     return false;
+}
+
+void yarn_init(struct yarn_params *y)
+{
+    *y = (struct yarn_params){
+        .beta_fast = 32.0f, .beta_slow = 1.0f, .whole_dims = true, .attention_times = 1.0f};
+}
+
+void yarn_context(struct hparams *h, bool given)
+{
+    if (h->rope_original_ctx == 0)
+        h->rope_original_ctx = h->n_ctx;
+    float most = h->rope_factor * (float)h->rope_original_ctx;
+    if (given && most > (float)h->n_ctx && most <= (float)MODEL_CONTEXT_MAX)
+        h->n_ctx = (uint32_t)most;
+}
+
+uint8_t *layer_kinds_new(struct hparams *h, struct arena *a, enum layer_kind kind)
+{
+    uint8_t *kinds = NULL;
+    if (h->n_layer >= 1 && h->n_layer <= MODEL_LAYERS_MAX)
+        kinds = arena_zalloc(a, h->n_layer, 1);
+    if (kinds)
+        memset(kinds, (int)kind, h->n_layer);
+    h->layer_kinds = kinds;
+    return kinds;
+}
+
+void layer_kinds_skip_rope(uint8_t *kinds, uint32_t n, uint32_t every)
+{
+    for (uint32_t i = every; every && i <= n; i += every)
+        kinds[i - 1] |= LAYER_UNTURNED;
 }
 
 static enum err check_range(const char *what, uint64_t v, uint64_t min, uint64_t max,
@@ -68,6 +100,27 @@ static enum err check_heads(struct hparams *h, struct diag *d)
     return check_range("the head dimension", h->head_dim, 1, 1024, d);
 }
 
+static bool positive(float v)
+{
+    return v > 0.0f && v <= 1e6f;
+}
+
+static enum err check_yarn(const struct hparams *h, struct diag *d)
+{
+    const struct yarn_params *y = &h->yarn;
+    if (h->rope_original_ctx == 0 || h->rope_base <= 1.0f || !positive(y->beta_slow) ||
+        !positive(y->beta_fast) || y->beta_fast < y->beta_slow)
+        return diag_set(d, ERR_INVALID,
+                        "the YaRN scaling needs an original context above 0, a RoPE base above 1 "
+                        "and 0 < beta_slow <= beta_fast");
+    if (y->attention_factor < 0.0f || y->attention_factor > 1e6f || y->mscale < 0.0f ||
+        y->mscale > 1e6f || y->mscale_all_dim < 0.0f || y->mscale_all_dim > 1e6f ||
+        !positive(y->attention_times))
+        return diag_set(d, ERR_INVALID,
+                        "YaRN's attention factor, mscale and mscale_all_dim must not be negative");
+    return ERR_OK;
+}
+
 static enum err check_rope(struct hparams *h, struct diag *d)
 {
     if (h->rope == ROPE_NONE)
@@ -87,6 +140,8 @@ static enum err check_rope(struct hparams *h, struct diag *d)
     if (!(h->rope_factor > 0.0f && h->rope_factor <= 1e6f))
         return diag_set(d, ERR_INVALID, "the RoPE scaling factor is %g; it must lie in (0, 1e6]",
                         (double)h->rope_factor);
+    if (h->rope_scaling == ROPE_SCALING_YARN)
+        return check_yarn(h, d);
     if (h->rope_scaling != ROPE_SCALING_LLAMA3)
         return ERR_OK;
     if (!(h->rope_low_freq_factor > 0.0f && h->rope_high_freq_factor > h->rope_low_freq_factor &&
@@ -103,7 +158,7 @@ enum err hparams_check(struct hparams *h, struct diag *d)
     ERR_TRY(check_range("the number of layers", h->n_layer, 1, MODEL_LAYERS_MAX, d));
     ERR_TRY(check_range("the embedding length", h->n_embd, 1, 1u << 17, d));
     ERR_TRY(check_range("the feed-forward length", h->n_ff, 1, 1u << 20, d));
-    ERR_TRY(check_range("the context length", h->n_ctx, 1, 1u << 20, d));
+    ERR_TRY(check_range("the context length", h->n_ctx, 1, MODEL_CONTEXT_MAX, d));
     ERR_TRY(check_range("the number of heads", h->n_head, 1, 4096, d));
     ERR_TRY(check_range("the vocabulary size", h->n_vocab, 1, VOCAB_TOKENS_MAX, d));
     ERR_TRY(check_heads(h, d));

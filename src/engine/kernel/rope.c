@@ -6,6 +6,7 @@
 #include "base/banned.h"
 
 #define ROUNDER 6755399441055744.0 // 1.5 * 2^52: adding it rounds to an integer
+#define TWO_PI  6.283185307179586
 #define LN2_HI  6.93147180369123816490e-01
 #define LN2_LO  1.90821492927058770002e-10
 
@@ -98,7 +99,7 @@ void rope_scale_llama3(double *frequencies, uint32_t dims, double factor, double
                        double original_context)
 {
     for (uint32_t i = 0; i < dims / 2; i++) {
-        double turns = original_context * frequencies[i] / 6.283185307179586;
+        double turns = original_context * frequencies[i] / TWO_PI;
         if (turns > high) // short waves stay
             continue;
         double smooth = turns < low ? 0.0 : (turns - low) / (high - low);
@@ -106,14 +107,44 @@ void rope_scale_llama3(double *frequencies, uint32_t dims, double factor, double
     }
 }
 
-void rope_angles(const double *frequencies, uint32_t dims, uint32_t position, float *ret_cos,
-                 float *ret_sin)
+// The dimension whose wave turns `turns` times over the original context.
+static double yarn_dimension(const struct rope_yarn *y, uint32_t dims, double turns)
+{
+    double waves = y->original_context / (turns * TWO_PI);
+    return (double)dims * natural_log(waves) / (2.0 * natural_log(y->base));
+}
+
+void rope_scale_yarn(double *frequencies, uint32_t dims, const struct rope_yarn *y)
+{
+    double low = yarn_dimension(y, dims, y->fast), high = yarn_dimension(y, dims, y->slow);
+    if (y->whole) {
+        low = __builtin_floor(low);
+        high = __builtin_ceil(high);
+    }
+    low = low > 0.0 ? low : 0.0;
+    high = high < (double)dims - 1.0 ? high : (double)dims - 1.0;
+    if (low == high)
+        high += 0.001; // as the reference avoids a division by zero
+    for (uint32_t i = 0; i < dims / 2; i++) {
+        double ramp = ((double)i - low) / (high - low);
+        ramp = ramp < 0.0 ? 0.0 : ramp > 1.0 ? 1.0 : ramp;
+        frequencies[i] = frequencies[i] / y->factor * ramp + frequencies[i] * (1.0 - ramp);
+    }
+}
+
+double rope_yarn_attention(double factor, double mscale)
+{
+    return factor <= 1.0 ? 1.0 : 0.1 * mscale * natural_log(factor) + 1.0;
+}
+
+void rope_angles(const double *frequencies, uint32_t dims, double scale, uint32_t position,
+                 float *ret_cos, float *ret_sin)
 {
     for (uint32_t i = 0; i < dims / 2; i++) {
         double s, c;
         sine_cosine((double)position * frequencies[i], &s, &c);
-        ret_sin[i] = (float)s;
-        ret_cos[i] = (float)c;
+        ret_sin[i] = (float)(s * scale);
+        ret_cos[i] = (float)(c * scale);
     }
 }
 

@@ -80,6 +80,38 @@ static void chunks_and_untied_heads_change_nothing(void **state)
     check_schedules("qwen3", TENSOR_F16, false);
 }
 
+// One layer with a window and one without rotation, under YaRN's angles and factor.
+static void layers_of_several_kinds_are_the_same_as_here(void **state)
+{
+    static const uint8_t KINDS[] = {LAYER_WINDOWED, LAYER_UNTURNED};
+    (void)state;
+    struct made_file f;
+    struct made_model plain, here, there;
+    made_file_init(&f, "llama", TENSOR_F32, true);
+    made_model_init(&plain, &f, NULL, 1, 1, NULL);
+    float *other = in_chunks(&plain, 0, LENGTH);
+    struct hparams *hp = (struct hparams *)(uintptr_t)model_file_hparams(f.file);
+    hp->sliding_window = 9;
+    hp->layer_kinds = KINDS;
+    hp->rope_scaling = ROPE_SCALING_YARN;
+    hp->rope_factor = 4.0f;
+    hp->rope_original_ctx = 64;
+    hp->yarn = (struct yarn_params){
+        .beta_fast = 32.0f, .beta_slow = 1.0f, .whole_dims = true, .attention_times = 1.0f};
+    made_model_init(&here, &f, NULL, 1, 1, NULL);
+    made_model_init(&there, &f, NULL, 1, 1, &ON_GPU);
+    float *want = in_chunks(&here, 0, LENGTH), *got = in_chunks(&there, 0, 5);
+    assert_memory_equal(got, want, LENGTH * here.n_vocab * sizeof *got);
+    assert_memory_not_equal(other, want, LENGTH * here.n_vocab * sizeof *got);
+    mem_free(other);
+    mem_free(want);
+    mem_free(got);
+    made_model_done(&plain);
+    made_model_done(&here);
+    made_model_done(&there);
+    made_file_done(&f);
+}
+
 // Many sequences at once, more rows than one pass takes, only some of them wanted, the last states
 // too; and a pool that grows meanwhile.
 static void a_large_batch_is_the_same_as_here(void **state)
@@ -179,6 +211,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(logits_have_the_recorded_digests),
         cmocka_unit_test(chunks_and_untied_heads_change_nothing),
+        cmocka_unit_test(layers_of_several_kinds_are_the_same_as_here),
         cmocka_unit_test(a_large_batch_is_the_same_as_here),
         cmocka_unit_test(a_failing_device_fails_the_pass_and_is_not_a_rows_fault),
         cmocka_unit_test(what_cannot_be_had_is_refused_in_words),

@@ -217,6 +217,40 @@ static void refused(const char *file, const char *bytes, enum err want, const ch
     buf_done(&image);
 }
 
+// A llama of 4 layers, complete but for what `more` adds.
+static void config_refused(const char *type, const char *more, enum err want, const char *names)
+{
+    char text[1024];
+    snprintf(text, sizeof text,
+             "{\"model_type\":\"%s\",\"num_hidden_layers\":4,\"hidden_size\":32,"
+             "\"num_attention_heads\":2,\"intermediate_size\":48,"
+             "\"max_position_embeddings\":64,%s}",
+             type, more);
+    refused("config.json", text, want, names);
+}
+
+static void what_layers_and_positions_are_is_checked(void **state)
+{
+    (void)state;
+#define YARN    "\"rope_scaling\":{\"rope_type\":\"yarn\",\"factor\":4.0,"
+#define WINDOWS "\"use_sliding_window\":true,\"sliding_window\":8,"
+    config_refused("llama", YARN "\"beta_fast\":1,\"beta_slow\":2}", ERR_INVALID, "beta_slow");
+    config_refused("llama", YARN "\"beta_slow\":0}", ERR_INVALID, "beta_slow");
+    config_refused("llama", YARN "\"attention_factor\":-1}", ERR_INVALID, "attention factor");
+    config_refused("llama", YARN "\"mscale\":\"x\"}", ERR_INVALID, "mscale");
+    config_refused("llama", "\"rope_theta\":1.0," YARN "\"beta_fast\":32}", ERR_INVALID, "base");
+    config_refused("qwen2", WINDOWS "\"layer_types\":[\"full_attention\"]", ERR_INVALID,
+                   "must name 4 layers");
+    config_refused("qwen2", WINDOWS "\"layer_types\":[\"full_attention\",\"a\",\"b\",\"c\"]",
+                   ERR_UNSUPPORTED, "\"a\"");
+    config_refused("qwen2", WINDOWS "\"max_window_layers\":-1", ERR_INVALID, "max_window_layers");
+    config_refused("smollm3", "\"no_rope_layers\":[1]", ERR_INVALID, "must name 4 layers");
+    config_refused("smollm3", "\"no_rope_layers\":[1,1,1,\"0\"]", ERR_INVALID, "0 and 1");
+    config_refused("llama", "\"partial_rotary_factor\":0.5", ERR_UNSUPPORTED, "partial_rotary");
+#undef YARN
+#undef WINDOWS
+}
+
 static void folders_that_lie_are_refused(void **state)
 {
     (void)state;
@@ -233,8 +267,8 @@ static void folders_that_lie_are_refused(void **state)
     refused(config, "{\"model_type\":\"llama\",\"rms_norm_eps\":\"x\"}", ERR_INVALID,
             "rms_norm_eps");
     refused(config, "{\"model_type\":\"llama\",\"hidden_act\":\"relu\"}", ERR_UNSUPPORTED, "relu");
-    refused(config, "{\"model_type\":\"llama\",\"rope_scaling\":{\"type\":\"yarn\"}}",
-            ERR_UNSUPPORTED, "yarn");
+    refused(config, "{\"model_type\":\"llama\",\"rope_scaling\":{\"type\":\"longrope\"}}",
+            ERR_UNSUPPORTED, "longrope");
     refused(config, "{\"model_type\":\"llama\",\"hidden_size\":32}", ERR_INVALID, "");
     refused(config, "{\"model_type\":\"gpt2\"}", ERR_UNSUPPORTED, "has no place");
     refused(config, "{\"model_type\":\"gpt2\",\"activation_function\":\"relu\"}", ERR_UNSUPPORTED,
@@ -338,6 +372,8 @@ int main(void)
         cmocka_unit_test(a_folder_is_the_model_it_was_written_from),
         cmocka_unit_test_setup_teardown(scores_follow_the_merges, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(folders_that_lie_are_refused, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(what_layers_and_positions_are_is_checked, make_dir,
+                                        remove_dir),
         cmocka_unit_test_setup_teardown(pickles_are_refused, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(folders_without_a_model_are_refused, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(llama3_scaling_is_read, make_dir, remove_dir),
