@@ -279,8 +279,8 @@ const struct command cmd_explain = {
                    "of a prompt "
                    "or an answer is on record, but where a shadow's record_answers asks for it.",
     .args = "REQUEST-ID",
-    .examples = "weir explain req_5cfae68a28ceb36d          # in words\n"
-                "weir explain req_5cfae68a28ceb36d --json   # everything on record",
+    .examples = "weir explain req_19aa3c0e5d1c2f4a68b07d93          # in words\n"
+                "weir explain req_19aa3c0e5d1c2f4a68b07d93 --json   # everything on record",
     .options = store_verb_option_table,
     .options_size = sizeof(struct store_verb_options),
     .args_min = 1,

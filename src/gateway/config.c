@@ -534,7 +534,7 @@ static const struct option store_table[] = {
      .value = "200000",
      .min = 1,
      .max = 1e9,
-     .help = "Requests on record; the oldest go when there are more (about 600 bytes each)."},
+     .help = "Requests on record; the oldest go when there are more (about 300 bytes each)."},
     {0},
 };
 

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/timed_id.h"
 #include "http/url.h"
 
 #include "base/banned.h"
@@ -215,29 +216,14 @@ static bool id_is_sane(str id)
     return id.len > 0 && id.len <= REQUEST_ID_MAX;
 }
 
-// Eight hex digits, all at once: a nibble into each byte, and 'a'-'9'-1 more where it is over 9.
-static void put_hex8(char *out, uint32_t bits)
-{
-    const uint64_t ones = UINT64_C(0x0101010101010101);
-    uint64_t w = bits;
-    w = (w | w << 16) & UINT64_C(0x0000ffff0000ffff);
-    w = (w | w << 8) & UINT64_C(0x00ff00ff00ff00ff);
-    w = (w | w << 4) & (ones * 0x0f);
-    uint64_t letters = ((w + ones * 6) >> 4) & ones;
-    w += ones * '0' + letters * ('a' - '9' - 1);
-    memcpy(out, &w, sizeof w);
-}
-
 static str new_id(struct http_call *c)
 {
-    uint64_t bits = random_next(&c->conn->server->ids);
-    char *id = arena_alloc(&c->arena, 20);
+    char *id = arena_alloc(&c->arena, 4 + TIMED_ID_LEN);
     if (!id)
         return STR("req_0");
     memcpy(id, "req_", 4);
-    put_hex8(id + 4, (uint32_t)bits);
-    put_hex8(id + 12, (uint32_t)(bits >> 32));
-    return str_slice(id, 20);
+    timed_id_write(id + 4, clock_wall_ms(), random_next(&c->conn->server->ids));
+    return str_slice(id, 4 + TIMED_ID_LEN);
 }
 
 str http_call_request_id(const struct http_call *c)

@@ -188,3 +188,14 @@ str db_column_str(sqlite3_stmt *s, int at, struct arena *a)
         return STR_NONE;
     return arena_str(a, str_slice(text, (size_t)sqlite3_column_bytes(s, at)));
 }
+
+void db_bind_blob(sqlite3_stmt *s, int at, str v)
+{
+    sqlite3_bind_blob64(s, at, v.len ? v.ptr : "", v.len, SQLITE_STATIC);
+}
+
+str db_column_blob(sqlite3_stmt *s, int at)
+{
+    const void *bytes = sqlite3_column_blob(s, at);
+    return bytes ? str_slice(bytes, (size_t)sqlite3_column_bytes(s, at)) : STR_NONE;
+}

@@ -45,5 +45,8 @@ enum err db_fail(struct db *b, struct diag *d);
 // Values are bound by place: they must last until the statement has run. An empty str is NULL.
 void db_bind_str(sqlite3_stmt *s, int at, str v);
 void db_bind_int(sqlite3_stmt *s, int at, int64_t v);
+void db_bind_blob(sqlite3_stmt *s, int at, str v);
+// Bytes of the current row: they last until its statement's next step.
+str db_column_blob(sqlite3_stmt *s, int at);
 // A text of the current row, in the arena; STR_NONE for NULL, and when the arena is full.
 str db_column_str(sqlite3_stmt *s, int at, struct arena *a);

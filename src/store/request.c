@@ -1,12 +1,13 @@
 #include "store/request.h"
 
-#include "base/mem.h"
+#include "store/group.h"
 
 #include "base/banned.h"
 
 #define R(column, type, member) {column, type, offsetof(struct store_request, member)}
 #define A(column, type, member) {column, type, offsetof(struct store_attempt, member)}
 
+// A column's place is its number in the records that are on disk: new ones stand at the end.
 // clang-format off: one row, one look
 const struct row_column store_request_columns[] = {
     R("id", ROW_STR, id),
@@ -78,101 +79,13 @@ const struct row_column store_attempt_columns[] = {
 };
 // clang-format on
 
-struct store_request *store_request_copy(const struct store_request *r)
-{
-    size_t attempts = (size_t)r->attempts_len;
-    size_t bytes = sizeof *r + attempts * sizeof *r->attempts;
-    size_t texts = row_text_bytes(store_request_columns, r);
-    for (size_t i = 0; i < attempts; i++)
-        texts += row_text_bytes(store_attempt_columns, &r->attempts[i]);
-    struct store_request *copy = mem_alloc(bytes + texts);
-    char *room = (char *)copy + bytes;
-    *copy = *r;
-    copy->attempts = (struct store_attempt *)(void *)(copy + 1);
-    room = row_move_texts(store_request_columns, copy, room);
-    for (size_t i = 0; i < attempts; i++) {
-        copy->attempts[i] = r->attempts[i];
-        room = row_move_texts(store_attempt_columns, &copy->attempts[i], room);
-    }
-    return copy;
-}
-
-// --- Reading
-
-struct place {
-    int64_t run, seq;
-};
-
-static enum err find_place(struct db *b, str id, struct place *ret, struct diag *d)
-{
-    sqlite3_stmt *s;
-    bool row;
-    ERR_TRY(db_prepare(b,
-                       "SELECT run, seq FROM request WHERE id = ? ORDER BY run DESC, seq DESC "
-                       "LIMIT 1",
-                       &s, d));
-    db_bind_str(s, 1, id);
-    enum err e = db_step(b, s, &row, d);
-    if (e == ERR_OK && row)
-        *ret = (struct place){sqlite3_column_int64(s, 0), sqlite3_column_int64(s, 1)};
-    else if (e == ERR_OK)
-        e = diag_set(d, ERR_NOT_FOUND, "there is no record of the request '" STR_FMT "'",
-                     STR_ARG(id));
-    sqlite3_finalize(s);
-    return e;
-}
-
-static enum err select_at(struct db *b, str sql, const struct place *p, sqlite3_stmt **ret,
-                          struct diag *d)
-{
-    if (!sql.ptr)
-        return ERR_LIMIT;
-    ERR_TRY(db_prepare(b, sql.ptr, ret, d));
-    db_bind_int(*ret, 1, p->run);
-    db_bind_int(*ret, 2, p->seq);
-    return ERR_OK;
-}
-
-static enum err read_request(struct db *b, const struct place *p, struct arena *a,
-                             struct store_request *ret, struct diag *d)
-{
-    sqlite3_stmt *s;
-    bool row;
-    str sql = row_select_sql(a, "request", store_request_columns, "WHERE run = ? AND seq = ?");
-    ERR_TRY(select_at(b, sql, p, &s, d));
-    enum err e = db_step(b, s, &row, d);
-    if (e == ERR_OK && row)
-        e = row_read(s, 0, store_request_columns, ret, a);
-    sqlite3_finalize(s);
-    return e;
-}
-
-static enum err read_attempts(struct db *b, const struct place *p, struct arena *a,
-                              struct store_request *r, struct diag *d)
-{
-    sqlite3_stmt *s;
-    bool row = true;
-    size_t wanted = (size_t)r->attempts_len, len = 0;
-    r->attempts = arena_zalloc(a, wanted + 1, sizeof *r->attempts);
-    if (!r->attempts)
-        return ERR_LIMIT;
-    str sql = row_select_sql(a, "attempt", store_attempt_columns,
-                             "WHERE run = ? AND seq = ? ORDER BY number");
-    ERR_TRY(select_at(b, sql, p, &s, d));
-    enum err e = ERR_OK;
-    while (e == ERR_OK && len < wanted && (e = db_step(b, s, &row, d)) == ERR_OK && row)
-        e = row_read(s, 0, store_attempt_columns, &r->attempts[len++], a);
-    r->attempts_len = (int64_t)len;
-    sqlite3_finalize(s);
-    return e;
-}
-
 enum err store_request_find(struct db *b, str id, struct arena *a, struct store_request *ret,
                             struct diag *d)
 {
-    struct place p = {0};
+    str message;
     *ret = (struct store_request){0};
-    ERR_TRY(find_place(b, id, &p, d));
-    ERR_TRY(read_request(b, &p, a, ret, d));
-    return read_attempts(b, &p, a, ret, d);
+    enum err e = group_find(b, RECORD_REQUEST, id, a, &message, d);
+    if (e == ERR_NOT_FOUND)
+        return diag_set(d, e, "there is no record of the request '" STR_FMT "'", STR_ARG(id));
+    return e == ERR_OK ? record_read_request(message, a, ret, d) : e;
 }

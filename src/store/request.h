@@ -42,8 +42,6 @@ struct store_request {
 
 extern const struct row_column store_request_columns[], store_attempt_columns[];
 
-// One heap block with all of it; mem_free.
-struct store_request *store_request_copy(const struct store_request *r);
 // The newest request of that id, with its attempts, in the arena. ERR_NOT_FOUND.
 enum err store_request_find(struct db *b, str id, struct arena *a, struct store_request *ret,
                             struct diag *d) MUST_USE;

@@ -76,25 +76,3 @@ str row_select_sql(struct arena *a, const char *table, const struct row_column *
     (void)buf_printf(&sql, " FROM %s %s", table, rest);
     return in_arena(a, &sql);
 }
-
-size_t row_text_bytes(const struct row_column *columns, const void *row)
-{
-    size_t bytes = 0;
-    for (const struct row_column *c = columns; c->name; c++)
-        if (c->type == ROW_STR)
-            bytes += ((const str *)field(row, c))->len;
-    return bytes;
-}
-
-char *row_move_texts(const struct row_column *columns, void *row, char *room)
-{
-    for (const struct row_column *c = columns; c->name; c++) {
-        str *text = (str *)(void *)((char *)row + c->offset);
-        if (c->type != ROW_STR || !text->len)
-            continue;
-        memcpy(room, text->ptr, text->len);
-        text->ptr = room;
-        room += text->len;
-    }
-    return room;
-}

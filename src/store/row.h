@@ -28,6 +28,3 @@ str row_insert_sql(struct arena *a, const char *table, const char *first, size_t
                    const struct row_column *columns) MUST_USE;
 str row_select_sql(struct arena *a, const char *table, const struct row_column *columns,
                    const char *rest) MUST_USE;
-// Bytes of the row's texts together, and a copy of the row whose texts lie at `room`.
-size_t row_text_bytes(const struct row_column *columns, const void *row);
-char *row_move_texts(const struct row_column *columns, void *row, char *room); // what is left

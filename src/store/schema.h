@@ -4,7 +4,9 @@
 
 #include "store/db.h"
 
-#define SCHEMA_VERSION 5
+#define SCHEMA_VERSION 6
 
 // Bring the file up to this program's version. ERR_UNSUPPORTED: a newer weir has written it.
 enum err schema_upgrade(struct db *b, struct diag *d) MUST_USE;
+// To an earlier version: for tests of the steps.
+enum err schema_upgrade_to(struct db *b, int64_t wanted, struct diag *d) MUST_USE;

@@ -1,11 +1,12 @@
 #include "store/shadow.h"
 
-#include "base/mem.h"
+#include "store/group.h"
 
 #include "base/banned.h"
 
 #define S(column, type, member) {column, type, offsetof(struct store_shadow, member)}
 
+// A column's place is its number in the records that are on disk: new ones stand at the end.
 // clang-format off: one row, one look
 const struct row_column store_shadow_columns[] = {
     S("request", ROW_STR, request),
@@ -35,30 +36,13 @@ const struct row_column store_shadow_columns[] = {
 };
 // clang-format on
 
-struct store_shadow *store_shadow_copy(const struct store_shadow *r)
-{
-    struct store_shadow *copy = mem_alloc(sizeof *r + row_text_bytes(store_shadow_columns, r));
-    *copy = *r;
-    row_move_texts(store_shadow_columns, copy, (char *)(copy + 1));
-    return copy;
-}
-
 enum err store_shadow_find(struct db *b, str id, struct arena *a, struct store_shadow *ret,
                            struct diag *d)
 {
-    sqlite3_stmt *s;
-    bool row;
-    str sql = row_select_sql(a, "shadow", store_shadow_columns,
-                             "WHERE request = ? ORDER BY run DESC, seq DESC LIMIT 1");
+    str message;
     *ret = (struct store_shadow){0};
-    if (!sql.ptr)
-        return ERR_LIMIT;
-    ERR_TRY(db_prepare(b, sql.ptr, &s, d));
-    db_bind_str(s, 1, id);
-    enum err e = db_step(b, s, &row, d);
-    if (e == ERR_OK)
-        e = row ? row_read(s, 0, store_shadow_columns, ret, a)
-                : diag_set(d, ERR_NOT_FOUND, "the request has no copy");
-    sqlite3_finalize(s);
-    return e;
+    enum err e = group_find(b, RECORD_SHADOW, id, a, &message, d);
+    if (e == ERR_NOT_FOUND)
+        return diag_set(d, e, "the request has no copy");
+    return e == ERR_OK ? record_read_shadow(message, ret, d) : e;
 }

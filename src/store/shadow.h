@@ -23,8 +23,6 @@ struct store_shadow {
 
 extern const struct row_column store_shadow_columns[];
 
-// One heap block with all of it; mem_free.
-struct store_shadow *store_shadow_copy(const struct store_shadow *r);
 // The newest copy of the request of that id, in the arena. ERR_NOT_FOUND.
 enum err store_shadow_find(struct db *b, str id, struct arena *a, struct store_shadow *ret,
                            struct diag *d) MUST_USE;

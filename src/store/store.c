@@ -38,8 +38,8 @@ struct store {
     _Atomic uint64_t durable, written, failures;
     uint64_t seq, drops_seen, missing, warned_ms;
     int64_t data_version;
-    struct batch_item batch[BATCH_MAX];
-    size_t batch_len;
+    struct record *batch[BATCH_MAX];
+    size_t batch_len, batch_bytes;
 };
 
 // --- Any thread
@@ -53,34 +53,10 @@ static void ring_bell(struct store *s)
     pthread_mutex_unlock(&s->lock);
 }
 
-// One queue, so that records keep their order. Blocks of memory lie at even addresses: an odd one
-// is a shadow's.
-static void *as_shadow(struct store_shadow *r)
+static bool put(struct store *s, struct record *r)
 {
-    return (char *)r + 1;
-}
-
-static struct batch_item item_of(void *queued)
-{
-    struct batch_item it = {.seq = 0};
-    if ((uintptr_t)queued & 1)
-        it.shadow = (void *)((char *)queued - 1);
-    else
-        it.request = queued;
-    return it;
-}
-
-static void free_item(const struct batch_item *it)
-{
-    mem_free(it->request);
-    mem_free(it->shadow);
-}
-
-static bool put(struct store *s, void *queued)
-{
-    if (!ring_mpsc_push(&s->queue, queued)) {
-        struct batch_item it = item_of(queued);
-        free_item(&it);
+    if (!ring_mpsc_push(&s->queue, r)) {
+        mem_free(r);
         atomic_fetch_add(&s->dropped, 1);
         return false;
     }
@@ -91,12 +67,12 @@ static bool put(struct store *s, void *queued)
 
 bool store_put(struct store *s, const struct store_request *r)
 {
-    return put(s, store_request_copy(r));
+    return put(s, record_of_request(r));
 }
 
 bool store_put_shadow(struct store *s, const struct store_shadow *r)
 {
-    return put(s, as_shadow(store_shadow_copy(r)));
+    return put(s, record_of_shadow(r, (int64_t)clock_wall_ms()));
 }
 
 uint64_t store_durable(const struct store *s)
@@ -148,15 +124,17 @@ bool store_flush(struct store *s, uint64_t timeout_ms)
 // The numbers of dropped records are skipped, so that they show as a gap.
 static void take_batch(struct store *s)
 {
-    while (s->batch_len < BATCH_MAX) {
-        void *queued = ring_mpsc_pop(&s->queue);
-        if (!queued)
+    size_t max = batch_max(&s->writer);
+    while (s->batch_len < max && s->batch_bytes < BATCH_BYTES_MAX) {
+        struct record *r = ring_mpsc_pop(&s->queue);
+        if (!r)
             return;
         uint64_t dropped = atomic_load(&s->dropped);
         s->seq += 1 + (dropped - s->drops_seen);
         s->drops_seen = dropped;
-        s->batch[s->batch_len] = item_of(queued);
-        s->batch[s->batch_len++].seq = s->seq;
+        r->seq = s->seq;
+        s->batch[s->batch_len++] = r;
+        s->batch_bytes += r->len;
         atomic_fetch_add(&s->taken, 1);
     }
 }
@@ -164,8 +142,8 @@ static void take_batch(struct store *s)
 static void forget_batch(struct store *s)
 {
     for (size_t i = 0; i < s->batch_len; i++)
-        free_item(&s->batch[i]);
-    s->batch_len = 0;
+        mem_free(s->batch[i]);
+    s->batch_len = s->batch_bytes = 0;
 }
 
 static void warn(struct store *s, const char *what, const struct diag *d)
@@ -346,10 +324,8 @@ static void drop_rest(struct store *s)
 {
     uint64_t lost = s->batch_len;
     forget_batch(s);
-    for (void *queued; (queued = ring_mpsc_pop(&s->queue)); lost++) {
-        struct batch_item it = item_of(queued);
-        free_item(&it);
-    }
+    for (void *queued; (queued = ring_mpsc_pop(&s->queue)); lost++)
+        mem_free(queued);
     atomic_fetch_add(&s->dropped, lost);
     if (lost)
         log_write(LOG_ERROR, "records are lost", LOG_I("records", lost));
@@ -364,7 +340,7 @@ static void stop_thread(struct store *s)
     pthread_cond_signal(&s->wake);
     pthread_mutex_unlock(&s->lock);
     thread_join(&s->thread);
-    if (run_end(&s->db, s->writer.run, NULL) != ERR_OK)
+    if (run_end(&s->db, s->writer.groups.run, NULL) != ERR_OK)
         log_write(LOG_WARN, "the store could not be closed in order");
 }
 

@@ -29,6 +29,7 @@ import re
 import select
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -86,6 +87,13 @@ def own_bytes(pid):
     """A process's memory that is its own, without the pages of its file."""
     rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
     return int(re.search(r"Anonymous:\s+(\d+)", rollup).group(1)) * 1024
+
+
+def dump_store(path):
+    """All that a store holds as text: its tables, and the bytes of its records as they lie there."""
+    with sqlite3.connect(path) as db:
+        records = [bytes(row[0]).decode("latin-1") for row in db.execute("SELECT message FROM record_group")]
+        return "\n".join([*db.iterdump(), *records])
 
 
 def slow_turns(page, seconds=0.05):

@@ -25,7 +25,7 @@ class Answers(EchoTest):
         self.assertEqual((a.status, a.body), (200, b'{"status":"ok"}'))
         self.assertEqual(a.headers["content-type"], "application/json")
         self.assertEqual(a.headers["content-length"], "15")
-        self.assertRegex(a.headers["x-request-id"], r"^req_[0-9a-f]{16}$")
+        self.assertRegex(a.headers["x-request-id"], r"^req_[0-9a-f]{24}$")
         self.assertNotIn("connection", a.headers)
         date = time.strptime(a.headers["date"], "%a, %d %b %Y %H:%M:%S GMT")
         self.assertLess(abs(time.time() - __import__("calendar").timegm(date)), 3)

@@ -13,6 +13,8 @@
 
 #include "base/clock.h"
 #include "base/random.h"
+#include "base/timed_id.h"
+#include "store/batch.h"
 #include "store/schema.h"
 #include "store/spend.h"
 #include "store/store.h"
@@ -112,6 +114,47 @@ static bool put(struct store *s, uint64_t n)
     return store_put(s, &r);
 }
 
+static int64_t requests(const struct place *p)
+{
+    return number(p, "SELECT sum(requests) FROM record_group");
+}
+
+static int64_t last_seq(const struct place *p)
+{
+    return number(p, "SELECT max(last) & ((1 << 40) - 1) FROM record_group");
+}
+
+static enum err find(const struct place *p, uint64_t n, struct arena *a, struct store_request *ret)
+{
+    char id[32];
+    struct db b = open_file(p);
+    snprintf(id, sizeof id, "req-%llu", (unsigned long long)n);
+    enum err e = store_request_find(&b, str_of(id), a, ret, NULL);
+    db_close(&b);
+    return e;
+}
+
+static void assert_found(const struct place *p, uint64_t n)
+{
+    struct arena a;
+    struct store_request r;
+    arena_init(&a, 1u << 20);
+    assert_int_equal(find(p, n, &a, &r), ERR_OK);
+    assert_int_equal(r.completion_tokens, n);
+    assert_int_equal(r.attempts_len, 2);
+    assert_int_equal(r.attempts[1].completion_tokens, n);
+    arena_done(&a);
+}
+
+static void assert_not_found(const struct place *p, uint64_t n)
+{
+    struct arena a;
+    struct store_request r;
+    arena_init(&a, 1u << 20);
+    assert_int_equal(find(p, n, &a, &r), ERR_NOT_FOUND);
+    arena_done(&a);
+}
+
 static void a_record_comes_back_as_it_was(void **state)
 {
     struct store *s = open_store(*state);
@@ -145,9 +188,10 @@ static void closing_writes_what_waits(void **state)
     for (uint64_t n = 1; n <= 2000; n++)
         assert_true(put(s, n));
     store_close(s);
-    assert_int_equal(number(*state, "SELECT count(*) FROM request"), 2000);
-    assert_int_equal(number(*state, "SELECT count(*) FROM attempt"), 4000);
-    assert_int_equal(number(*state, "SELECT max(seq) FROM request"), 2000);
+    assert_int_equal(requests(*state), 2000);
+    assert_int_equal(last_seq(*state), 2000);
+    assert_found(*state, 1);
+    assert_found(*state, 2000);
 }
 
 static void money_grows_with_the_records(void **state)
@@ -205,7 +249,7 @@ static void a_full_queue_drops_and_counts_and_leaves_a_gap(void **state)
     uint64_t taken = 0, refused = 0;
     struct db b = open_file(*state);
     assert_int_equal(db_begin(&b, NULL), ERR_OK); // the store's thread cannot write meanwhile
-    for (uint64_t n = 1; n <= STORE_QUEUE_MAX + 1000; n++)
+    for (uint64_t n = 1; n <= STORE_QUEUE_MAX + BATCH_MAX + 1000; n++)
         if (put(s, n))
             taken++;
         else
@@ -220,8 +264,8 @@ static void a_full_queue_drops_and_counts_and_leaves_a_gap(void **state)
     assert_int_equal(stats.dropped, refused);
     assert_int_equal(stats.written, taken + 1);
     store_close(s);
-    assert_int_equal(number(*state, "SELECT count(*) FROM request"), taken + 1);
-    assert_int_equal(number(*state, "SELECT max(seq) FROM request"), taken + 1 + refused);
+    assert_int_equal(requests(*state), taken + 1);
+    assert_int_equal(last_seq(*state), taken + 1 + refused);
     s = open_store(*state);
     store_stats(s, &stats);
     assert_int_equal(stats.missing, refused);
@@ -242,10 +286,12 @@ static void the_oldest_records_go_at_the_bound(void **state)
         assert_true(put(s, n));
     assert_true(store_flush(s, 30000));
     store_close(s);
-    int64_t kept = number(p, "SELECT count(*) FROM request");
-    assert_in_range(kept, 900, 1256);
-    assert_int_equal(number(p, "SELECT max(seq) FROM request"), 3000);
-    assert_int_equal(number(p, "SELECT count(*) FROM attempt"), 2 * kept);
+    int64_t kept = requests(p);
+    assert_in_range(kept, 1000, 1125);
+    assert_int_equal(last_seq(p), 3000);
+    assert_found(p, 3000);
+    assert_found(p, 2001);
+    assert_not_found(p, 3000 - (uint64_t)kept);
 }
 
 // --- kill -9
@@ -302,9 +348,15 @@ static void kill_9_loses_nothing_that_was_acknowledged(void **state)
     for (int i = 1; i <= KILLS; i++) {
         char sql[160];
         uint64_t durable = run_and_kill(*state, random_below(&random, 60));
-        snprintf(sql, sizeof sql, "SELECT count(*) FROM request WHERE run=%d AND seq<=%llu", i,
-                 (unsigned long long)durable);
-        assert_int_equal(number(*state, sql), durable);
+        // None was dropped, so there are as many as the last one's number.
+        snprintf(sql, sizeof sql, "SELECT sum(requests) FROM record_group WHERE number >> %d = %d",
+                 GROUP_RUN_SHIFT, i);
+        assert_true(number(*state, sql) >= (int64_t)durable);
+        snprintf(sql, sizeof sql,
+                 "SELECT sum(requests) - max(last & ((1 << %d) - 1)) FROM record_group "
+                 "WHERE number >> %d = %d",
+                 GROUP_RUN_SHIFT, GROUP_RUN_SHIFT, i);
+        assert_int_equal(number(*state, sql), 0);
         seen += durable;
     }
     assert_true(seen > 0);
@@ -420,6 +472,89 @@ static void nobody_else_can_read_the_file(void **state)
     assert_int_equal(st.st_mode & 0777, 0600);
 }
 
+// Version 5 had a row for each request and each attempt.
+static void records_of_an_older_weir_are_kept(void **state)
+{
+    struct place *p = *state;
+    struct arena a;
+    struct store_request r;
+    struct store_shadow shadow;
+    struct db b;
+    struct diag d = {0};
+    assert_int_equal(db_open(p->path, DB_CREATE, &b, &d), ERR_OK);
+    assert_int_equal(schema_upgrade_to(&b, 5, &d), ERR_OK);
+    assert_int_equal(
+        db_exec(&b,
+                "INSERT INTO run(pid, started_ms, ended_ms) VALUES(1, 1, 2), (1, 1, 2);"
+                "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 1200) "
+                "INSERT INTO request(run, seq, id, started_ms, status, key, stream, seed, attempts,"
+                " cost_nano_usd, completion_tokens) SELECT 1 + (n > 700), n, 'req-' || n, "
+                "1795000000000 + n, 200, 'team', 1, -n, 2, 40, n FROM n;"
+                "INSERT INTO attempt(run, seq, number, target, result, cost_nano_usd,"
+                " completion_tokens, protocol) SELECT run, seq, 1, 'far', 'failed', NULL, 0, NULL "
+                "FROM request UNION ALL SELECT run, seq, 2, 'near', 'answered', 40, seq, 'h2' "
+                "FROM request;"
+                "INSERT INTO shadow(run, seq, request, outcome, cost_nano_usd) "
+                "VALUES(2, 1201, 'req-900', 'same', NULL)",
+                &d),
+        ERR_OK);
+    db_close(&b);
+    struct store *s = open_store(p);
+    assert_true(put(s, 5000));
+    store_close(s);
+    assert_int_equal(requests(p), 1201);
+    arena_init(&a, 1u << 20);
+    assert_found(p, 5000);
+    for (uint64_t n = 1; n <= 1200; n += 109)
+        assert_found(p, n);
+    assert_int_equal(find(p, 900, &a, &r), ERR_OK);
+    assert_true(str_eq(r.key, STR("team")) && r.stream && r.seed == -900 && r.status == 200);
+    assert_int_equal(r.attempts[0].cost_nano_usd, -1);
+    assert_int_equal(r.attempts[1].cost_nano_usd, 40);
+    assert_true(str_eq(r.attempts[1].protocol, STR("h2")));
+    b = open_file(p);
+    assert_int_equal(store_shadow_find(&b, STR("req-900"), &a, &shadow, &d), ERR_OK);
+    assert_true(str_eq(shadow.outcome, STR("same")) && shadow.cost_nano_usd == -1);
+    assert_int_equal(store_shadow_find(&b, STR("req-901"), &a, &shadow, &d), ERR_NOT_FOUND);
+    db_close(&b);
+    arena_done(&a);
+}
+
+// Ids that tell their time are looked for from there, others from the newest group.
+static void ids_of_any_kind_are_found_and_the_newest_of_two(void **state)
+{
+    struct place *p = *state;
+    struct store *s = open_store(p);
+    struct arena a;
+    struct store_request r;
+    char timed[4 + TIMED_ID_LEN], other[32];
+    struct store_attempt attempts[2];
+    memcpy(timed, "req_", 4);
+    timed_id_write(timed + 4, 1795000000000, 99);
+    for (uint64_t n = 1; n <= 5; n++) {
+        struct store_request twice = sample(n, other, attempts);
+        twice.id = STR("mine");
+        assert_true(store_put(s, &twice));
+        struct store_request once = sample(n, other, attempts);
+        once.id = n == 3 ? str_slice(timed, sizeof timed) : STR("req_000000000000000000000000");
+        assert_true(store_put(s, &once));
+        assert_true(store_flush(s, 10000));
+    }
+    store_close(s);
+    struct db b = open_file(p);
+    arena_init(&a, 1u << 20);
+    assert_int_equal(store_request_find(&b, STR("mine"), &a, &r, NULL), ERR_OK);
+    assert_int_equal(r.completion_tokens, 5);
+    assert_int_equal(store_request_find(&b, str_slice(timed, sizeof timed), &a, &r, NULL), ERR_OK);
+    assert_int_equal(r.completion_tokens, 3);
+    // An id of the future, as a clock that was set back leaves it.
+    timed_id_write(timed + 4, 1799000000000, 99);
+    assert_int_equal(store_request_find(&b, str_slice(timed, sizeof timed), &a, &r, NULL),
+                     ERR_NOT_FOUND);
+    arena_done(&a);
+    db_close(&b);
+}
+
 static void a_file_of_a_newer_weir_is_refused(void **state)
 {
     struct place *p = *state;
@@ -463,6 +598,8 @@ int main(void)
         T(keys_of_another_process_are_seen_within_a_second),
         T(a_name_is_taken_until_its_key_is_revoked),
         T(nobody_else_can_read_the_file),
+        T(records_of_an_older_weir_are_kept),
+        T(ids_of_any_kind_are_found_and_the_newest_of_two),
         T(a_file_of_a_newer_weir_is_refused),
         T(a_file_that_is_no_database_is_refused),
     };
