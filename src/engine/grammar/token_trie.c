@@ -1,0 +1,100 @@
+#include "engine/grammar/token_trie.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+
+#include "base/banned.h"
+
+struct entry {
+    str text;
+    int32_t token;
+};
+
+static int by_text(const void *a, const void *b)
+{
+    const struct entry *x = a, *y = b;
+    int order = str_cmp(x->text, y->text);
+    return order ? order : (x->token > y->token) - (x->token < y->token);
+}
+
+static size_t collect(const str *texts, uint32_t n, struct entry *ret, size_t *ret_bytes)
+{
+    size_t len = 0, bytes = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        if (!texts[i].len || texts[i].len > UINT16_MAX)
+            continue;
+        ret[len++] = (struct entry){texts[i], (int32_t)i};
+        bytes += texts[i].len;
+    }
+    if (len)
+        qsort(ret, len, sizeof *ret, by_text);
+    *ret_bytes = bytes;
+    return len;
+}
+
+static size_t common(str a, str b)
+{
+    size_t n = 0;
+    while (n < a.len && n < b.len && a.ptr[n] == b.ptr[n])
+        n++;
+    return n;
+}
+
+// Closes the branches that are deeper than `depth`: they end before the next node.
+static void close_below(struct token_trie *t, const uint32_t *path, size_t *open, size_t depth)
+{
+    while (*open > depth)
+        t->nodes[path[--*open]].past = (uint32_t)t->len;
+}
+
+static void add_text(struct token_trie *t, const struct entry *e, uint32_t *path, size_t *open)
+{
+    for (size_t at = *open; at < e->text.len; at++) {
+        path[(*open)++] = (uint32_t)t->len;
+        t->nodes[t->len++] = (struct trie_node){
+            .token = -1, .depth = (uint16_t)at, .byte = (uint8_t)e->text.ptr[at]};
+    }
+    t->nodes[path[*open - 1]].token = e->token;
+    if (e->text.len == 1)
+        t->has_byte[(uint8_t)e->text.ptr[0]] = true;
+    if (e->text.len > t->depth_max)
+        t->depth_max = (uint32_t)e->text.len;
+}
+
+static void build(struct token_trie *t, const struct entry *entries, size_t n)
+{
+    uint32_t *path = mem_array(UINT16_MAX + 1, sizeof *path);
+    size_t open = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (i && str_eq(entries[i - 1].text, entries[i].text)) {
+            t->also[entries[i - 1].token] = entries[i].token;
+            continue;
+        }
+        close_below(t, path, &open, i ? common(entries[i - 1].text, entries[i].text) : 0);
+        add_text(t, &entries[i], path, &open);
+    }
+    close_below(t, path, &open, 0);
+    mem_free(path);
+}
+
+void token_trie_init(struct token_trie *t, const str *texts, uint32_t n)
+{
+    *t = (struct token_trie){.n_tokens = n};
+    struct entry *entries = mem_array((size_t)n + 1, sizeof *entries);
+    size_t bytes, len = collect(texts, n, entries, &bytes);
+    t->nodes = mem_array(bytes + 1, sizeof *t->nodes);
+    t->also = mem_array((size_t)n + 1, sizeof *t->also);
+    for (uint32_t i = 0; i < n; i++)
+        t->also[i] = -1;
+    build(t, entries, len);
+    t->nodes = mem_resize(t->nodes, t->len + 1, sizeof *t->nodes);
+    mem_free(entries);
+}
+
+void token_trie_done(struct token_trie *t)
+{
+    mem_free(t->nodes);
+    mem_free(t->also);
+    *t = (struct token_trie){0};
+}

@@ -1,0 +1,30 @@
+// The texts of a vocabulary as a tree over bytes, flat and in the order of a walk: a grammar goes
+// through it once to see which tokens may come next, and leaves out whole branches. Immutable once
+// built: any thread.
+#pragma once
+
+#include "base/str.h"
+
+struct trie_node {
+    uint32_t past; // the node behind all that begin with this one
+    int32_t token; // the first token that ends here, or -1
+    uint16_t depth;
+    uint8_t byte;
+};
+
+struct token_trie {
+    struct trie_node *nodes;
+    size_t len;
+    int32_t *also; // by token: the next one with the same text, or -1
+    uint32_t n_tokens;
+    uint32_t depth_max;
+    bool has_byte[256]; // some token is that byte alone
+};
+
+// texts[i] is what token i says; an empty text leaves it out. Texts of 65535 bytes at most.
+void token_trie_init(struct token_trie *t, const str *texts, uint32_t n);
+void token_trie_done(struct token_trie *t);
+static inline size_t token_mask_words(uint32_t n_tokens)
+{
+    return ((size_t)n_tokens + 63) / 64;
+}
