@@ -26,7 +26,7 @@ uint8_t *message_put_head(uint8_t *at, uint32_t number, size_t len)
 static uint8_t *put_number(uint8_t *at, uint32_t number, int64_t v)
 {
     at = put_varint(at, (uint64_t)number << 3 | WIRE_VARINT);
-    return put_varint(at, (uint64_t)v << 1 ^ (uint64_t)(v >> 63));
+    return put_varint(at, (uint64_t)v << 1 ^ (v < 0 ? UINT64_MAX : 0));
 }
 
 static const void *field(const void *row, const struct row_column *c)
