@@ -243,6 +243,8 @@ static enum err load(struct serve *s, const struct gateway_model *wanted, struct
     if (wanted->name.len)
         mo.name = wanted->name.ptr;
     mo.context_max = (uint32_t)wanted->context_max;
+    mo.speculation = (enum engine_speculation)wanted->speculation;
+    mo.draft_tokens_max = (uint32_t)wanted->draft_tokens_max;
     mo.chat_family = wanted->chat_family.len ? wanted->chat_family.ptr : NULL;
     return engine_model_load(s->engine, &mo, ret, d);
 }

@@ -190,10 +190,7 @@ static bool ends_by_token(const struct engine_job *j, int32_t token)
 
 static void append_token(struct sequence *q, int32_t token)
 {
-    if (q->n_tokens == q->tokens_cap) {
-        q->tokens_cap = q->tokens_cap + q->tokens_cap / 2 + 16;
-        q->tokens = mem_resize(q->tokens, q->tokens_cap, sizeof *q->tokens);
-    }
+    sequence_reserve(q, q->n_tokens + 1);
     q->tokens[q->n_tokens++] = token;
 }
 
@@ -215,7 +212,8 @@ static bool tell_token(struct scheduler *s, struct engine_job *j, const struct o
     return stopped;
 }
 
-static void continue_answer(struct lane *l, struct engine_job *j, const struct outcome *o)
+// False when the answer has ended: the job may be gone.
+static bool continue_answer(struct lane *l, struct engine_job *j, const struct outcome *o)
 {
     struct scheduler *s = l->scheduler;
     struct sequence *q = &j->seq;
@@ -226,22 +224,21 @@ static void continue_answer(struct lane *l, struct engine_job *j, const struct o
     if (token < 0) {
         diag_set(job_diag(j), ERR_INVALID, "no token may be chosen: all are banned");
         lane_end(l, j, ENGINE_FINISH_ERROR);
-        return;
+        return false;
     }
     bool ends = ends_by_token(j, token);
     if (ends && !j->request.include_stop) {
         lane_end(l, j, ENGINE_FINISH_STOP);
-        return;
+        return false;
     }
     append_token(q, token);
     sampler_accept(&q->sampler, token);
     bool stopped = tell_token(s, j, o);
-    if (ends || stopped)
-        lane_end(l, j, ENGINE_FINISH_STOP);
-    else if (q->n_tokens == q->n_tokens_max)
-        lane_end(l, j, ENGINE_FINISH_LENGTH);
-    else
-        job_ring(j);
+    bool is_full = q->n_tokens == q->n_tokens_max;
+    if (!ends && !stopped && !is_full)
+        return true;
+    lane_end(l, j, ends || stopped ? ENGINE_FINISH_STOP : ENGINE_FINISH_LENGTH);
+    return false;
 }
 
 static void conclude_prompt(struct lane *l, struct engine_job *j)
@@ -270,10 +267,35 @@ static void publish_blocks(struct lane *l, struct sequence *q)
 
 static void account(struct lane *l, struct sequence *q, uint32_t rows)
 {
-    bool generates = q->n_tokens > q->n_prompt && rows == 1;
-    q->tenant->served += generates ? 2 : rows;
-    if (!generates)
-        l->scheduler->counters.prompt_tokens += rows;
+    q->tenant->served += rows;
+    l->scheduler->counters.prompt_tokens += rows;
+}
+
+// Rows that give the answer's next tokens: each after the first goes on from a guess, and counts
+// only if the token drawn before it is the guessed one.
+static void deliver_answer(struct lane *l, struct step *s, const struct plan *p, uint32_t n_rows)
+{
+    struct engine_job *j = p->job;
+    struct sequence *q = &j->seq;
+    uint32_t n_draft = p->n_rows - 1, n_right = 0;
+    l->scheduler->counters.drafted_tokens += n_draft;
+    for (uint32_t i = 0; i < n_rows; i++) {
+        const struct outcome *o = &s->outcomes[p->first_task + i];
+        bool is_right = i < n_draft && o->token == q->tokens[q->n_tokens];
+        q->tenant->served += 2;
+        q->n_done++;
+        publish_blocks(l, q);
+        s->answer_tokens++;
+        n_right += is_right;
+        l->scheduler->counters.accepted_tokens += is_right;
+        if (!continue_answer(l, j, o))
+            return;
+        if (!is_right)
+            break;
+    }
+    if (n_draft > 0)
+        guess_note(&q->guesser, q->guesser.found_class, n_draft, n_right);
+    job_ring(j);
 }
 
 static void deliver_one(struct lane *l, struct step *s, const struct plan *p)
@@ -281,6 +303,10 @@ static void deliver_one(struct lane *l, struct step *s, const struct plan *p)
     struct engine_job *j = p->job;
     struct sequence *q = &j->seq;
     const struct model_row *rows = &s->rows[p->first_row];
+    if (p->answers) {
+        deliver_answer(l, s, p, p->n_rows);
+        return;
+    }
     account(l, q, p->n_rows);
     q->n_done += p->n_rows;
     publish_blocks(l, q);
@@ -294,8 +320,8 @@ static void deliver_one(struct lane *l, struct step *s, const struct plan *p)
     }
     if (j->request.embedding || q->n_tokens == q->n_tokens_max)
         conclude_prompt(l, j);
-    else
-        continue_answer(l, j, &s->outcomes[p->first_task + p->n_tasks - 1]);
+    else if (continue_answer(l, j, &s->outcomes[p->first_task + p->n_tasks - 1]))
+        job_ring(j);
 }
 
 // --- Failures
@@ -308,16 +334,18 @@ static bool is_finite(const float *x, uint32_t n)
     return true;
 }
 
-static bool plan_failed(const struct lane *l, const struct step *s, const struct plan *p,
-                        size_t bad_row)
+// How many of its rows are good, before the first that is not.
+static uint32_t good_rows(const struct lane *l, const struct step *s, const struct plan *p,
+                          size_t bad_row)
 {
-    if (bad_row - p->first_row < p->n_rows)
-        return true;
-    for (uint32_t i = p->first_row; i < p->first_row + p->n_rows; i++)
-        if ((s->rows[i].logits && !is_finite(s->rows[i].logits, l->n_vocab)) ||
-            (s->rows[i].hidden && !is_finite(s->rows[i].hidden, l->n_embd)))
-            return true;
-    return false;
+    uint32_t n = 0;
+    for (; n < p->n_rows && p->first_row + n != bad_row; n++) {
+        const struct model_row *r = &s->rows[p->first_row + n];
+        if ((r->logits && !is_finite(r->logits, l->n_vocab)) ||
+            (r->hidden && !is_finite(r->hidden, l->n_embd)))
+            break;
+    }
+    return n;
 }
 
 static void fail(struct lane *l, struct engine_job *j, enum err e)
@@ -335,11 +363,14 @@ void lane_deliver(struct lane *l, struct step *s, enum err failed, size_t bad_ro
 {
     for (uint32_t i = 0; i < s->n_plans; i++) {
         const struct plan *p = &s->plans[i];
-        if (failed == ERR_OK)
+        uint32_t good = failed == ERR_OK        ? p->n_rows
+                        : failed == ERR_INVALID ? good_rows(l, s, p, bad_row)
+                                                : 0;
+        if (good == p->n_rows)
             deliver_one(l, s, p);
-        else if (failed != ERR_INVALID || plan_failed(l, s, p, bad_row))
-            fail(l, p->job, failed);
+        else if (p->answers && good > 0) // what is bad goes on from a guess: it may be a wrong one
+            deliver_answer(l, s, p, good);
         else
-            deliver_one(l, s, p);
+            fail(l, p->job, failed);
     }
 }

@@ -227,6 +227,8 @@ void engine_stats(const struct engine *e, struct engine_stats *ret)
         .generated_tokens = get(&c->generated_tokens),
         .prefix_query_tokens = get(&c->prefix_query_tokens),
         .prefix_hit_tokens = get(&c->prefix_hit_tokens),
+        .drafted_tokens = get(&c->drafted_tokens),
+        .accepted_tokens = get(&c->accepted_tokens),
         .preemptions = get(&c->preemptions),
         .steps = get(&c->steps),
         .last_step_ms = get(&c->last_step_ms),

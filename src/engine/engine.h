@@ -32,12 +32,19 @@ void engine_options_default(struct engine_options *o);
 enum err engine_new(const struct engine_options *o, struct engine **ret, struct diag *d) MUST_USE;
 void engine_free(struct engine *e); // ends running jobs with ERR_CANCELLED, joins threads
 
+enum engine_speculation { // where tokens are guessed from, so that one pass checks several
+    ENGINE_SPECULATION_OFF,
+    ENGINE_SPECULATION_LOOKUP, // the text so far
+};
+
 struct engine_model_options {
-    const char *name;        // as clients call it
-    const char *path;        // GGUF file or Hugging Face folder, or NULL with
-    str image;               // a GGUF image in memory that outlives the engine
-    uint32_t context_max;    // 0 = the model's own
-    const char *chat_family; // NULL = by the template's text
+    const char *name;                    // as clients call it
+    const char *path;                    // GGUF file or Hugging Face folder, or NULL with
+    str image;                           // a GGUF image in memory that outlives the engine
+    uint32_t context_max;                // 0 = the model's own
+    const char *chat_family;             // NULL = by the template's text
+    enum engine_speculation speculation; // changes no token and no bit, only the time
+    uint32_t draft_tokens_max;           // guessed for one sequence in a step: 0 = 8; at most 16
 };
 // Blocking (maps, checks, repacks): call it from a worker thread, never a loop.
 enum err engine_model_load(struct engine *e, const struct engine_model_options *o,
@@ -194,6 +201,7 @@ struct engine_stats {
     uint32_t running, waiting;
     uint64_t kv_blocks_total, kv_blocks_used, kv_blocks_cached;
     uint64_t prompt_tokens, generated_tokens, prefix_query_tokens, prefix_hit_tokens, preemptions;
+    uint64_t drafted_tokens, accepted_tokens; // guesses, and how many of them were right
     uint64_t steps,
         last_step_ms; // heartbeat: clock_mono_ms of the last step, or of the last look when idle
     uint64_t jobs_finished[4];  // by enum engine_finish

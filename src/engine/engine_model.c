@@ -180,12 +180,21 @@ static void describe(struct engine_model *m, const struct engine_model_options *
     };
 }
 
+static void choose_speculation(struct engine_model *m, const struct engine_model_options *o)
+{
+    if (o->speculation == ENGINE_SPECULATION_OFF)
+        return;
+    uint32_t most = o->draft_tokens_max ? o->draft_tokens_max : DRAFT_TOKENS_DEFAULT;
+    m->lane.draft_tokens_max = most < DRAFT_TOKENS_MAX ? most : DRAFT_TOKENS_MAX;
+}
+
 static enum err load(struct engine *e, struct engine_model *m, const struct engine_model_options *o,
                      struct diag *d)
 {
     ERR_TRY(open_file(m, o, d));
     ERR_TRY(open_text(m, o, d));
     ERR_TRY(open_weights(m, e, d));
+    choose_speculation(m, o);
     find_eog(m, m->lane.n_vocab);
     choose_context(m, o->context_max);
     describe(m, o);

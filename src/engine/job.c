@@ -93,6 +93,15 @@ static void init_sampler(struct engine_job *j)
     sampler_init(&j->seq.sampler, &o);
 }
 
+void sequence_reserve(struct sequence *q, uint32_t n)
+{
+    if (n <= q->tokens_cap)
+        return;
+    uint32_t more = q->tokens_cap + q->tokens_cap / 2 + 16;
+    q->tokens_cap = n > more ? n : more;
+    q->tokens = mem_resize(q->tokens, q->tokens_cap, sizeof *q->tokens);
+}
+
 struct engine_job *job_new(struct engine_model *m, const struct engine_request *r,
                            struct door *door)
 {

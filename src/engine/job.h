@@ -10,6 +10,7 @@
 #include "engine/event_ring.h"
 #include "engine/park.h"
 #include "engine/sampler.h"
+#include "engine/speculate.h"
 #include "engine/stops.h"
 
 // The scheduler's sleeping place. Outlives the engine while jobs may still knock.
@@ -32,6 +33,7 @@ struct sequence {
     uint32_t n_cached;     // prompt tokens that the prefix cache gave
     uint32_t n_forced;     // bytes of request.forced that are said
     uint32_t chunk;        // rows planned for this step
+    uint32_t n_draft;      // guessed tokens of this step: they stand behind n_tokens
 
     uint32_t *blocks;
     uint32_t n_blocks, blocks_cap;
@@ -47,6 +49,7 @@ struct sequence {
     bool is_considered;      // for a chunk of this step
     bool has_news;           // events were written and the bell not yet rung
 
+    struct guesser guesser;
     struct sampler sampler;
     struct stops stops; // answer
     struct stops echo;  // prompt: whole characters only
@@ -59,6 +62,15 @@ static inline uint32_t sequence_pending(const struct sequence *q)
 {
     return q->n_tokens - q->n_done;
 }
+
+// Its next row gives a token of the answer.
+static inline bool sequence_answers(const struct sequence *q)
+{
+    return q->n_tokens > q->n_prompt && sequence_pending(q) == 1;
+}
+
+// Room for so many tokens.
+void sequence_reserve(struct sequence *q, uint32_t n);
 
 struct job_end {
     enum engine_finish finish;

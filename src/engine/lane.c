@@ -219,9 +219,11 @@ static void note_speed(struct lane *l, const struct step *s, uint64_t us)
         double now = (double)us / s->n_rows;
         l->us_per_row = l->us_per_row > 0 ? l->us_per_row + (now - l->us_per_row) * 0.2 : now;
     }
+    if (s->decode_rows && s->prefill_rows == 0)
+        speed_note(&l->speed, s->n_rows, (double)us);
     if (s->decode_rows && us) {
         _Atomic double *rate = &l->scheduler->counters.decode_tokens_per_s;
-        double now = s->decode_rows * 1e6 / (double)us, before = atomic_load(rate);
+        double now = s->answer_tokens * 1e6 / (double)us, before = atomic_load(rate);
         atomic_store(rate, before > 0 ? before + (now - before) * 0.05 : now);
     }
 }

@@ -29,7 +29,9 @@ struct lane {
     uint32_t rows_max;           // of a step
     struct engine_job **running; // oldest first
     uint32_t n_running, running_cap;
-    double us_per_row; // moving average of large steps
+    double us_per_row;         // moving average of large steps
+    struct step_speed speed;   // of steps that only answer
+    uint32_t draft_tokens_max; // 0: no guessing (speculate.h)
 };
 
 // A stretch of rows of one sequence within a step.
@@ -37,6 +39,7 @@ struct plan {
     struct engine_job *job;
     uint32_t first_row, n_rows;
     uint32_t first_task, n_tasks; // its rows with logits
+    bool answers;                 // the first row gives a token, the others go on from a guess
 };
 
 // What a step works with; one for all lanes, which step one after the other.
@@ -50,7 +53,8 @@ struct step {
     size_t logits_floats, hidden_floats;
     uint32_t n_tasks, tasks_max, n_hidden;
     uint32_t n_rows, n_plans, n_turn;
-    uint32_t decode_rows, prefill_rows, scoring_rows;
+    uint32_t decode_rows, draft_rows, prefill_rows, scoring_rows;
+    uint32_t answer_tokens; // that the step brought
 };
 
 enum err lane_init(struct lane *l, struct scheduler *s, const struct engine_model *m,

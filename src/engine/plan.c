@@ -29,7 +29,7 @@ static size_t room_for_events(struct engine_job *j, size_t need)
 static bool wants_logits(const struct engine_job *j, uint32_t position)
 {
     const struct sequence *q = &j->seq;
-    if (position + 1 == q->n_tokens && q->n_tokens < q->n_tokens_max)
+    if (position + 1 >= q->n_tokens && q->n_tokens < q->n_tokens_max)
         return true;
     return j->request.prompt_logprobs && position + 1 < q->n_prompt && position + 1 >= q->n_told;
 }
@@ -48,7 +48,7 @@ static void add_rows(const struct lane *l, struct step *s, struct engine_job *j,
     const struct sequence *q = &j->seq;
     bool embeds = j->request.embedding;
     struct plan *plan = &s->plans[s->n_plans++];
-    *plan = (struct plan){j, s->n_rows, n, s->n_tasks, 0};
+    *plan = (struct plan){.job = j, .first_row = s->n_rows, .n_rows = n, .first_task = s->n_tasks};
     for (uint32_t p = q->n_done; p < q->n_done + n; p++)
         s->rows[s->n_rows++] = (struct model_row){
             .token = q->tokens[p],
@@ -92,21 +92,34 @@ static bool has_block_for_next(struct lane *l, struct engine_job *j)
     return q->n_done < q->n_blocks * KV_BLOCK_TOKENS || grow_by_one(l, j);
 }
 
-static bool generates_now(const struct engine_job *j)
+// Guesses take what is free: room for their events, and blocks that nobody is about to need.
+static uint32_t draft_rows(struct lane *l, struct engine_job *j, size_t room)
 {
-    return j->seq.n_tokens > j->seq.n_prompt && sequence_pending(&j->seq) == 1;
+    struct sequence *q = &j->seq;
+    uint32_t n = q->n_draft < room - 1 ? q->n_draft : (uint32_t)room - 1;
+    take_promised_blocks(l, q, q->n_done + 1 + n);
+    while (kv_blocks_for(q->n_done + 1 + n) > q->n_blocks) {
+        if (kv_available(l->kv) <= l->n_running)
+            return q->n_blocks * KV_BLOCK_TOKENS - q->n_done - 1;
+        grow_by_one(l, j);
+    }
+    return n;
 }
 
 static void plan_answers(struct lane *l, struct step *s)
 {
     for (uint32_t i = 0; i < s->n_turn; i++) {
         struct engine_job *j = s->turn[i];
-        if (!j->seq.is_running || !generates_now(j) || room_for_events(j, 1) == 0)
+        if (!j->seq.is_running || !sequence_answers(&j->seq))
             continue;
-        if (!has_block_for_next(l, j))
+        size_t room = room_for_events(j, 1);
+        if (room == 0 || !has_block_for_next(l, j))
             continue;
-        add_rows(l, s, j, 1);
+        uint32_t n_draft = draft_rows(l, j, room);
+        add_rows(l, s, j, 1 + n_draft);
+        s->plans[s->n_plans - 1].answers = true;
         s->decode_rows++;
+        s->draft_rows += n_draft;
     }
 }
 
@@ -167,7 +180,7 @@ static uint32_t widen_chunk(struct lane *l, struct step *s, struct engine_job *j
 
 static bool has_prompt_to_do(struct engine_job *j)
 {
-    return j->seq.is_running && sequence_pending(&j->seq) > 0 && !generates_now(j);
+    return j->seq.is_running && sequence_pending(&j->seq) > 0 && !sequence_answers(&j->seq);
 }
 
 static struct engine_job *shortest_prompt(const struct step *s)
@@ -217,7 +230,8 @@ static uint32_t prompt_rows(const struct lane *l, const struct step *s)
     uint32_t budget = l->scheduler->options.step_tokens_max;
     if (l->us_per_row > 0 && STEP_TARGET_US / l->us_per_row < budget)
         budget = (uint32_t)(STEP_TARGET_US / l->us_per_row);
-    uint32_t rows = budget > s->decode_rows ? budget - s->decode_rows : 0;
+    uint32_t answers = s->decode_rows + s->draft_rows;
+    uint32_t rows = budget > answers ? budget - answers : 0;
     rows = rows > CHUNK_MIN ? rows : CHUNK_MIN;
     uint32_t left = l->rows_max - s->n_rows;
     return rows < left ? rows : left;
@@ -245,7 +259,7 @@ static void begin_step(struct lane *l, struct step *s)
 {
     reserve_results(l, s);
     s->n_rows = s->n_plans = s->n_tasks = s->n_hidden = 0;
-    s->decode_rows = s->prefill_rows = s->scoring_rows = 0;
+    s->decode_rows = s->draft_rows = s->answer_tokens = s->prefill_rows = s->scoring_rows = 0;
     s->n_turn = l->n_running;
     for (uint32_t i = 0; i < l->n_running; i++) {
         s->turn[i] = l->running[i];
@@ -257,6 +271,7 @@ static void begin_step(struct lane *l, struct step *s)
 void lane_plan(struct lane *l, struct step *s)
 {
     begin_step(l, s);
+    speculate(l, s);
     plan_answers(l, s);
     plan_prompts(l, s, prompt_rows(l, s));
 }

@@ -47,22 +47,26 @@ static void ban_what_disagrees(const struct engine_job *j, struct sample_scratch
     buf_done(&piece);
 }
 
-// Tokens that would end the answer are banned until it has its least length.
+// The token after t's row, the guesses before it taken for granted. Tokens that would end the
+// answer are banned until it has its least length.
 static int32_t draw(const struct sample_task *t, struct sample_scratch *scratch)
 {
     const struct engine_job *j = t->job;
     const struct sequence *q = &j->seq;
     const struct engine_request *r = &j->request;
+    uint32_t position = t->position + 1;
     scratch->banned_len = 0;
-    if (q->n_tokens - q->n_prompt < r->tokens_min) {
+    scratch->sampler.ahead = q->tokens + q->n_tokens;
+    scratch->sampler.ahead_len = position - q->n_tokens;
+    if (position - q->n_prompt < r->tokens_min) {
         ban(scratch, r->stop_ids, r->stop_ids_len);
         if (!r->ignore_eos)
             ban(scratch, j->model->eog, j->model->n_eog);
     }
     if (q->n_forced < r->forced.len)
         ban_what_disagrees(j, scratch);
-    return sampler_pick(&q->sampler, t->logits, j->model->info.n_vocab, q->n_tokens,
-                        scratch->banned, scratch->banned_len, &scratch->sampler);
+    return sampler_pick(&q->sampler, t->logits, j->model->info.n_vocab, position, scratch->banned,
+                        scratch->banned_len, &scratch->sampler);
 }
 
 static void run_task(const struct sample_task *t, struct sample_scratch *scratch,

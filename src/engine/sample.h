@@ -9,8 +9,8 @@ struct engine_job;
 struct lane;
 struct step;
 
-// A row of logits and whom it is for. The last row of a sequence is drawn from; rows before it
-// score the prompt's next token.
+// A row of logits and whom it is for. The last row of a sequence is drawn from, and so are all
+// that go on from guesses; rows before score the prompt's next token.
 struct sample_task {
     const struct engine_job *job;
     float *logits;

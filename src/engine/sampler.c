@@ -125,6 +125,22 @@ static float penalized(const struct sampler_options *o, const struct token_count
     return logit;
 }
 
+static uint32_t occurrences(const int32_t *tokens, size_t n, int32_t token)
+{
+    uint32_t times = 0;
+    for (size_t i = 0; i < n; i++)
+        times += tokens[i] == token;
+    return times;
+}
+
+static void penalize_ahead(const struct sampler *s, float *logits, int32_t token,
+                           struct sampler_scratch *sc)
+{
+    struct token_count c = *slot_of(s, token); // an empty slot counts nothing
+    c.in_answer += occurrences(sc->ahead, sc->ahead_len, token);
+    change(sc, logits, token, penalized(&s->options, &c, logits[token]));
+}
+
 static void change_logits(const struct sampler *s, float *logits, const int32_t *banned,
                           size_t banned_len, struct sampler_scratch *sc)
 {
@@ -133,9 +149,12 @@ static void change_logits(const struct sampler *s, float *logits, const int32_t 
         change(sc, logits, o->bias[i].token, logits[o->bias[i].token] + o->bias[i].bias);
     for (size_t i = 0; s->counts && i < s->counts_cap; i++) {
         int32_t token = s->counts[i].token_plus_1 - 1;
-        if (token >= 0)
+        if (token >= 0 && !occurrences(sc->ahead, sc->ahead_len, token))
             change(sc, logits, token, penalized(o, &s->counts[i], logits[token]));
     }
+    for (size_t i = 0; s->counts && i < sc->ahead_len; i++)
+        if (!occurrences(sc->ahead, i, sc->ahead[i]))
+            penalize_ahead(s, logits, sc->ahead[i], sc);
     for (size_t i = 0; i < banned_len; i++)
         change(sc, logits, banned[i], -INFINITY);
 }
@@ -177,7 +196,8 @@ static int32_t pick_changed(const struct sampler *s, const float *logits, uint32
 int32_t sampler_pick(const struct sampler *s, float *logits, uint32_t n_vocab, uint64_t position,
                      const int32_t *banned, size_t banned_len, struct sampler_scratch *scratch)
 {
-    reserve_scratch(scratch, n_vocab, s->options.bias_len + s->counts_len + banned_len);
+    size_t changes = s->options.bias_len + s->counts_len + scratch->ahead_len + banned_len;
+    reserve_scratch(scratch, n_vocab, changes);
     change_logits(s, logits, banned, banned_len, scratch);
     int32_t token = pick_changed(s, logits, n_vocab, position, scratch);
     restore_logits(logits, scratch);

@@ -37,6 +37,10 @@ struct sampler_scratch {
     struct nucleus_scratch nucleus;
     struct changed_logit *changed;
     size_t changed_len, changed_cap;
+    // Tokens of the answer that are taken for granted behind those accepted: the caller's, for the
+    // next pick.
+    const int32_t *ahead;
+    size_t ahead_len;
 };
 
 void sampler_init(struct sampler *s, const struct sampler_options *o);

@@ -32,7 +32,7 @@ void scheduler_init(struct scheduler *s, const struct engine_options *o)
     s->step.rows = mem_array(rows, sizeof *s->step.rows);
     s->step.plans = mem_array(o->sequences_max, sizeof *s->step.plans);
     s->step.turn = mem_array(o->sequences_max, sizeof(struct engine_job *));
-    s->step.tasks_max = o->sequences_max + SCORING_ROWS_MAX;
+    s->step.tasks_max = o->sequences_max + SCORING_ROWS_MAX + DRAFT_ROWS_MAX;
     s->step.tasks = mem_array(s->step.tasks_max, sizeof *s->step.tasks);
     s->step.outcomes = mem_array(s->step.tasks_max, sizeof *s->step.outcomes);
     buf_init(&s->text, SIZE_MAX); // bounded by pieces and stop strings

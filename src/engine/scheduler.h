@@ -15,6 +15,7 @@ struct team;
 // Written by the scheduler, read by anyone.
 struct counters {
     _Atomic uint64_t prompt_tokens, generated_tokens, prefix_query_tokens, prefix_hit_tokens;
+    _Atomic uint64_t drafted_tokens, accepted_tokens;
     _Atomic uint64_t preemptions, steps, last_step_ms, jobs_finished[4];
     _Atomic uint64_t kv_total, kv_used, kv_cached;
     _Atomic uint32_t running, waiting;

@@ -11,36 +11,6 @@
 
 #define AT(type, member) offsetof(struct type, member)
 
-static const struct option model_table[] = {
-    {.name = "name",
-     .type = OPTION_STRING,
-     .offset = AT(gateway_model, name),
-     .help = "The name that clients ask for."},
-    {.name = "source",
-     .type = OPTION_STRING,
-     .offset = AT(gateway_model, source),
-     .arg = "NAME|FILE",
-     .help = "A GGUF file, a Hugging Face folder, or a pulled model's name. Without it: the "
-             "bundled model."},
-    {.name = "aliases",
-     .type = OPTION_STRINGS,
-     .offset = AT(gateway_model, aliases),
-     .help = "Other names for the same model."},
-    {.name = "chat_family",
-     .type = OPTION_STRING,
-     .offset = AT(gateway_model, chat_family),
-     .help = "The chat template's family (chatml, llama-2, llama-3, mistral, zephyr, phi-3, gemma, "
-             "plain) where the model's own is not known."},
-    {.name = "context_max",
-     .type = OPTION_INT,
-     .offset = AT(gateway_model, context_max),
-     .value = "0",
-     .min = 0,
-     .max = 1 << 24,
-     .help = "Tokens of context; 0 is the model's own."},
-    {0},
-};
-
 // Rows of a struct gateway_policy inside `type`.
 #define POLICY_ROWS(holder)                                                                        \
     {.name = "attempts_max",                                                                       \
@@ -452,56 +422,6 @@ static const struct option cors_table[] = {
     {0},
 };
 
-static const struct option engine_table[] = {
-    {.name = "threads",
-     .type = OPTION_INT,
-     .offset = AT(gateway_engine, threads),
-     .value = "0",
-     .max = 1024,
-     .help = "Compute threads; 0 takes every CPU."},
-    {.name = "kv_bytes_max",
-     .type = OPTION_BYTES,
-     .offset = AT(gateway_engine, kv_bytes_max),
-     .value = "0",
-     .max = 1e13,
-     .help =
-         "Memory for the KV cache of all models; 0: a quarter of the machine's, 4 GiB at most."},
-    {.name = "step_tokens_max",
-     .type = OPTION_INT,
-     .offset = AT(gateway_engine, step_tokens_max),
-     .value = "256",
-     .min = 1,
-     .max = 65536,
-     .help =
-         "Tokens that one step may compute: bounds how long a prompt holds up running streams."},
-    {.name = "sequences_max",
-     .type = OPTION_INT,
-     .offset = AT(gateway_engine, sequences_max),
-     .value = "64",
-     .min = 1,
-     .max = 4096,
-     .help = "Answers generated at once."},
-    {.name = "queue_max",
-     .type = OPTION_INT,
-     .offset = AT(gateway_engine, queue_max),
-     .value = "256",
-     .min = 1,
-     .max = 65536,
-     .help = "Requests that may wait; more are answered 429 with a Retry-After."},
-    {.name = "prefix_cache",
-     .type = OPTION_BOOL,
-     .offset = AT(gateway_engine, prefix_cache),
-     .value = "true",
-     .help = "Keep the KV cache of prompts for the next request that begins alike."},
-    {.name = "device",
-     .type = OPTION_STRING,
-     .offset = AT(gateway_engine, device),
-     .value = "cpu",
-     .help = "Where models compute: cpu, or an NVIDIA GPU: cuda (the first), cuda:1 and so on. A "
-             "GPU that does not compute the processor's bits is refused."},
-    {0},
-};
-
 static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
 static const char *const formats[] = {"logfmt", "json", NULL};
 
@@ -621,7 +541,7 @@ const struct option gateway_config_table[] = {
     {.name = "models",
      .type = OPTION_TABLES,
      .offset = AT(gateway_config, models),
-     .table = model_table,
+     .table = gateway_model_table,
      .table_size = sizeof(struct gateway_model),
      .help = "Models to serve; the first is also called \"default\". None: the bundled model."},
     {.name = "routes",
@@ -683,7 +603,7 @@ const struct option gateway_config_table[] = {
     {.name = "engine",
      .type = OPTION_TABLE,
      .offset = AT(gateway_config, engine),
-     .table = engine_table,
+     .table = gateway_engine_table,
      .table_size = sizeof(struct gateway_engine),
      .help = "The embedded engine."},
     {.name = "log",

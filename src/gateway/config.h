@@ -47,6 +47,8 @@ struct gateway_model {
     struct option_strings aliases;
     str chat_family;
     int64_t context_max;
+    int64_t speculation; // enum engine_speculation
+    int64_t draft_tokens_max;
 };
 
 // How often, how long and after what an answer is tried for.
@@ -235,6 +237,7 @@ struct gateway_config {
 extern const struct option gateway_config_table[], gateway_key_table[], gateway_price_table[];
 extern const struct option gateway_rate_limit_table[], gateway_admission_table[];
 extern const struct option gateway_cache_table[], gateway_conversation_table[];
+extern const struct option gateway_model_table[], gateway_engine_table[];
 
 static inline const struct gateway_key *gateway_config_keys(const struct gateway_config *c)
 {

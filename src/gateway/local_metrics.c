@@ -96,6 +96,10 @@ static void collect(void *ctx, struct metrics_shard *s)
     set_pair(s, METRIC_ENGINE_PREFIX_HIT_TOKENS, METRIC_VLLM_PREFIX_HITS, name,
              (double)e.prefix_hit_tokens);
     set_pair(s, METRIC_ENGINE_PREEMPTIONS, METRIC_VLLM_PREEMPTIONS, name, (double)e.preemptions);
+    set_pair(s, METRIC_ENGINE_DRAFTED_TOKENS, METRIC_VLLM_DRAFTED_TOKENS, name,
+             (double)e.drafted_tokens);
+    set_pair(s, METRIC_ENGINE_ACCEPTED_TOKENS, METRIC_VLLM_ACCEPTED_TOKENS, name,
+             (double)e.accepted_tokens);
     set_blocks(s, name, &e);
     set(s, METRIC_ENGINE_LAST_STEP, &name,
         (double)(clock_wall_ms() - (clock_mono_ms() - e.last_step_ms)) / 1e3);

@@ -28,10 +28,15 @@ struct engine_options client_options(void)
 struct engine *client_engine(const struct engine_options *o, const char *path,
                              struct engine_model **ret)
 {
+    return client_engine_of(o, &(struct engine_model_options){.name = "m", .path = path}, ret);
+}
+
+struct engine *client_engine_of(const struct engine_options *o,
+                                const struct engine_model_options *mo, struct engine_model **ret)
+{
     struct engine *e = NULL;
     struct diag d = {0};
-    const struct engine_model_options mo = {.name = "m", .path = path};
-    if (engine_new(o, &e, &d) != ERR_OK || engine_model_load(e, &mo, ret, &d) != ERR_OK)
+    if (engine_new(o, &e, &d) != ERR_OK || engine_model_load(e, mo, ret, &d) != ERR_OK)
         die(d.text);
     return e;
 }

@@ -33,6 +33,8 @@ struct client_job {
 // An engine of one thread with small bounds, and a model under the name "m".
 struct engine *client_engine(const struct engine_options *o, const char *path,
                              struct engine_model **ret);
+struct engine *client_engine_of(const struct engine_options *o,
+                                const struct engine_model_options *mo, struct engine_model **ret);
 struct engine_options client_options(void);
 
 // A greedy request for n tokens, answer of tokens_max, ids and seed 1.

@@ -63,15 +63,16 @@ static float logit(uint64_t history, uint32_t token)
     return (float)(mix(history + token * 0x51ed27ull) >> 40) * 0x1p-20f - 8.0f; // in [-8, 8)
 }
 
-static void logits_of(uint64_t history, float *ret_logits)
+static void logits_of(uint64_t history, int32_t last, float *ret_logits)
 {
     for (uint32_t t = 0; t < fake.n_vocab; t++)
         ret_logits[t] = logit(history, t);
+    ret_logits['a' + (last * 5 + 3) % 26] += fake.habit;
 }
 
 void fake_model_logits(const int32_t *tokens, size_t n, float *ret_logits)
 {
-    logits_of(history_of(tokens, n), ret_logits);
+    logits_of(history_of(tokens, n), n ? tokens[n - 1] : 0, ret_logits);
 }
 
 int32_t fake_model_greedy(const int32_t *tokens, size_t n)
@@ -215,9 +216,10 @@ enum err model_forward(struct model *m, uint8_t *kv_pool, const struct model_row
         if (!rows[i].logits)
             continue;
         fake.logits_rows++;
-        logits_of(history, rows[i].logits);
+        logits_of(history, rows[i].token, rows[i].logits);
         if (rows[i].token == fake.poison_token) {
             rows[i].logits[7] = NAN;
+            fake.poisoned++;
             if (e == ERR_OK && ret_bad_row)
                 *ret_bad_row = i;
             e = ERR_INVALID;

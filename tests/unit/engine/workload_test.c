@@ -1,15 +1,16 @@
 // Random workloads: requests of every kind arrive, are cancelled, run out of memory and are
 // computed again, read slowly or not at all; each that ends by itself must have, bit for bit, the
 // answer it gets alone. The model underneath checks that every block table holds its sequence's own
-// history.
+// history. Every other workload guesses tokens ahead.
 //
-// REQ: ENG-3 ENG-4 ENG-6
+// REQ: ENG-3 ENG-4 ENG-6 ENG-9
 #include <string.h>
 #include <time.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/random.h"
+#include "engine/speculate.h"
 #include "support/engine_client.h"
 #include "support/fake_model.h"
 #include "support/unit.h"
@@ -137,6 +138,7 @@ static void run_workload(uint64_t seed)
     fake->eos_one_in = 60;
     fake->rows_max = 40 + (uint32_t)random_below(&r, 200);
     fake->step_us = (uint32_t)random_below(&r, 100);
+    fake->habit = seed % 2 ? 16.0f : 0;
 
     struct engine_options o = client_options();
     struct engine_model *alone_model, *model;
@@ -145,7 +147,13 @@ static void run_workload(uint64_t seed)
     o.step_tokens_max = 1 + (uint32_t)random_below(&r, 120);
     o.sequences_max = 1 + (uint32_t)random_below(&r, 20);
     o.prefix_cache = random_below(&r, 5) > 0;
-    struct engine *together = client_engine(&o, "fake", &model);
+    const struct engine_model_options mo = {
+        .name = "m",
+        .path = "fake",
+        .speculation = seed % 2 ? ENGINE_SPECULATION_LOOKUP : ENGINE_SPECULATION_OFF,
+        .draft_tokens_max = 1 + (uint32_t)random_below(&r, DRAFT_TOKENS_MAX),
+    };
+    struct engine *together = client_engine_of(&o, &mo, &model);
     for (size_t i = 0; i < JOBS; i++)
         make_job(&r, &jobs[i]);
     run_together(&r, model);
@@ -154,9 +162,12 @@ static void run_workload(uint64_t seed)
     engine_free(together);
     compare_with_alone(alone_model);
     engine_free(alone);
-    print_message("workload %u: %u steps, %u preemptions, %u of %u prompt tokens from the cache\n",
+    assert_int_equal(s.drafted_tokens > 0, seed % 2);
+    print_message("workload %u: %u steps, %u preemptions, %u of %u prompt tokens from the cache, "
+                  "%u of %u guesses right\n",
                   (unsigned)seed, (unsigned)s.steps, (unsigned)s.preemptions,
-                  (unsigned)s.prefix_hit_tokens, (unsigned)s.prefix_query_tokens);
+                  (unsigned)s.prefix_hit_tokens, (unsigned)s.prefix_query_tokens,
+                  (unsigned)s.accepted_tokens, (unsigned)s.drafted_tokens);
 }
 
 static void test_schedules_change_no_answer(void **state)

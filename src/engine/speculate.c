@@ -1,0 +1,241 @@
+#include "engine/speculate.h"
+
+#include "base/mem.h"
+#include "engine/engine_model.h"
+#include "engine/scheduler.h"
+
+#include "base/banned.h"
+
+// --- Looking up
+
+enum { MATCH_MIN = 2, MATCH_MAX = 16 };
+
+static uint32_t match_length(const int32_t *tokens, uint32_t n, uint32_t end)
+{
+    uint32_t len = 0, most = end < MATCH_MAX ? end : MATCH_MAX;
+    while (len < most && tokens[end - 1 - len] == tokens[n - 1 - len])
+        len++;
+    return len;
+}
+
+bool guess_lookup(const int32_t *tokens, uint32_t n, uint32_t *ret_at, uint32_t *ret_match)
+{
+    uint32_t best = 0, at = 0;
+    for (uint32_t end = n > 0 ? n - 1 : 0; end >= MATCH_MIN && best < MATCH_MAX; end--) {
+        if (tokens[end - 1] != tokens[n - 1] || tokens[end - 2] != tokens[n - 2])
+            continue;
+        uint32_t len = match_length(tokens, n, end);
+        if (len > best) {
+            best = len;
+            at = end;
+        }
+    }
+    if (best < MATCH_MIN)
+        return false;
+    *ret_at = at;
+    *ret_match = best;
+    return true;
+}
+
+static uint32_t class_of(uint32_t match)
+{
+    return match >= 8 ? 3 : match >= 4 ? 2 : match == 3 ? 1 : 0;
+}
+
+// --- How good guesses are
+
+// Before anything is known, and what much of it fades to: longer matches are right more often.
+static const struct guess_record expected[GUESS_CLASSES] = {
+    {2, 0.6f}, {2, 1.0f}, {2, 1.4f}, {2, 1.8f}};
+
+double guess_chance(const struct guesser *g, uint32_t class)
+{
+    const struct guess_record *r = &g->records[class], *e = &expected[class];
+    return (double)(r->hit + e->hit) / (double)(r->tried + e->tried);
+}
+
+static void fade(struct guess_record *r, float by)
+{
+    r->tried *= by;
+    r->hit *= by;
+}
+
+// A guess ends with its first wrong token: what stood behind it was not tried.
+void guess_note(struct guesser *g, uint32_t class, uint32_t tried, uint32_t hit)
+{
+    struct guess_record *r = &g->records[class];
+    fade(r, 0.85f);
+    r->tried += (float)(hit < tried ? hit + 1 : hit);
+    r->hit += (float)hit;
+}
+
+// --- What rows cost
+
+// A step that took far longer than the line says was disturbed: it counts as half as slow again.
+static double undisturbed(const struct step_speed *s, uint32_t rows, double us)
+{
+    double base, per_row;
+    if (s->weight < 4 || !speed_get(s, &base, &per_row))
+        return us;
+    double most = 1.5 * (base + rows * per_row);
+    return us < most ? us : most;
+}
+
+void speed_note(struct step_speed *s, uint32_t rows, double measured_us)
+{
+    const double keep = 0.97, x = rows, us = undisturbed(s, rows, measured_us);
+    s->weight = s->weight * keep + 1;
+    s->rows = s->rows * keep + x;
+    s->us = s->us * keep + us;
+    s->rows_rows = s->rows_rows * keep + x * x;
+    s->rows_us = s->rows_us * keep + x * us;
+}
+
+// Least squares, with a weak belief that a row costs a sixteenth of a step: it is what speaks when
+// all steps have the same rows, so that guessing is tried again from time to time.
+bool speed_get(const struct step_speed *s, double *ret_us, double *ret_us_per_row)
+{
+    if (s->weight <= 0)
+        return false;
+    const double belief = 0.05;
+    double rows = s->rows / s->weight, us = s->us / s->weight;
+    double spread = s->rows_rows / s->weight - rows * rows;
+    double together = s->rows_us / s->weight - rows * us;
+    double slope = (together + belief * us / 16) / (spread + belief);
+    slope = slope > us / 256 ? slope : us / 256;
+    *ret_us_per_row = slope;
+    *ret_us = us - slope * rows > 0 ? us - slope * rows : 0;
+    return true;
+}
+
+// --- A step's guesses
+
+static bool may_guess(const struct engine_job *j)
+{
+    const struct sequence *q = &j->seq;
+    return q->is_running && sequence_answers(q) && q->n_forced >= j->request.forced.len &&
+           q->n_tokens + 1 < q->n_tokens_max;
+}
+
+static bool awaits_prompt(struct engine_job *j)
+{
+    const struct sequence *q = &j->seq;
+    return sequence_pending(q) > 0 && !sequence_answers(q) && !atomic_load(&j->is_resting);
+}
+
+// Sequences that generate; 0 where a prompt waits: its rows are worth more than guesses.
+static uint32_t answering(const struct step *s)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < s->n_turn; i++) {
+        if (awaits_prompt(s->turn[i]))
+            return 0;
+        n += sequence_answers(&s->turn[i]->seq);
+    }
+    return n;
+}
+
+static void look_up(const struct lane *l, struct sequence *q)
+{
+    uint32_t left = q->n_tokens_max - 1 - q->n_tokens, match;
+    struct guesser *g = &q->guesser;
+    if (!guess_lookup(q->tokens, q->n_tokens, &g->found_at, &match))
+        return;
+    g->found_len = l->draft_tokens_max < left ? l->draft_tokens_max : left;
+    g->found_class = class_of(match);
+}
+
+// The budget of rows that guesses of a step may take, and what they cost and gain so far.
+struct purse {
+    double tokens, us, us_per_row;
+    uint32_t rows_left;
+};
+
+static bool pays(const struct purse *p, double chance)
+{
+    return p->rows_left > 0 && chance * p->us > 1.1 * p->tokens * p->us_per_row;
+}
+
+static void pay(struct purse *p, double chance)
+{
+    p->tokens += chance;
+    p->us += p->us_per_row;
+    p->rows_left--;
+}
+
+static bool open_purse(const struct lane *l, uint32_t n_answering, struct purse *ret)
+{
+    double us, us_per_row;
+    if (!speed_get(&l->speed, &us, &us_per_row))
+        return false;
+    uint32_t rows_max = l->rows_max - CHUNK_MIN;
+    rows_max = rows_max < DRAFT_ROWS_MAX ? rows_max : DRAFT_ROWS_MAX;
+    *ret = (struct purse){
+        .tokens = n_answering,
+        .us = us + n_answering * us_per_row,
+        .us_per_row = us_per_row,
+        .rows_left = rows_max > n_answering ? rows_max - n_answering : 0,
+    };
+    return pays(ret, 0.95);
+}
+
+// The chance that the next row of this sequence's guess brings a token: all before it are right.
+static double next_chance(const struct sequence *q)
+{
+    const struct guesser *g = &q->guesser;
+    if (q->n_draft >= g->found_len)
+        return 0;
+    double one = guess_chance(&q->guesser, g->found_class), all = one;
+    for (uint32_t i = 0; i < q->n_draft; i++)
+        all *= one;
+    return all;
+}
+
+static struct sequence *likeliest(const struct step *s, double *ret_chance)
+{
+    struct sequence *best = NULL;
+    *ret_chance = 0;
+    for (uint32_t i = 0; i < s->n_turn; i++) {
+        double chance = next_chance(&s->turn[i]->seq);
+        if (chance > *ret_chance) {
+            best = &s->turn[i]->seq;
+            *ret_chance = chance;
+        }
+    }
+    return best;
+}
+
+// Token by token: a guess that reaches beyond the end of the text repeats it.
+static void put_guess(struct sequence *q)
+{
+    struct guesser *g = &q->guesser;
+    if (q->n_draft > 0) {
+        sequence_reserve(q, q->n_tokens + q->n_draft);
+        for (uint32_t i = 0; i < q->n_draft; i++)
+            q->tokens[q->n_tokens + i] = q->tokens[g->found_at + i];
+    } else if (g->found_len > 0) {
+        fade(&g->records[g->found_class], 0.98f); // it did not pay: forget slowly why
+    }
+}
+
+void speculate(struct lane *l, struct step *s)
+{
+    struct purse purse;
+    for (uint32_t i = 0; i < s->n_turn; i++) {
+        s->turn[i]->seq.n_draft = 0;
+        s->turn[i]->seq.guesser.found_len = 0;
+    }
+    uint32_t n_answering = l->draft_tokens_max ? answering(s) : 0;
+    if (n_answering == 0 || !open_purse(l, n_answering, &purse))
+        return;
+    for (uint32_t i = 0; i < s->n_turn; i++)
+        if (may_guess(s->turn[i]))
+            look_up(l, &s->turn[i]->seq);
+    double chance;
+    for (struct sequence *q; (q = likeliest(s, &chance)) && pays(&purse, chance);) {
+        q->n_draft++;
+        pay(&purse, chance);
+    }
+    for (uint32_t i = 0; i < s->n_turn; i++)
+        put_guess(&s->turn[i]->seq);
+}

@@ -1,0 +1,136 @@
+// Guesses on real forward passes, of random models: the same tokens, the same bits of every
+// log-probability, with and without, on text that repeats itself and text that does not, greedy and
+// drawn, alone and among others, on one thread and two.
+//
+// REQ: ENG-6 ENG-9
+#include <string.h>
+
+#include "base/mem.h"
+#include "support/engine_client.h"
+#include "support/random_model.h"
+#include "support/request_mix.h"
+#include "support/unit.h"
+
+enum { MIXED = 12, REPEATING = 12, REQUESTS = MIXED + REPEATING, ANSWER = 48 };
+
+static struct buf image;
+static int32_t prompts[REQUESTS][REQUEST_MIX_PROMPT_MAX];
+static struct engine_bias favourites[5];
+static struct client_job *reference[REQUESTS];
+
+static void make_model(const char *arch, enum tensor_type type)
+{
+    struct random_model shape;
+    random_model_tiny(arch, &shape);
+    shape.type = type;
+    buf_done(&image);
+    buf_init(&image, 64 << 20);
+    random_model_image(&shape, &image);
+}
+
+// A few tokens are so likely that the answer is made of them: it keeps meeting its own past.
+static struct engine_request repeating(uint32_t i, uint32_t n_vocab, int32_t *ids)
+{
+    for (uint32_t k = 0; k < ARRAY_LEN(favourites); k++)
+        favourites[k] = (struct engine_bias){(int32_t)((40 + 7 * k) % n_vocab), 30};
+    for (uint32_t k = 0; k < 30; k++)
+        ids[k] = favourites[k * (i + 1) % 5].token;
+    struct engine_request r = client_request(ids, 30, ANSWER);
+    r.bias = favourites;
+    r.bias_len = 2 + i % 4;
+    r.temperature = i % 3 == 0 ? 0 : 1;
+    r.seed = i;
+    r.frequency_penalty = i % 4 ? 0 : 0.2f;
+    r.ignore_eos = true;
+    r.logprobs = true;
+    r.top_logprobs = 20;
+    return r;
+}
+
+static struct engine_request request(const struct engine_model *m, uint32_t i)
+{
+    uint32_t n_vocab = engine_model_info(m)->n_vocab;
+    if (i >= MIXED)
+        return repeating(i - MIXED, n_vocab, prompts[i]);
+    struct engine_request r = request_mix(i, n_vocab, prompts[i]);
+    r.tokens_max = ANSWER;
+    return r;
+}
+
+static uint64_t run_all(enum engine_speculation speculation, uint32_t threads, uint32_t together)
+{
+    struct engine_options o = client_options();
+    o.threads = threads;
+    o.sequences_max = together;
+    const struct engine_model_options mo = {
+        .name = "m", .image = buf_str(&image), .speculation = speculation};
+    struct engine_model *m;
+    struct engine *e = client_engine_of(&o, &mo, &m);
+    for (uint32_t i = 0; i < REQUESTS; i += together) {
+        struct client_job *c[REQUESTS];
+        for (uint32_t k = 0; k < together; k++)
+            c[k] = client_start(m, request(m, i + k));
+        assert_true(client_wait_all(c, together, 60000));
+        for (uint32_t k = 0; k < together; k++) {
+            if (!reference[i + k]) {
+                reference[i + k] = c[k];
+                continue;
+            }
+            if (!client_same(reference[i + k], c[k]))
+                fail_msg("request %u is not what it was without guesses", i + k);
+            client_free(c[k]);
+        }
+    }
+    struct engine_stats s;
+    engine_stats(e, &s);
+    engine_free(e);
+    return s.drafted_tokens;
+}
+
+static void check_model(const char *arch, enum tensor_type type)
+{
+    make_model(arch, type);
+    assert_int_equal(run_all(ENGINE_SPECULATION_OFF, 1, 1), 0);
+    assert_true(run_all(ENGINE_SPECULATION_LOOKUP, 1, 1) > 0);
+    assert_true(run_all(ENGINE_SPECULATION_LOOKUP, 2, 1) > 0);
+    run_all(ENGINE_SPECULATION_LOOKUP, 2, 4);
+    for (size_t i = 0; i < REQUESTS; i++) {
+        client_free(reference[i]);
+        reference[i] = NULL;
+    }
+}
+
+static void test_gpt2(void **state)
+{
+    (void)state;
+    check_model("gpt2", TENSOR_F32);
+}
+
+static void test_llama(void **state)
+{
+    (void)state;
+    check_model("llama", TENSOR_Q8_0);
+}
+
+static void test_qwen3(void **state)
+{
+    (void)state;
+    check_model("qwen3", TENSOR_BF16);
+}
+
+static int done(void **state)
+{
+    (void)state;
+    buf_done(&image);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_gpt2),
+        cmocka_unit_test(test_llama),
+        cmocka_unit_test(test_qwen3),
+    };
+    return cmocka_run_group_tests(tests, NULL, done);
+}
