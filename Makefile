@@ -15,7 +15,7 @@ JOBS ?= $(shell nproc)
 .DEFAULT_GOAL := weir
 # The work is parallel inside each step (ninja, ctest); the steps share build folders.
 .NOTPARALLEL:
-.PHONY: weir serve test test-oracle check bench bench-gateway requirements fuzz docs coverage arm64 model format install clean help \
+.PHONY: weir serve test test-oracle check bench bench-gateway bench-engine requirements fuzz docs coverage arm64 model format install clean help \
         setup-build setup-test setup-check setup-bench setup-oracle
 
 # ---- build and run ----
@@ -50,6 +50,9 @@ bench: setup-test setup-bench weir ## measure; figures in build/bench/*.json (ON
 
 bench-gateway: ## only the gateway's part of bench (WEIR_BENCH_REQUESTS=, WEIR_BENCH_STREAMS=)
 	@$(MAKE) bench ONLY="gateway long"
+
+bench-engine: ## only the engine's part of bench (peers: WEIR_PEER_LLAMA_BENCH= and so on; WEIR_BENCH_ROUNDS=)
+	@$(MAKE) bench ONLY="engine engine_http"
 
 fuzz: setup-check ## run each fuzz program for SECONDS (ONLY=part of its name)
 	@scripts/fuzz "$(SECONDS)" "$(filter-out .,$(ONLY))"
