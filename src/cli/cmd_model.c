@@ -13,12 +13,18 @@ const struct option model_verb_option_table[] = {
 };
 
 static const struct command *const verbs[] = {
-    &cmd_model_list, &cmd_model_info, &cmd_model_pull, &cmd_model_rm, NULL,
+    &cmd_model_list,
+    &cmd_model_info,
+    &cmd_model_pull,
+    &cmd_model_quantize,
+    &cmd_model_convert,
+    &cmd_model_rm,
+    NULL,
 };
 
 const struct command cmd_model = {
     .name = "model",
-    .summary = "list, inspect, fetch and remove models",
+    .summary = "list, inspect, fetch, convert and remove models",
     .description = "The bundled model needs no download. Others are GGUF files or Hugging Face "
                    "folders: named by path, or "
                    "pulled into the data folder ($WEIR_MODELS, else $XDG_DATA_HOME/weir/models) "

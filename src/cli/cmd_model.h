@@ -6,6 +6,8 @@
 extern const struct command cmd_model_list;
 extern const struct command cmd_model_info;
 extern const struct command cmd_model_pull;
+extern const struct command cmd_model_quantize;
+extern const struct command cmd_model_convert;
 extern const struct command cmd_model_rm;
 
 // --json alone: what list, info and rm share.

@@ -190,8 +190,11 @@ static void pack_work(void *ctx, size_t member, size_t size)
             job++;
         const struct pack_job *j = &l->jobs[job];
         size_t from = (unit - j->first_unit) * PACK_PANELS;
-        panels_pack(j->panels, j->tensor->data, j->tensor->transposed, from,
-                    min_size(from + PACK_PANELS, j->panels->n_panels));
+        size_t to = min_size(from + PACK_PANELS, j->panels->n_panels);
+        if (j->tensor->halves)
+            panels_pack_halves(j->panels, j->tensor->data, j->tensor->halves, from, to);
+        else
+            panels_pack(j->panels, j->tensor->data, j->tensor->transposed, from, to);
     }
 }
 

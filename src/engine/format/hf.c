@@ -176,6 +176,17 @@ static enum err set_dims(const struct safetensors_entry *e, struct tensor *t, st
     return ERR_OK;
 }
 
+// Where pairs are rotated that lie side by side in GGUF, folders keep a head's rows by halves.
+// Shapes are checked against the hyper-parameters when the weights are packed.
+static uint32_t halves_of(const struct hparams *h, const struct tensor *t)
+{
+    bool turned = str_find(t->name, STR(".attn_q.")) != SIZE_MAX ||
+                  str_find(t->name, STR(".attn_k.")) != SIZE_MAX;
+    uint32_t dim = h->head_dim ? h->head_dim : h->n_head ? h->n_embd / h->n_head : 0;
+    uint64_t rows = t->n_dims == 1 ? t->dims[0] : t->dims[1];
+    return turned && h->rope == ROPE_NORM && dim && dim % 2 == 0 && rows % dim == 0 ? dim : 0;
+}
+
 static enum err add_tensor(struct hf_folder *h, const struct safetensors_entry *e,
                            const uint8_t *data, struct diag *d)
 {
@@ -196,6 +207,7 @@ static enum err add_tensor(struct hf_folder *h, const struct safetensors_entry *
     if (!t->name.ptr)
         return diag_set(d, ERR_LIMIT, "the tensors' names take too much memory");
     t->transposed = transposed;
+    t->halves = halves_of(&f->hparams, t);
     t->data = data + e->begin;
     ERR_TRY(tensor_check_shape(t, d));
     f->n_tensors++;

@@ -111,7 +111,6 @@ static enum err read_rope(yyjson_val *c, struct hparams *p, struct diag *d)
     yyjson_val *s = both ? both : json_get(c, "rope_scaling");
     yyjson_val *type = find(s, &(struct member){{"rope_type", "type"}});
     float share = 1.0f;
-    p->rope = ROPE_NEOX;
     p->rope_base = 10000.0f;
     p->rope_factor = 1.0f;
     ERR_TRY(get_f32(both ? both : c, (struct member){{"rope_theta"}}, &p->rope_base, d));

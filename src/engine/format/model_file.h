@@ -32,6 +32,9 @@ struct tensor {
     uint64_t dims[4];    // dims[0] is contiguous (columns), as in GGUF; absent ones are 1
     bool transposed;     // Hugging Face Conv1D: dims describe the bytes as they lie, so dims[0] =
                          // out (contiguous), dims[1] = in; rows are inputs, not outputs
+    uint32_t halves;     // Hugging Face llama, q and k: not 0 = the rows of each head of so many
+                         // lie as (i, i + halves/2); rows are numbered as GGUF has them,
+                         // (2i, 2i+1), so that both sum in one order (tensor_halves_row)
     const uint8_t *data; // size_bytes bytes inside the map; may be unaligned
     uint64_t size_bytes;
 };
@@ -133,6 +136,13 @@ uint64_t model_file_bytes(const struct model_file *f);
 // false at the end. Control bytes are replaced; long values are cut.
 bool model_file_meta(const struct model_file *f, size_t i, str *ret_key, str *ret_value,
                      struct arena *a);
+
+// The place in the data of row `row`.
+static inline uint64_t tensor_halves_row(uint32_t halves, uint64_t row)
+{
+    uint64_t i = halves ? row % halves : 0;
+    return row - i + i / 2 + (i % 2) * (halves / 2);
+}
 
 // Element-wise reading for the repacker and oracles: row `r` (dims[0] values) as f32, exactly the
 // format's own value.

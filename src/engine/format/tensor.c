@@ -151,6 +151,12 @@ enum err tensor_row_f32(const struct tensor *t, uint64_t row, float *out)
     const struct type_info *info = find(t->type);
     if (!info || row >= t->dims[1] * t->dims[2] * t->dims[3])
         return ERR_INVALID;
+    if (t->halves && t->n_dims == 1) { // a bias: its values are the rows
+        for (uint64_t i = 0; i < t->dims[0]; i++)
+            info->unpack(t->data + tensor_halves_row(t->halves, i) * info->bytes, out + i);
+        return ERR_OK;
+    }
+    row = tensor_halves_row(t->halves, row);
     uint64_t blocks = t->dims[0] / info->block;
     const uint8_t *p = t->data + row * blocks * info->bytes;
     for (uint64_t b = 0; b < blocks; b++)

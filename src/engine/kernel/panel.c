@@ -292,6 +292,29 @@ void panels_pack(const struct panels *p, const uint8_t *file, bool transposed, s
     }
 }
 
+static void pack_row(const struct panels *p, const uint8_t *from, size_t panel, size_t lane,
+                     size_t size, size_t pair)
+{
+    uint8_t *to = p->data + panel * p->panel_bytes;
+    for (size_t k = 0; k < p->cols; k++)
+        memcpy(to + ((k / pair * LANES + lane) * pair + k % pair) * size, from + k * size, size);
+}
+
+void panels_pack_halves(const struct panels *p, const uint8_t *file, uint32_t halves, size_t from,
+                        size_t to)
+{
+    ASSERT(!panel_kind_quantised(p->kind) && halves && p->rows % halves == 0);
+    size_t size = KINDS[p->kind].file_bytes, pair = p->kind == PANEL_BF16 ? 2 : 1;
+    for (size_t panel = from; panel < to; panel++) {
+        memset(p->data + panel * p->panel_bytes, 0, p->panel_bytes);
+        for (size_t lane = 0; lane < LANES && panel * LANES + lane < p->rows; lane++) {
+            size_t row = panel * LANES + lane, i = row % halves;
+            size_t source = row - i + i / 2 + i % 2 * (halves / 2);
+            pack_row(p, file + source * p->cols * size, panel, lane, size, pair);
+        }
+    }
+}
+
 static float scale_of(const struct panels *p, const uint8_t *scales, unsigned lane, unsigned which)
 {
     if (p->kind == PANEL_Q8_0 || p->kind == PANEL_Q4_0 || p->kind == PANEL_Q4_1)

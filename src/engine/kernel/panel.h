@@ -55,5 +55,9 @@ size_t panels_bytes(const struct panels *p);
 // file holds [cols][rows] (F32, F16 and BF16 only).
 void panels_pack(const struct panels *p, const uint8_t *file, bool transposed, size_t from,
                  size_t to);
+// The same for F32, F16 and BF16 rows that lie by halves in groups of `halves`: row 2i of a group
+// is its row i in the file, 2i+1 its row i + halves/2.
+void panels_pack_halves(const struct panels *p, const uint8_t *file, uint32_t halves, size_t from,
+                        size_t to);
 // One row back as floats.
 void panels_row(const struct panels *p, uint32_t row, float *out);

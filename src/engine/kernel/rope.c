@@ -95,15 +95,25 @@ void rope_frequencies(double base, uint32_t dims, double *out)
         out[i] = exponential(-ln_base * (2.0 * (double)i / (double)dims));
 }
 
+void rope_llama3_divisors(const double *frequencies, uint32_t dims, double factor, double low,
+                          double high, double original_context, float *ret)
+{
+    for (uint32_t i = 0; i < dims / 2; i++) {
+        double turns = original_context * frequencies[i] / TWO_PI;
+        double smooth = turns > high  ? 1.0 // short waves stay
+                        : turns < low ? 0.0
+                                      : (turns - low) / (high - low);
+        ret[i] = (float)(1.0 / ((1.0 - smooth) / factor + smooth));
+    }
+}
+
 void rope_scale_llama3(double *frequencies, uint32_t dims, double factor, double low, double high,
                        double original_context)
 {
     for (uint32_t i = 0; i < dims / 2; i++) {
-        double turns = original_context * frequencies[i] / TWO_PI;
-        if (turns > high) // short waves stay
-            continue;
-        double smooth = turns < low ? 0.0 : (turns - low) / (high - low);
-        frequencies[i] *= (1.0 - smooth) / factor + smooth;
+        float divisor;
+        rope_llama3_divisors(&frequencies[i], 2, factor, low, high, original_context, &divisor);
+        frequencies[i] /= (double)divisor;
     }
 }
 

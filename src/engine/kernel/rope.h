@@ -8,7 +8,12 @@ enum rope_pairs { ROPE_PAIRS_NEAR /* (2i, 2i+1) */, ROPE_PAIRS_FAR /* (i, i + di
 
 // dims/2 frequencies base^(-2i/dims).
 void rope_frequencies(double base, uint32_t dims, double *out);
-// Llama 3.1's scaling by wavelength; see the reference implementation's apply_scaling.
+// Llama 3.1's scaling by wavelength (the reference implementation's apply_scaling), as divisors of
+// the dims/2 frequencies: f32, as GGUF files hold them, so that a folder and a file made of it
+// agree in every bit.
+void rope_llama3_divisors(const double *frequencies, uint32_t dims, double factor, double low,
+                          double high, double original_context, float *ret);
+// The frequencies divided by them.
 void rope_scale_llama3(double *frequencies, uint32_t dims, double factor, double low, double high,
                        double original_context);
 // YaRN (Peng et al. 2023, "NTK by parts"): waves that turn more than `fast` times over the original

@@ -138,8 +138,8 @@ static void a_folder_is_the_model_it_was_written_from(void **state)
     } cases[] = {
         {"gpt2", "gpt2", VOCAB_BPE, 1, false, false, ROPE_NONE},
         {"gpt2", "gpt2", VOCAB_BPE, 3, true, true, ROPE_NONE},
-        {"llama", "llama", VOCAB_SPM, 1, true, true, ROPE_NEOX},
-        {"llama", "mistral", VOCAB_NONE, 2, false, true, ROPE_NEOX},
+        {"llama", "llama", VOCAB_SPM, 1, true, true, ROPE_NORM},
+        {"llama", "mistral", VOCAB_NONE, 2, false, true, ROPE_NORM},
         {"qwen2", "qwen2", VOCAB_NONE, 1, false, true, ROPE_NEOX},
         {"qwen3", "qwen3", VOCAB_NONE, 1, false, true, ROPE_NEOX},
     };
@@ -150,7 +150,8 @@ static void a_folder_is_the_model_it_was_written_from(void **state)
                              .model_type = cases[i].model_type,
                              .shards = cases[i].shards,
                              .tokenizer_json = cases[i].tokenizer_json,
-                             .prefixed = cases[i].prefixed};
+                             .prefixed = cases[i].prefixed,
+                             .half_turned = cases[i].rope == ROPE_NORM};
         assert_int_equal(make_dir(NULL), 0);
         hf_write_folder(&w, gguf);
         struct model_file *folder = open_dir();

@@ -50,7 +50,7 @@ static void llama3_scaling_is_the_reference_s(void **state)
             double smooth = (8192.0 / wavelength - 1.0) / (4.0 - 1.0);
             want = (1 - smooth) * f[i] / 8.0 + smooth * f[i];
         }
-        assert_true(fabs(g[i] / want - 1) < 1e-12);
+        assert_true(fabs(g[i] / want - 1) < 1e-7); // divisors are f32
     }
 }
 
