@@ -77,7 +77,8 @@ const struct command cmd_model_convert = {
     .args = "FOLDER [OUT]",
     .description =
         "The folder holds config.json, *.safetensors (one or shards) and tokenizer.json, or "
-        "vocab.json with merges.txt. The families gpt2, llama (mistral, smollm), qwen2 and qwen3 "
+        "vocab.json with merges.txt. The families gpt2, llama (mistral, smollm), qwen2, qwen3, "
+        "smollm3 "
         "are converted; what the file cannot say is refused by name. weir computes the same bits "
         "from the file as from the folder; llama.cpp reads it as well. OUT is by default the "
         "folder's name in the current folder; it appears when it is complete, never before.",
