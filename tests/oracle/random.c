@@ -1,6 +1,6 @@
 // A small random model by the tests' own generator, in any storage type that it can write:
-//   oracle_random ARCH TYPE WIDTH PATH [FOLDER]
-// and the same model as a Hugging Face folder (which exists), in F32.
+//   oracle_random ARCH TYPE WIDTH PATH [FOLDER | untied]
+// and the same model as a Hugging Face folder (which exists), in F32; or with a head of its own.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,7 +48,7 @@ int main(int argc, char **argv)
 {
     struct random_model m;
     if (argc < 5 || argc > 6) {
-        fprintf(stderr, "usage: oracle_random ARCH TYPE WIDTH PATH [FOLDER]\n");
+        fprintf(stderr, "usage: oracle_random ARCH TYPE WIDTH PATH [FOLDER | untied]\n");
         return 2;
     }
     random_model_tiny(argv[1], &m);
@@ -57,10 +57,13 @@ int main(int argc, char **argv)
         fprintf(stderr, "oracle_random: no type %s\n", argv[2]);
         return 2;
     }
+    bool untied = argc == 6 && strcmp(argv[5], "untied") == 0;
+    if (untied)
+        m.tied_head = false;
     FILE *out = fopen(argv[4], "wb");
     if (!out || !random_model_to(&m, to_file, out) || fclose(out) != 0) {
         perror(argv[4]);
         return 1;
     }
-    return argc == 6 ? write_folder(argv[1], argv[4], argv[5]) : 0;
+    return argc == 6 && !untied ? write_folder(argv[1], argv[4], argv[5]) : 0;
 }
