@@ -1,0 +1,144 @@
+// oneOf: whether what is said by one alternative can fit another. Only what is plain to see counts:
+// types, listed values, a property that both require and that tells them apart, or one that the
+// other requires and this one never says.
+#include "engine/grammar/schema_impl.h"
+
+#include "base/banned.h"
+
+enum { LOOK_MAX = 3 };
+
+static bool is_apart(struct schema_compiler *c, const struct view *a, const struct view *b,
+                     int look);
+
+// The view followed through, or false: then nothing is known of it.
+static bool expanded(struct schema_compiler *c, const struct view *from, struct view *ret)
+{
+    struct diag *diag = c->diag, ignored;
+    bool never = false;
+    *ret = *from;
+    c->diag = &ignored;
+    bool ok = view_expand(c, ret, &never) == ERR_OK;
+    c->diag = diag;
+    return ok && !never;
+}
+
+static yyjson_val *list_of(const struct view *v, yyjson_val **ret_one)
+{
+    for (size_t i = 0; i < v->n; i++) {
+        yyjson_val *one = json_get(v->items[i].schema, "const");
+        yyjson_val *list = json_get(v->items[i].schema, "enum");
+        *ret_one = one;
+        if (one || yyjson_is_arr(list))
+            return one ? one : list;
+    }
+    *ret_one = NULL;
+    return NULL;
+}
+
+static yyjson_val *nth(yyjson_val *list, const yyjson_val *one, size_t i)
+{
+    return one ? (i == 0 ? list : NULL) : yyjson_arr_get(list, i);
+}
+
+// 1 and 1.0 are the same number.
+static bool is_same(yyjson_val *x, yyjson_val *y)
+{
+    double a, b;
+    if (json_is_num(x, &a) && json_is_num(y, &b))
+        return a <= b && a >= b;
+    return yyjson_equals(x, y);
+}
+
+static bool lists_are_apart(const struct view *a, const struct view *b)
+{
+    yyjson_val *one_a, *one_b, *x, *y;
+    yyjson_val *list_a = list_of(a, &one_a), *list_b = list_of(b, &one_b);
+    if (!list_a || !list_b)
+        return false;
+    for (size_t i = 0; (x = nth(list_a, one_a, i)); i++)
+        for (size_t k = 0; (y = nth(list_b, one_b, k)); k++)
+            if (is_same(x, y))
+                return false;
+    return true;
+}
+
+static bool
+    requires(const struct view *v, str name)
+{
+    size_t k, max;
+    yyjson_val *required;
+    for (size_t i = 0; i < v->n; i++)
+        yyjson_arr_foreach(json_get(v->items[i].schema, "required"), k, max,
+                           required) if (str_eq(json_str(required), name)) return true;
+    return false;
+}
+
+static bool has_alternatives(const struct item *i)
+{
+    return (json_get(i->schema, "anyOf") && !(i->took & TOOK_ANY_OF)) ||
+           (json_get(i->schema, "oneOf") && !(i->took & TOOK_ONE_OF));
+}
+
+// Whether an object by this view may have a member of that name.
+static bool may_say(const struct view *v, str name)
+{
+    bool named = false;
+    for (size_t i = 0; i < v->n; i++) {
+        yyjson_val *properties = json_get(v->items[i].schema, "properties");
+        yyjson_val *others = json_get(v->items[i].schema, "additionalProperties");
+        if (json_member(properties, name) || json_get(v->items[i].schema, "patternProperties") ||
+            (others && !yyjson_is_false(others)) || has_alternatives(&v->items[i]))
+            return true;
+        named = named || yyjson_obj_size(properties) || others;
+    }
+    return !named || requires(v, name);
+}
+
+static bool property_view(struct schema_compiler *c, const struct view *v, str name,
+                          struct view *ret)
+{
+    bool never = false;
+    *ret = (struct view){.n = 0};
+    for (size_t i = 0; i < v->n; i++) {
+        yyjson_val *s = json_member(json_get(v->items[i].schema, "properties"), name);
+        if (yyjson_is_obj(s) && view_add(c, ret, s, v->items[i].where, &never) != ERR_OK)
+            return false;
+    }
+    return ret->n > 0;
+}
+
+// A property required by `a` that tells what it says from all that fits b.
+static bool objects_are_apart(struct schema_compiler *c, const struct view *a, const struct view *b,
+                              int look)
+{
+    size_t k, max;
+    yyjson_val *name;
+    for (size_t i = 0; i < b->n; i++)
+        yyjson_arr_foreach(json_get(b->items[i].schema, "required"), k, max, name)
+        {
+            struct view in_a, in_b;
+            if (!may_say(a, json_str(name)))
+                return true;
+            if (look > 0 && property_view(c, a, json_str(name), &in_a) &&
+                property_view(c, b, json_str(name), &in_b) && is_apart(c, &in_a, &in_b, look - 1))
+                return true;
+        }
+    return false;
+}
+
+static bool is_apart(struct schema_compiler *c, const struct view *a, const struct view *b,
+                     int look)
+{
+    struct view x, y;
+    if (!expanded(c, a, &x) || !expanded(c, b, &y))
+        return false;
+    uint32_t shared = view_types(&x) & view_types_named(&y); // as said, and as it fits
+    if (!shared || lists_are_apart(&x, &y))
+        return true;
+    return shared == TYPE_OBJECT && objects_are_apart(c, &x, &y, look);
+}
+
+bool schema_is_apart(struct schema_compiler *c, const struct view *a, const struct view *b)
+{
+    return is_apart(c, a, b, LOOK_MAX);
+}
