@@ -55,6 +55,7 @@ struct sequence {
     struct stops echo;  // prompt: whole characters only
     double *hidden_sum; // embedding
     uint64_t submitted_us, started_us, first_token_us;
+    uint64_t resting_since_ms; // it waits for its reader; 0: it does not
 };
 
 // Tokens whose keys and values are yet to be computed.

@@ -103,6 +103,7 @@ static void insert_by_age(struct lane *l, struct engine_job *j)
         l->running[at] = l->running[at - 1];
     l->running[at] = j;
     j->seq.is_running = true;
+    j->seq.resting_since_ms = 0;
     l->scheduler->n_running++;
 }
 
@@ -159,6 +160,43 @@ static bool start(struct lane *l, struct engine_job *j)
     return true;
 }
 
+static bool has_seat(const struct lane *l)
+{
+    const struct scheduler *s = l->scheduler;
+    return l->n_running < l->running_cap && s->n_running < s->options.sequences_max;
+}
+
+static struct engine_job *longest_resting(const struct lane *l, struct engine_job *than)
+{
+    for (uint32_t i = 0; i < l->n_running; i++) {
+        struct engine_job *j = l->running[i];
+        uint64_t since = j->seq.resting_since_ms;
+        if (since && atomic_load(&j->is_resting) && (!than || since < than->seq.resting_since_ms))
+            than = j;
+    }
+    return than;
+}
+
+// A sequence whose reader has been away for long gives up its seat and its blocks, and goes on when
+// it is read again. A seat in this lane only helps if it is this lane that is full.
+static bool give_place_of_resting(struct lane *l)
+{
+    struct scheduler *s = l->scheduler;
+    struct engine_job *j = longest_resting(l, NULL);
+    struct lane *of = l;
+    for (size_t i = 0; i < s->n_lanes && l->n_running < l->running_cap; i++) {
+        struct engine_job *longer = longest_resting(s->lanes[i], j);
+        if (longer != j) {
+            j = longer;
+            of = s->lanes[i];
+        }
+    }
+    if (!j || clock_mono_ms() - j->seq.resting_since_ms < REST_MAX_MS)
+        return false;
+    lane_preempt(of, j);
+    return true;
+}
+
 // Strictly in turn: a job that does not fit yet is not overtaken, or it might never fit.
 static void admit(struct lane *l)
 {
@@ -166,15 +204,17 @@ static void admit(struct lane *l)
     if (s->starved && s->starved != l)
         return;
     s->starved = NULL;
-    while (l->n_running < l->running_cap && s->n_running < s->options.sequences_max &&
-           s->tenants.n_waiting > 0) {
+    while (s->tenants.n_waiting > 0) {
         struct engine_job *j = tenants_next(&s->tenants, l->engine_model);
         if (!j)
             return;
-        if (!start(l, j)) {
-            s->starved = l->n_running == 0 ? l : NULL;
-            return;
-        }
+        bool seated = has_seat(l);
+        if (seated && start(l, j))
+            continue;
+        if (give_place_of_resting(l))
+            continue;
+        s->starved = seated && l->n_running == 0 ? l : NULL;
+        return;
     }
 }
 
@@ -187,12 +227,17 @@ static struct engine_job *victim(const struct lane *l)
     return l->running[l->n_running - 1];
 }
 
-struct engine_job *lane_preempt_one(struct lane *l)
+void lane_preempt(struct lane *l, struct engine_job *j)
 {
-    struct engine_job *j = victim(l);
     lane_remove(l, j);
     tenants_queue_first(&l->scheduler->tenants, j);
     l->scheduler->counters.preemptions++;
+}
+
+struct engine_job *lane_preempt_one(struct lane *l)
+{
+    struct engine_job *j = victim(l);
+    lane_preempt(l, j);
     return j;
 }
 

@@ -18,6 +18,7 @@ struct scheduler;
 enum {
     CHUNK_MIN = KV_BLOCK_TOKENS, // prompts advance by whole blocks
     SCORING_ROWS_MAX = 64,       // rows a step whose logits only score a prompt
+    REST_MAX_MS = 250,           // whose reader is away for longer makes room for those who wait
 };
 
 struct lane {
@@ -74,7 +75,9 @@ void lane_remove(struct lane *l, struct engine_job *j);
 void lane_adopt_prefix(struct lane *l, struct engine_job *j);
 bool lane_may_reuse(const struct lane *l, const struct engine_job *j);
 void lane_append_block(struct sequence *q, uint32_t block);
-// Sends one sequence back to its queue, to be computed again later; returns it.
+// Sends a sequence back to its queue, to be computed again later.
+void lane_preempt(struct lane *l, struct engine_job *j);
+// The same for one that can best be spared; returns it.
 struct engine_job *lane_preempt_one(struct lane *l);
 
 // plan.c: fills the step with rows; none when nobody can advance.

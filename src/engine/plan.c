@@ -1,4 +1,5 @@
 // Which rows the next step computes (lane.h): answers first, then chunks of prompts.
+#include "base/clock.h"
 #include "base/mem.h"
 #include "engine/engine_model.h"
 #include "engine/scheduler.h"
@@ -22,7 +23,12 @@ static bool scores_prompt(const struct engine_job *j)
 
 static size_t room_for_events(struct engine_job *j, size_t need)
 {
-    return job_room(j, engine_model_record_bytes(j->model, &j->request), need);
+    size_t room = job_room(j, engine_model_record_bytes(j->model, &j->request), need);
+    if (room > 0)
+        j->seq.resting_since_ms = 0;
+    else if (!j->seq.resting_since_ms)
+        j->seq.resting_since_ms = clock_mono_ms();
+    return room;
 }
 
 // Rows of positions whose logits nobody needs are computed for their K and V alone.

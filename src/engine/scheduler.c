@@ -196,6 +196,13 @@ static uint64_t sooner(const struct engine_job *j, uint64_t than)
     return deadline && deadline < than ? deadline : than;
 }
 
+// When it has rested for long, should others wait for its place.
+static uint64_t sooner_if_resting(const struct engine_job *j, uint64_t now, uint64_t than)
+{
+    uint64_t since = j->seq.resting_since_ms, until = since + REST_MAX_MS;
+    return since && until > now && until < than ? until : than;
+}
+
 // Until the next deadline, or the next look.
 static uint32_t rest_ms(const struct scheduler *s)
 {
@@ -205,7 +212,8 @@ static uint32_t rest_ms(const struct scheduler *s)
             until = sooner(j, until);
     for (size_t i = 0; i < s->n_lanes; i++)
         for (uint32_t k = 0; k < s->lanes[i]->n_running; k++)
-            until = sooner(s->lanes[i]->running[k], until);
+            until = sooner_if_resting(s->lanes[i]->running[k], now,
+                                      sooner(s->lanes[i]->running[k], until));
     return until > now ? (uint32_t)(until - now) : 0;
 }
 

@@ -121,7 +121,7 @@ void tenants_unqueue(struct tenants *t, struct engine_job *j)
 static struct engine_job *first_of_model(const struct tenant *x, const struct engine_model *m)
 {
     struct engine_job *j = x->first;
-    while (j && j->model != m)
+    while (j && (j->model != m || atomic_load(&j->is_resting)))
         j = j->seq.next;
     return j;
 }

@@ -37,5 +37,6 @@ void tenants_leave(struct tenant *tenant);
 void tenants_queue(struct tenants *t, struct engine_job *j);       // at the end of its tenant's
 void tenants_queue_first(struct tenants *t, struct engine_job *j); // at the beginning
 void tenants_unqueue(struct tenants *t, struct engine_job *j);
-// The job of this model that should start next, still queued; NULL when none waits.
+// The job of this model that should start next, still queued; NULL when none waits. One that was
+// put back and has no room for events is not in the way: it waits for its reader.
 struct engine_job *tenants_next(const struct tenants *t, const struct engine_model *m);

@@ -139,11 +139,8 @@ static bool submit_some(struct local_attempt *a, struct api_error *ret_error)
 
 // --- Polling
 
-static void note_started(struct local_attempt *a, const struct local_choice *c,
-                         const struct engine_event *e)
+static void note_started(struct local_attempt *a, const struct engine_event *e)
 {
-    if (c->index % (size_t)a->request->n == 0)
-        a->usage.cached_tokens += e->cached_tokens;
     if (a->begun)
         return;
     a->begun = true;
@@ -159,6 +156,8 @@ static void note_ended(struct local_attempt *a, struct local_choice *c,
                        const struct engine_event *e)
 {
     struct attempt_report *r = &a->report;
+    if (c->index % (size_t)a->request->n == 0) // known now: hits go on while others compute
+        a->usage.cached_tokens += e->cached_tokens;
     a->usage.completion_tokens += e->completion_tokens;
     r->queue_us = r->queue_us > e->queue_us ? r->queue_us : e->queue_us;
     r->prefill_us = r->prefill_us > e->prefill_us ? r->prefill_us : e->prefill_us;
@@ -176,7 +175,7 @@ static bool feed(struct local_attempt *a)
             continue;
         a->cursor = (a->cursor + i) % a->submitted;
         if (e.type == ENGINE_STARTED)
-            note_started(a, c, &e);
+            note_started(a, &e);
         local_choice_feed(c, a->lm->model, &e, &a->queue);
         if (e.type == ENGINE_ENDED)
             note_ended(a, c, &e);

@@ -1,4 +1,4 @@
-# REQ: API-1 ENG-4 ENG-6 ENG-7
+# REQ: API-1 ENG-3 ENG-4 ENG-6 ENG-7
 """POST /v1/chat/completions: one whole answer or a stream, and every field that says how it is made."""
 
 import concurrent.futures
@@ -56,6 +56,25 @@ class Chat(harness.ServerCase):
         again = self.ask(question, max_tokens=1)["usage"]
         self.assertGreater(again["prompt_tokens_details"]["cached_tokens"], 0)
         self.assertLess(again["prompt_tokens_details"]["cached_tokens"], again["prompt_tokens"])
+
+    def test_a_system_prompt_that_fifty_share_is_computed_once(self):
+        system = " ".join(f"Rule {i}: the little dog number {i} is always kind." for i in range(22))
+
+        def ask(i):
+            messages = [{"role": "system", "content": system}, {"role": "user", "content": f"{i}?"}]
+            answer = self.post(self.PATH, {"model": "default", "messages": messages, "max_tokens": 1})
+            self.assertEqual(answer.status, 200, answer)
+            return answer.json()["usage"]
+
+        with concurrent.futures.ThreadPoolExecutor(50) as pool:
+            usages = list(pool.map(ask, range(50)))
+        cached = [u["prompt_tokens_details"]["cached_tokens"] for u in usages]
+        least = min(u["prompt_tokens"] for u in usages)
+        self.assertGreater(least, 300)
+        self.assertEqual({hits % 16 for hits in cached}, {0})
+        # Once for all of them, whoever computed which block, and the last blocks, with the questions, for each.
+        computed = sum(u["prompt_tokens"] for u in usages) - sum(cached)
+        self.assertLess(computed, least + 50 * 48)
 
     def test_a_stream_is_role_then_text_then_finish_then_done(self):
         chunks = self.ask_stream(max_tokens=8, seed=1)

@@ -16,14 +16,14 @@ enum { FAKE_BOS = 256, FAKE_EOS = 257 };
 struct fake_model {
     uint32_t n_vocab, n_ctx, n_embd, rows_max;
     uint32_t block_pad_bytes; // a block is this much larger than it must be
-    uint32_t step_us;         // a forward pass takes so long
+    _Atomic uint32_t step_us; // a forward pass takes so long
     int32_t poison_token;     // its logits are not finite; -1 = none
     // The token that habitually follows the last one has this much more: text that repeats itself
     // where it is large (speculation).
     float habit;
     int32_t eos_one_in; // eos is the likeliest in one of so many histories; 0 = never
     // What the passes saw (written by the engine's thread)
-    uint32_t passes, rows, rows_largest, logits_rows, poisoned;
+    _Atomic uint32_t passes, rows, rows_largest, logits_rows, poisoned;
 };
 
 // The defaults: 300 tokens, context 512, 8 dimensions, 256 rows.

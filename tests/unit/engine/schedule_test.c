@@ -1,6 +1,6 @@
 // What the scheduler owes to whom: streams are not stalled by prompts, short prompts not by long
-// ones, a quiet tenant not by a loud one, a model not by another; and bells do not ring at those
-// who have left.
+// ones, a quiet tenant not by a loud one, a model not by another, those who wait not by one who
+// does not read; and bells do not ring at those who have left.
 //
 // REQ: ENG-3 ENG-4 API-11
 #include <sched.h>
@@ -267,6 +267,72 @@ static void test_no_bell_rings_after_the_release(void **state)
     assert_int_equal(ended, 600);
 }
 
+// A client that does not read: its sequence rests, and gives up its seat and its memory to those
+// who wait; when it is read again it goes on as if nothing had been.
+static void test_who_is_not_read_makes_room(void **state)
+{
+    (void)state;
+    struct engine_options o = client_options();
+    o.sequences_max = 2;
+    open_with(o);
+    struct client_job *unread[2], *c[3];
+    for (size_t i = 0; i < 2; i++)
+        unread[i] = client_start(model, client_request(ids + 50 * i, 40, 300));
+    for (size_t i = 0; i < 3; i++)
+        c[i] = client_start(model, client_request(ids + 1000 + 50 * i, 40, 30));
+    assert_true(client_wait_all(c, 3, 10000));
+    struct engine_stats s;
+    engine_stats(engine, &s);
+    assert_true(s.preemptions > 0);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(unread[i]->n_answer, 0);
+        assert_true(client_wait(unread[i], 10000));
+        struct client_job *alone = client_run(model, client_request(ids + 50 * i, 40, 300));
+        assert_int_equal(alone->n_answer, 300);
+        assert_true(client_same(alone, unread[i]));
+        client_free(alone);
+        client_free(unread[i]);
+    }
+    for (size_t i = 0; i < 3; i++)
+        client_free(c[i]);
+}
+
+static void test_who_is_not_read_and_put_back_can_be_cancelled(void **state)
+{
+    (void)state;
+    struct engine_options o = client_options();
+    o.sequences_max = 1;
+    open_with(o);
+    struct client_job *unread = client_start(model, client_request(ids, 40, 300));
+    struct client_job *c = client_run(model, client_request(ids + 1000, 40, 30));
+    client_free(unread);
+    client_free(c);
+    struct engine_stats s;
+    do
+        engine_stats(engine, &s);
+    while (s.running + s.waiting > 0);
+    assert_int_equal(s.kv_blocks_used, 0);
+}
+
+// Nobody waits: who rests keeps its place, however long.
+static void test_who_is_not_read_stays_as_long_as_nobody_waits(void **state)
+{
+    (void)state;
+    open_with(client_options());
+    struct client_job *unread = client_start(model, client_request(ids, 40, 300));
+    nap_us(400000);
+    struct client_job *c = client_run(model, client_request(ids + 1000, 40, 30));
+    struct engine_stats s;
+    do
+        engine_stats(engine, &s);
+    while (s.running > 1);
+    assert_int_equal(s.preemptions, 0);
+    assert_int_equal(s.running, 1);
+    assert_true(client_wait(unread, 10000));
+    client_free(unread);
+    client_free(c);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -279,6 +345,9 @@ int main(void)
         TEST(test_two_models_share_the_memory),
         TEST(test_steps_are_cut_to_the_speed_of_the_model),
         TEST(test_no_bell_rings_after_the_release),
+        TEST(test_who_is_not_read_makes_room),
+        TEST(test_who_is_not_read_and_put_back_can_be_cancelled),
+        TEST(test_who_is_not_read_stays_as_long_as_nobody_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
