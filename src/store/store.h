@@ -33,7 +33,7 @@ struct store_stats {
     uint64_t waiting;  // in the queue
 };
 
-#define STORE_QUEUE_MAX 8192
+#define STORE_QUEUE_MAX 16384
 
 // Makes the file where it is not there. Blocks.
 enum err store_open(const struct store_options *o, struct store **ret, struct diag *d) MUST_USE;
