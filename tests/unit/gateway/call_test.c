@@ -7,19 +7,11 @@
 #include "base/mem.h"
 #include "gateway/gateway_internal.h"
 #include "support/scripted.h"
+#include "support/scripted_client.h"
 #include "support/unit.h"
 
 static const char *const words[] = {"Hel", "lo", NULL};
 static const struct call_kind chat = {.endpoint = "chat", .dialect = &dialect_openai_chat};
-
-// What a client sees.
-struct client {
-    struct call *call;
-    int status;
-    struct buf body, headers;
-    bool responded, begun, ended, aborted;
-    enum err write_says;
-};
 
 struct bench {
     struct scripted s;
@@ -27,70 +19,8 @@ struct bench {
     struct gateway_shared shared;
     struct gateway_config config;
     struct arena arena;
-    struct client client;
+    struct scripted_client client;
 };
-
-static void take_headers(struct client *c, const struct answer_headers *h)
-{
-    for (size_t i = 0; i < h->len; i++)
-        (void)buf_printf(&c->headers, "%s: " STR_FMT "\n", h->items[i].name,
-                         STR_ARG(h->items[i].value));
-}
-
-static void client_respond(void *ctx, int status, const char *type UNUSED,
-                           const struct answer_headers *h, str body)
-{
-    struct client *c = ctx;
-    assert_false(c->responded || c->begun);
-    c->responded = true;
-    c->status = status;
-    take_headers(c, h);
-    (void)buf_append_str(&c->body, body);
-}
-
-static void client_begin(void *ctx, int status, const char *type UNUSED,
-                         const struct answer_headers *h)
-{
-    struct client *c = ctx;
-    assert_false(c->responded || c->begun);
-    c->begun = true;
-    c->status = status;
-    take_headers(c, h);
-}
-
-static enum err client_write(void *ctx, str bytes)
-{
-    struct client *c = ctx;
-    assert_true(c->begun && !c->ended && !c->aborted);
-    (void)buf_append_str(&c->body, bytes);
-    if (c->write_says == ERR_CLOSED)
-        call_step(c->call, CALL_GONE);
-    return c->write_says;
-}
-
-static void client_end(void *ctx)
-{
-    struct client *c = ctx;
-    assert_true(c->begun && !c->ended && !c->aborted);
-    c->ended = true;
-}
-
-static void client_abort(void *ctx)
-{
-    struct client *c = ctx;
-    assert_true(c->begun && !c->ended && !c->aborted);
-    c->aborted = true;
-}
-
-static void client_take_body(void *ctx, struct buf *ret)
-{
-    struct client *c = ctx;
-    buf_init(ret, 1 << 20);
-    (void)buf_append_str(ret, c->call->in.body);
-}
-
-static const struct call_output output = {client_respond, client_begin, client_write,
-                                          client_end,     client_abort, client_take_body};
 
 static void bench_init(struct bench *b)
 {
@@ -99,8 +29,7 @@ static void bench_init(struct bench *b)
     assert_int_equal(option_defaults(gateway_config_table, &b->config, &b->arena, NULL), ERR_OK);
     b->s.texts = words;
     scripted_gateway_open(&b->g, &b->shared, &b->config, &b->s, (const char *const[]){"m"}, 1);
-    buf_init(&b->client.body, 1 << 20);
-    buf_init(&b->client.headers, 1 << 20);
+    scripted_client_init(&b->client);
 }
 
 static void bench_done(struct bench *b)
@@ -109,20 +38,13 @@ static void bench_done(struct bench *b)
     assert_int_equal(b->s.running, 0);
     assert_int_equal(b->s.started, b->s.stopped);
     scripted_gateway_close(&b->g);
-    buf_done(&b->client.body);
-    buf_done(&b->client.headers);
+    scripted_client_done(&b->client);
     arena_done(&b->arena);
 }
 
 static void ask_kind(struct bench *b, const struct call_kind *kind, str body)
 {
-    struct call_input in = {.content_type = STR("application/json"),
-                            .request_id = STR("r1"),
-                            .peer = STR("p"),
-                            .body = body};
-    struct call *c = call_new(&b->g, kind, &in, &output, &b->client);
-    b->client.call = c;
-    call_step(c, CALL_BEGIN);
+    scripted_client_ask(&b->client, &b->g, kind, body);
 }
 
 static void ask(struct bench *b, const char *body)

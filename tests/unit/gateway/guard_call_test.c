@@ -7,6 +7,7 @@
 #include "gateway/gateway_internal.h"
 #include "gateway/guard_call.h"
 #include "support/scripted.h"
+#include "support/scripted_client.h"
 #include "support/unit.h"
 
 enum { TARGETS = 2 };
@@ -26,66 +27,13 @@ static struct {
     struct guard_rule_text rules[3];
     struct gateway_guard set;
     struct arena arena;
-    struct call *call;
-    int status;
-    struct buf body, headers;
-    bool over, begun, aborted;
+    struct scripted_client client;
 } b;
 
-static void keep_headers(const struct answer_headers *h)
+static bool over(void)
 {
-    buf_clear(&b.headers);
-    for (size_t i = 0; i < h->len; i++)
-        (void)buf_printf(&b.headers, "%s: " STR_FMT "\n", h->items[i].name,
-                         STR_ARG(h->items[i].value));
+    return scripted_client_over(&b.client);
 }
-
-static void client_respond(void *ctx UNUSED, int status, const char *type UNUSED,
-                           const struct answer_headers *h, str body)
-{
-    assert_false(b.over || b.begun);
-    b.over = true;
-    b.status = status;
-    keep_headers(h);
-    (void)buf_append_str(&b.body, body);
-}
-
-static void client_begin(void *ctx UNUSED, int status, const char *type UNUSED,
-                         const struct answer_headers *h)
-{
-    assert_false(b.over || b.begun);
-    b.begun = true;
-    b.status = status;
-    keep_headers(h);
-}
-
-static enum err client_write(void *ctx UNUSED, str bytes)
-{
-    assert_true(b.begun && !b.over);
-    (void)buf_append_str(&b.body, bytes);
-    return ERR_OK;
-}
-
-static void client_end(void *ctx UNUSED)
-{
-    assert_true(b.begun && !b.over);
-    b.over = true;
-}
-
-static void client_abort(void *ctx UNUSED)
-{
-    b.aborted = true;
-    client_end(NULL);
-}
-
-static void client_take_body(void *ctx UNUSED, struct buf *ret)
-{
-    buf_init(ret, 1 << 20);
-    (void)buf_append_str(ret, b.call->in.body);
-}
-
-static const struct call_output output = {client_respond, client_begin, client_write,
-                                          client_end,     client_abort, client_take_body};
 
 static void set_up(const char *const *texts)
 {
@@ -113,8 +61,7 @@ static void set_up(const char *const *texts)
     b.set = (struct gateway_guard){.name = STR("s"), .rules = {b.rules, 3}};
     b.config.guards = (struct option_items){&b.set, 1};
     b.config.store.path = STR("off");
-    buf_init(&b.body, 1 << 20);
-    buf_init(&b.headers, 1 << 16);
+    scripted_client_init(&b.client);
 }
 
 static void open_gateway(void)
@@ -134,8 +81,7 @@ static void tear_down(void)
     }
     scripted_gateway_close(&b.g);
     scan_scratch_done(&b.g.guard_scratch);
-    buf_done(&b.body);
-    buf_done(&b.headers);
+    scripted_client_done(&b.client);
     arena_done(&b.arena);
 }
 
@@ -145,22 +91,14 @@ static void ask(const char *content, const char *more)
     snprintf(body, sizeof body,
              "{\"model\":\"r\",\"messages\":[{\"role\":\"user\",\"content\":\"%s\"}]%s}", content,
              more);
-    b.over = b.begun = b.aborted = false;
-    b.status = 0;
-    buf_clear(&b.body);
-    struct call_input in = {.content_type = STR("application/json"),
-                            .request_id = STR("r1"),
-                            .peer = STR("p"),
-                            .body = str_of(body)};
-    b.call = call_new(&b.g, &chat, &in, &output, NULL);
-    call_step(b.call, CALL_BEGIN);
+    scripted_client_ask(&b.client, &b.g, &chat, str_of(body));
 }
 
 #define STREAM ",\"stream\":true"
 
 static bool says(const char *text)
 {
-    return strstr(buf_cstr(&b.body), text) != NULL;
+    return strstr(buf_cstr(&b.client.body), text) != NULL;
 }
 
 // All pieces of content put together, choice by choice where asked.
@@ -168,7 +106,7 @@ static void text_is(const char *wanted)
 {
     struct buf text;
     buf_init(&text, 1 << 16);
-    const char *at = buf_cstr(&b.body);
+    const char *at = buf_cstr(&b.client.body);
     while ((at = strstr(at, "\"content\":\""))) {
         at += 11;
         for (; *at != '"'; at++)
@@ -194,7 +132,7 @@ static void break_after(size_t events, const char *content)
     open_gateway();
     ask(content, STREAM);
     scripted_release(&b.s[0], events);
-    if (!b.over && b.s[0].attempt)
+    if (!over() && b.s[0].attempt)
         scripted_release(&b.s[0], 1);
 }
 
@@ -210,7 +148,7 @@ static void a_stream_that_breaks_goes_on_through_the_same_rules(void **state)
                 b.s[1].continues = !same;
                 b.s[1].repeats = repeats;
                 break_after(cut, "I am a@b.org");
-                assert_true(b.over && !b.aborted && says("[DONE]"));
+                assert_true(over() && !b.client.aborted && says("[DONE]"));
                 text_is(CLEAN_TEXT);
                 assert_int_equal(b.s[1].started, 1);
                 tear_down();
@@ -224,7 +162,7 @@ static void a_match_across_the_break_is_still_one(void **state)
         set_up(dirty);
         b.s[1].continues = true;
         break_after(cut, "hi");
-        assert_true(b.over && !b.aborted && says("content_filter") && says("[DONE]"));
+        assert_true(over() && !b.client.aborted && says("content_filter") && says("[DONE]"));
         text_is("A ");
         tear_down();
     }
@@ -239,11 +177,11 @@ static void a_stopped_answer_ends_and_lets_its_provider_go(void **state)
         open_gateway();
         ask("hi", stream ? STREAM : "");
         scripted_release(&b.s[0], 7); // BEGIN and all texts: its own FINISH never comes
-        assert_true(b.over && b.status == 200 && says("content_filter"));
+        assert_true(over() && b.client.status == 200 && says("content_filter"));
         text_is("A ");
         assert_int_equal(b.s[0].stopped, 1);
         if (!stream)
-            assert_non_null(strstr(buf_cstr(&b.headers), "x-weir-guard: s.leak=block"));
+            assert_non_null(strstr(buf_cstr(&b.client.headers), "x-weir-guard: s.leak=block"));
         tear_down();
     }
 }
@@ -260,7 +198,7 @@ static void what_a_failed_attempt_said_is_forgotten(void **state)
         b.s[1].texts = rest;
         open_gateway();
         ask("hi", "");
-        assert_true(b.over && b.status == 200);
+        assert_true(over() && b.client.status == 200);
         text_is("rd of honour");
         assert_false(says("content_filter"));
         tear_down();
@@ -285,7 +223,7 @@ static void the_loser_of_a_race_does_not_disturb_the_winner(void **state)
     text_is("A ");
     scripted_release(&b.s[1], 20);
     text_is(CLEAN_TEXT);
-    assert_true(b.over && says("[DONE]"));
+    assert_true(over() && says("[DONE]"));
     tear_down();
 }
 
@@ -295,14 +233,14 @@ static void each_choice_is_a_text_of_its_own(void **state)
     set_up(dirty);
     open_gateway();
     ask("hi", ",\"n\":3");
-    assert_int_equal(b.status, 200);
+    assert_int_equal(b.client.status, 200);
     text_is("A A A ");
     tear_down();
     set_up(clean);
     open_gateway();
     ask("I am a@b.org", ",\"n\":2");
     text_is(CLEAN_TEXT CLEAN_TEXT);
-    assert_non_null(strstr(buf_cstr(&b.headers), "x-weir-guard: s.mail=mask, s.mild=tag"));
+    assert_non_null(strstr(buf_cstr(&b.client.headers), "x-weir-guard: s.mail=mask, s.mild=tag"));
     tear_down();
 }
 
@@ -312,7 +250,7 @@ static void what_is_refused_asks_nobody(void **state)
     set_up(clean);
     open_gateway();
     ask("the secret word", STREAM);
-    assert_true(b.over && b.status == 400 && says("guard_blocked"));
+    assert_true(over() && b.client.status == 400 && says("guard_blocked"));
     assert_int_equal(b.s[0].prepared + b.s[1].prepared, 0);
     tear_down();
 }
@@ -325,13 +263,8 @@ static void nothing_is_looked_at_where_no_rule_is_for_it(void **state)
     open_gateway();
     char body[] =
         "{\"model\":\"a\",\"messages\":[{\"role\":\"user\",\"content\":\"the secret word\"}]}";
-    struct call_input in = {.content_type = STR("application/json"),
-                            .request_id = STR("r1"),
-                            .peer = STR("p"),
-                            .body = str_of(body)};
-    b.call = call_new(&b.g, &chat, &in, &output, NULL);
-    call_step(b.call, CALL_BEGIN);
-    assert_true(b.over && b.status == 200);
+    scripted_client_ask(&b.client, &b.g, &chat, str_of(body));
+    assert_true(over() && b.client.status == 200);
     text_is("A secret word is out");
     tear_down();
 }
@@ -346,7 +279,7 @@ static void what_a_mask_has_changed_is_not_gone_on_with(void **state)
         b.s[1].continues = true;
         break_after(cut, "I am a@b.org");
         bool masked = cut > 7; // "darn" is whole once a blank has come
-        assert_int_equal(b.over && !b.aborted && says("[DONE]"), !masked);
+        assert_int_equal(over() && !b.client.aborted && says("[DONE]"), !masked);
         assert_int_equal(says("upstream_cut"), masked);
         if (!masked)
             text_is("A secret work, [mild] a@b.org!");
@@ -369,10 +302,11 @@ static void a_request_that_was_cut_is_gone_on_with(void **state)
         b.route.policy.context_max = 60;
         b.s[1].continues = true;
         break_after(cut, turns);
-        assert_true(b.over && !b.aborted && says("[DONE]"));
+        assert_true(over() && !b.client.aborted && says("[DONE]"));
         text_is(CLEAN_TEXT);
-        assert_non_null(strstr(buf_cstr(&b.headers), "x-weir-context: truncate_oldest; messages=2; "
-                                                     "tokens=61\n"));
+        assert_non_null(strstr(buf_cstr(&b.client.headers),
+                               "x-weir-context: truncate_oldest; messages=2; "
+                               "tokens=61\n"));
         tear_down();
     }
 }

@@ -8,6 +8,7 @@
 #include "base/random.h"
 #include "gateway/gateway_internal.h"
 #include "support/scripted.h"
+#include "support/scripted_client.h"
 #include "support/unit.h"
 
 #ifdef __SANITIZE_THREAD__
@@ -28,15 +29,18 @@ static struct {
     struct gateway_route route;
     struct gateway_target targets[TARGETS];
     struct arena arena;
-    struct call *call;
-    int status;
-    struct buf body, ledger;
-    bool over, begun, aborted;
+    struct scripted_client client;
+    struct buf ledger;
 } b;
+
+static bool over(void)
+{
+    return scripted_client_over(&b.client);
+}
 
 // --- The client
 
-static void keep_ledger(const struct call *c)
+static void keep_ledger(struct call *c)
 {
     buf_clear(&b.ledger);
     for (const struct attempt_record *a = c->record.attempts; a; a = a->next)
@@ -44,53 +48,6 @@ static void keep_ledger(const struct call *c)
                          STR_ARG(a->target), attempt_reason_name(a->reason),
                          a->failure ? failure_name(a->failure) : "-");
 }
-
-static void client_respond(void *ctx UNUSED, int status, const char *type UNUSED,
-                           const struct answer_headers *h UNUSED, str body)
-{
-    assert_false(b.over || b.begun);
-    b.over = true;
-    b.status = status;
-    (void)buf_append_str(&b.body, body);
-    keep_ledger(b.call);
-}
-
-static void client_begin(void *ctx UNUSED, int status, const char *type UNUSED,
-                         const struct answer_headers *h UNUSED)
-{
-    assert_false(b.over || b.begun);
-    b.begun = true;
-    b.status = status;
-}
-
-static enum err client_write(void *ctx UNUSED, str bytes)
-{
-    assert_true(b.begun && !b.over);
-    (void)buf_append_str(&b.body, bytes);
-    return ERR_OK;
-}
-
-static void client_end(void *ctx UNUSED)
-{
-    assert_true(b.begun && !b.over);
-    b.over = true;
-    keep_ledger(b.call);
-}
-
-static void client_abort(void *ctx UNUSED)
-{
-    b.aborted = true;
-    client_end(NULL);
-}
-
-static void client_take_body(void *ctx UNUSED, struct buf *ret)
-{
-    buf_init(ret, 1 << 20);
-    (void)buf_append_str(ret, b.call->in.body);
-}
-
-static const struct call_output output = {client_respond, client_begin, client_write,
-                                          client_end,     client_abort, client_take_body};
 
 // --- The bench: a route "r" over a, b and c
 
@@ -113,7 +70,8 @@ static void set_up(size_t targets)
         b.s[i].free_running = true;
         b.s[i].remote = true;
     }
-    buf_init(&b.body, 1 << 20);
+    scripted_client_init(&b.client);
+    b.client.over = keep_ledger;
     buf_init(&b.ledger, 1 << 20);
 }
 
@@ -133,7 +91,7 @@ static void tear_down(void)
         assert_int_equal(targets_at(&b.g.targets, i)->running, 0);
     }
     scripted_gateway_close(&b.g);
-    buf_done(&b.body);
+    scripted_client_done(&b.client);
     buf_done(&b.ledger);
     arena_done(&b.arena);
 }
@@ -145,20 +103,12 @@ static void ask(bool stream)
         body, sizeof body,
         "{\"model\":\"r\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}],\"stream\":%s}",
         stream ? "true" : "false");
-    b.over = b.begun = b.aborted = false;
-    b.status = 0;
-    buf_clear(&b.body);
-    struct call_input in = {.content_type = STR("application/json"),
-                            .request_id = STR("r1"),
-                            .peer = STR("p"),
-                            .body = str_of(body)};
-    b.call = call_new(&b.g, &chat, &in, &output, NULL);
-    call_step(b.call, CALL_BEGIN);
+    scripted_client_ask(&b.client, &b.g, &chat, str_of(body));
 }
 
 static bool says(const char *text)
 {
-    return strstr(buf_cstr(&b.body), text) != NULL;
+    return strstr(buf_cstr(&b.client.body), text) != NULL;
 }
 
 static void ledger_is(const char *wanted)
@@ -177,7 +127,7 @@ static void what_fails_at_the_start_is_answered_by_the_next(void **state)
         b.s[1].fail_start = API_UPSTREAM_DENIED;
         open_gateway();
         ask(stream);
-        assert_true(b.over && b.status == 200);
+        assert_true(over() && b.client.status == 200);
         assert_true(says("C1") && says("C2") && !says("A1"));
         ledger_is("a:first:transient b:fallback:hard_down c:fallback:-");
         tear_down();
@@ -193,7 +143,7 @@ static void what_breaks_before_it_said_anything_is_not_seen(void **state)
         b.s[0].error_code = API_UPSTREAM_CUT;
         open_gateway();
         ask(stream);
-        assert_int_equal(b.status, 200);
+        assert_int_equal(b.client.status, 200);
         assert_true(says("B1") && says("B2"));
         ledger_is("a:first:truncated b:fallback:-");
         tear_down();
@@ -208,7 +158,7 @@ static void a_whole_answer_is_tried_again_however_far_it_came(void **state)
     b.s[0].error_code = API_UPSTREAM_CUT;
     open_gateway();
     ask(false);
-    assert_int_equal(b.status, 200);
+    assert_int_equal(b.client.status, 200);
     assert_true(says("B1B2") && !says("A1"));
     tear_down();
 }
@@ -220,7 +170,7 @@ static void the_clients_own_fault_is_told_at_once(void **state)
     b.s[0].fail_start = API_INVALID_VALUE;
     open_gateway();
     ask(true);
-    assert_int_equal(b.status, 400);
+    assert_int_equal(b.client.status, 400);
     ledger_is("a:first:client");
     tear_down();
 }
@@ -234,9 +184,9 @@ static void one_target_is_asked_again_after_a_while(void **state)
     b.s[0].retry_after_ms = 1;
     open_gateway();
     ask(true);
-    assert_false(b.over);
+    assert_false(over());
     scripted_wait(&b.s[0], 60000);
-    assert_int_equal(b.status, 200);
+    assert_int_equal(b.client.status, 200);
     ledger_is("a:first:transient a:retry:transient a:retry:-");
     tear_down();
 }
@@ -251,10 +201,10 @@ static void retry_after_is_waited_for(void **state)
     open_gateway();
     ask(true);
     scripted_wait(&b.s[0], 6900);
-    assert_false(b.over);
+    assert_false(over());
     scripted_wait(&b.s[0], 200);
-    assert_true(b.over);
-    assert_int_equal(b.status, 200);
+    assert_true(over());
+    assert_int_equal(b.client.status, 200);
     tear_down();
 }
 
@@ -267,7 +217,7 @@ static void attempts_are_bounded_and_the_last_error_is_told(void **state)
     open_gateway();
     ask(false);
     scripted_wait(&b.s[0], 600000);
-    assert_int_equal(b.status, 502);
+    assert_int_equal(b.client.status, 502);
     assert_true(says("upstream_failed"));
     ledger_is("a:first:transient a:retry:transient a:retry:transient");
     tear_down();
@@ -280,7 +230,7 @@ static void a_client_that_goes_during_the_wait_ends_it(void **state)
     b.s[0].fail_start = API_UPSTREAM_FAILED;
     open_gateway();
     ask(true);
-    call_step(b.call, CALL_GONE);
+    call_step(b.client.call, CALL_GONE);
     assert_int_equal(b.g.calls_len, 0);
     scripted_wait(&b.s[0], 60000);
     tear_down();
@@ -299,7 +249,7 @@ static void after_a_byte_was_shown_the_error_is_an_event(void **state)
     scripted_release(&b.s[0], 2);
     assert_true(says("A1"));
     scripted_release(&b.s[0], 1);
-    assert_true(b.aborted && says("upstream_cut") && !says("[DONE]"));
+    assert_true(b.client.aborted && says("upstream_cut") && !says("[DONE]"));
     assert_false(says("\"finish_reason\":\"stop\""));
     assert_int_equal(b.s[1].started, 0);
     tear_down();
@@ -315,7 +265,7 @@ static void a_prompt_too_long_goes_to_a_larger_model_only(void **state)
     b.s[2].context_max = 8192;
     open_gateway();
     ask(false);
-    assert_int_equal(b.status, 200);
+    assert_int_equal(b.client.status, 200);
     ledger_is("a:first:context_too_long c:fallback:-");
     tear_down();
 }
@@ -347,7 +297,7 @@ static void a_target_that_keeps_failing_is_left_alone(void **state)
     open_gateway();
     for (int i = 0; i < 20; i++) {
         ask(false);
-        assert_int_equal(b.status, 200);
+        assert_int_equal(b.client.status, 200);
     }
     ledger_is("b:first:-");
     b.s[0].fail_start = API_OK;
@@ -366,9 +316,9 @@ static void when_none_may_be_asked_it_is_503_with_a_time(void **state)
     b.s[0].fail_start = API_UPSTREAM_DENIED;
     open_gateway();
     ask(false);
-    assert_int_equal(b.status, 502);
+    assert_int_equal(b.client.status, 502);
     ask(false);
-    assert_int_equal(b.status, 503);
+    assert_int_equal(b.client.status, 503);
     assert_true(says("no_healthy_target"));
     assert_int_equal(b.s[0].started, 0);
     tear_down();
@@ -386,9 +336,9 @@ static void a_silent_target_is_left_for_another(void **state)
     ask(true);
     scripted_release(&b.s[0], 1); // BEGIN is no token
     scripted_wait(&b.s[0], 1900);
-    assert_false(b.over);
+    assert_false(over());
     scripted_wait(&b.s[0], 200);
-    assert_int_equal(b.status, 200);
+    assert_int_equal(b.client.status, 200);
     ledger_is("a:first:first_token_timeout b:fallback:-");
     tear_down();
 }
@@ -404,9 +354,9 @@ static void a_stream_that_falls_silent_ends_with_an_error(void **state)
     ask(true);
     scripted_release(&b.s[0], 2);
     scripted_wait(&b.s[0], 2900);
-    assert_false(b.over);
+    assert_false(over());
     scripted_wait(&b.s[0], 200);
-    assert_true(b.aborted && says("A1") && says("upstream_timeout"));
+    assert_true(b.client.aborted && says("A1") && says("upstream_timeout"));
     ledger_is("a:first:idle_timeout");
     tear_down();
 }
@@ -419,7 +369,7 @@ static void the_whole_request_has_a_time(void **state)
     open_gateway();
     ask(false);
     scripted_wait(&b.s[0], (uint64_t)b.config.limits.request_timeout_ms + 10);
-    assert_int_equal(b.status, 504);
+    assert_int_equal(b.client.status, 504);
     assert_true(says("\"code\":\"timeout\""));
     tear_down();
 }
@@ -432,15 +382,15 @@ static void a_silent_stream_shows_signs_of_life(void **state)
     open_gateway();
     ask(true);
     scripted_wait(&b.s[0], 14900);
-    assert_false(b.begun);
+    assert_false(b.client.begun);
     scripted_wait(&b.s[0], 200);
-    assert_string_equal(buf_cstr(&b.body), ": ping\n\n");
+    assert_string_equal(buf_cstr(&b.client.body), ": ping\n\n");
     scripted_wait(&b.s[0], 15000);
-    assert_string_equal(buf_cstr(&b.body), ": ping\n\n: ping\n\n");
+    assert_string_equal(buf_cstr(&b.client.body), ": ping\n\n: ping\n\n");
     b.s[0].error_after = 1;
     b.s[0].error_code = API_UPSTREAM_CUT;
     scripted_release(&b.s[0], 2); // even now another may answer
-    assert_true(says("B1") && says("[DONE]") && !b.aborted);
+    assert_true(says("B1") && says("[DONE]") && !b.client.aborted);
     tear_down();
 }
 
@@ -451,7 +401,7 @@ static const char *const letters[] = {"O", "n", "c", "e", " ", "u", "\xc3\xa9", 
 // The text of the chunks, put together; "" also for a body of another kind.
 static void chunks_text(struct buf *out)
 {
-    str body = buf_str(&b.body), line;
+    str body = buf_str(&b.client.body), line;
     while (str_split(&body, '\n', &line)) {
         struct json_doc doc;
         if (!str_starts(line, STR("data: {")))
@@ -473,7 +423,7 @@ static void break_the_first(size_t events)
     open_gateway();
     ask(true);
     scripted_release(&b.s[0], events); // the client sees this part
-    if (!b.over && b.s[0].attempt)
+    if (!over() && b.s[0].attempt)
         scripted_release(&b.s[0], 1);
 }
 
@@ -495,10 +445,10 @@ static void a_broken_stream_goes_on_elsewhere_at_every_cut(void **state)
             b.s[1].continues = true;
             b.s[1].repeats = repeats;
             break_the_first(cut);
-            assert_true(b.over && !b.aborted && says("[DONE]"));
+            assert_true(over() && !b.client.aborted && says("[DONE]"));
             text_is("Once u\xc3\xa9!");
             ledger_is(cut < 2 ? "a:first:truncated b:fallback:-" : "a:first:truncated b:rescue:-");
-            assert_int_equal(strstr(buf_cstr(&b.body), "\"role\":\"assistant\"") != NULL, 1);
+            assert_int_equal(strstr(buf_cstr(&b.client.body), "\"role\":\"assistant\"") != NULL, 1);
             tear_down();
         }
 }
@@ -510,7 +460,7 @@ static void the_same_model_says_it_again_and_is_held_to_it(void **state)
         set_up(2);
         b.s[0].root = b.s[1].root = "same";
         break_the_first(cut);
-        assert_true(b.over && !b.aborted && says("[DONE]"));
+        assert_true(over() && !b.client.aborted && says("[DONE]"));
         text_is("Once u\xc3\xa9!");
         tear_down();
     }
@@ -527,7 +477,7 @@ static void the_same_model_says_it_again_and_is_held_to_it(void **state)
     ask(true);
     scripted_release(&b.s[0], 4);
     scripted_release(&b.s[0], 1);
-    assert_true(b.over && b.aborted && says("\"error\":{") && !says("[DONE]"));
+    assert_true(over() && b.client.aborted && says("\"error\":{") && !says("[DONE]"));
     text_is("Onc");
     tear_down();
 }
@@ -540,7 +490,7 @@ static void the_target_itself_may_say_it_again(void **state)
     b.s[0].free_running = true;
     b.s[0].error_after = 0;
     scripted_wait(&b.s[0], 10000);
-    assert_true(b.over && !b.aborted && says("[DONE]"));
+    assert_true(over() && !b.client.aborted && says("[DONE]"));
     text_is("Once u\xc3\xa9!");
     ledger_is("a:first:truncated a:rescue:-");
     tear_down();
@@ -560,7 +510,7 @@ static void what_attempts_may_cost_is_bounded(void **state)
         b.route.policy.attempts_cost = bounds[i];
         break_the_first(4);
         assert_int_equal(b.s[1].started, i);
-        assert_true(b.over && b.aborted == (i == 0) && says("[DONE]") == (i == 1));
+        assert_true(over() && b.client.aborted == (i == 0) && says("[DONE]") == (i == 1));
         tear_down();
     }
 }
@@ -571,7 +521,7 @@ static void without_another_attempt_it_ends_with_an_error(void **state)
     set_up(2);
     b.route.policy.attempts_max = 1;
     break_the_first(4);
-    assert_true(b.over && b.aborted && says("upstream_cut") && !says("[DONE]"));
+    assert_true(over() && b.client.aborted && says("upstream_cut") && !says("[DONE]"));
     assert_int_equal(b.s[1].started, 0);
     text_is("Onc");
     tear_down();
@@ -606,7 +556,7 @@ static void a_slow_target_is_overtaken_by_a_second(void **state)
         scripted_release(&b.s[1], 2);
         assert_int_equal(b.s[0].stopped, 1); // the loser, at once
         scripted_release(&b.s[1], 9);
-        assert_int_equal(b.status, 200);
+        assert_int_equal(b.client.status, 200);
         assert_true(says("B1") && says("B2") && !says("A1"));
         ledger_is("a:first:- b:hedge:-");
         tear_down();
@@ -626,7 +576,8 @@ static void the_first_may_still_win(void **state)
     assert_int_equal(b.s[1].stopped, 1);
     scripted_release(&b.s[0], 9);
     assert_true(says("A1") && says("A2") && !says("B1") && says("[DONE]"));
-    assert_int_equal(strstr(strstr(buf_cstr(&b.body), "\"role\"") + 1, "\"role\"") != NULL, 0);
+    assert_int_equal(strstr(strstr(buf_cstr(&b.client.body), "\"role\"") + 1, "\"role\"") != NULL,
+                     0);
     tear_down();
 }
 
@@ -642,7 +593,7 @@ static void when_one_of_two_fails_the_other_goes_on(void **state)
         b.s[who].error_after = 1;
         b.s[who].error_code = API_UPSTREAM_CUT;
         scripted_release(&b.s[who], 2);
-        assert_false(b.over);
+        assert_false(over());
         scripted_release(&b.s[1 - who], 9);
         assert_true(says(who ? "A1" : "B1") && says("[DONE]") && !says(who ? "B1" : "A1"));
         ledger_is(who ? "a:first:- b:hedge:truncated" : "a:first:truncated b:hedge:-");
@@ -659,7 +610,7 @@ static void a_client_that_goes_stops_both(void **state)
     ask(true);
     scripted_wait(&b.s[0], 310);
     assert_int_equal(b.s[1].running, 1);
-    call_step(b.call, CALL_GONE);
+    call_step(b.client.call, CALL_GONE);
     tear_down();
 }
 
@@ -719,15 +670,15 @@ static void every_request_ends_whole_or_with_an_error(void **state)
             bool stream = random_next(&r) % 2;
             uint64_t began = b.s[0].now_us;
             ask(stream);
-            for (int turn = 0; turn < 700 && !b.over; turn++)
+            for (int turn = 0; turn < 700 && !over(); turn++)
                 scripted_wait(&b.s[0], 100);
-            if (!b.over)
+            if (!over())
                 fail_msg("seed %llu: no answer", (unsigned long long)seed);
             assert_true(b.s[0].now_us - began <= 61u * 1000000);
             bool complete = says("\"finish_reason\":\"stop\"");
             bool error = says("\"error\":{");
             assert_true(complete != error);
-            assert_true(!stream || b.status != 200 || says("[DONE]") == complete);
+            assert_true(!stream || b.client.status != 200 || says("[DONE]") == complete);
             whole += complete;
             refused += error;
         }

@@ -7,6 +7,7 @@
 #include "gateway/gateway_internal.h"
 #include "gateway/shadow.h"
 #include "support/scripted.h"
+#include "support/scripted_client.h"
 #include "support/unit.h"
 #include "telemetry/exposition.h"
 
@@ -24,47 +25,10 @@ static struct {
     struct gateway_route route;
     struct gateway_target targets[2];
     struct arena arena;
-    struct call *call; // NULL: over
-    int status;
-    struct buf body, page;
+    struct scripted_client client;
+    struct buf page;
     char sent[20000];
 } b;
-
-// --- The client
-
-static void client_respond(void *ctx UNUSED, int status, const char *type UNUSED,
-                           const struct answer_headers *h UNUSED, str body)
-{
-    b.status = status;
-    b.call = NULL;
-    (void)buf_append_str(&b.body, body);
-}
-
-static void client_begin(void *ctx UNUSED, int status, const char *type UNUSED,
-                         const struct answer_headers *h UNUSED)
-{
-    b.status = status;
-}
-
-static enum err client_write(void *ctx UNUSED, str bytes)
-{
-    (void)buf_append_str(&b.body, bytes);
-    return ERR_OK;
-}
-
-static void client_end(void *ctx UNUSED)
-{
-    b.call = NULL;
-}
-
-static void client_take_body(void *ctx UNUSED, struct buf *ret)
-{
-    buf_init(ret, 1 << 20);
-    (void)buf_append_str(ret, str_of(b.sent));
-}
-
-static const struct call_output output = {client_respond, client_begin, client_write,
-                                          client_end,     client_end,   client_take_body};
 
 // --- The bench: a route "r" over a and b, with a shadow on copy
 
@@ -91,7 +55,7 @@ static void set_up(void)
         b.s[i].free_running = true;
         b.s[i].remote = true;
     }
-    buf_init(&b.body, 1 << 20);
+    scripted_client_init(&b.client);
     buf_init(&b.page, 1 << 20);
 }
 
@@ -111,7 +75,7 @@ static void tear_down(void)
         assert_int_equal(targets_at(&b.g.targets, i)->running, 0);
     }
     scripted_gateway_close(&b.g);
-    buf_done(&b.body);
+    scripted_client_done(&b.client);
     buf_done(&b.page);
     arena_done(&b.arena);
 }
@@ -123,14 +87,14 @@ static void ask_as(bool stream, const char *user, int filler)
              "\"stream\":%s%s%s%s}",
              filler, "", stream ? "true" : "false", user ? ",\"user\":\"" : "", user ? user : "",
              user ? "\"" : "");
-    buf_clear(&b.body);
-    b.status = 0;
+    buf_clear(&b.client.body);
+    b.client.status = 0;
     struct call_input in = {.content_type = STR("application/json"),
                             .request_id = STR("r1"),
                             .peer = STR("p"),
                             .body = str_of(b.sent)};
-    b.call = call_new(&b.g, &chat, &in, &output, NULL);
-    call_step(b.call, CALL_BEGIN);
+    b.client.call = call_new(&b.g, &chat, &in, &output, NULL);
+    call_step(b.client.call, CALL_BEGIN);
 }
 
 static void ask(bool stream)
@@ -140,7 +104,7 @@ static void ask(bool stream)
 
 static bool says(const char *text)
 {
-    return strstr(buf_cstr(&b.body), text) != NULL;
+    return strstr(buf_cstr(&b.client.body), text) != NULL;
 }
 
 // How many copies have ended so.
@@ -164,8 +128,8 @@ static void the_copy_begins_after_the_original_and_changes_nothing(void **state)
         b.s[COPY].free_running = false; // it hangs
         open_gateway();
         ask(stream);
-        assert_int_equal(b.status, 200);
-        assert_null(b.call);
+        assert_int_equal(b.client.status, 200);
+        assert_true(scripted_client_over(&b.client));
         assert_int_equal(b.s[COPY].started, 0);
         scripted_wait(&b.s[0], 1);
         assert_int_equal(b.s[COPY].started, 1);
@@ -253,7 +217,7 @@ static void a_client_that_goes_ends_its_copy_begun_or_not(void **state)
         if (ms)
             scripted_wait(&b.s[0], ms);
         assert_int_equal(b.s[COPY].started, ms);
-        call_step(b.call, CALL_GONE);
+        call_step(b.client.call, CALL_GONE);
         assert_int_equal(b.s[COPY].running, 0);
         assert_int_equal(ended("cancelled"), 1);
         scripted_wait(&b.s[0], 60000);
@@ -285,7 +249,7 @@ static void large_requests_are_read_elsewhere_or_not_copied(void **state)
     ask_as(false, NULL, 10000);
     scripted_work(&b.s[0]); // reading
     scripted_work(&b.s[0]); // preparing
-    assert_int_equal(b.status, 200);
+    assert_int_equal(b.client.status, 200);
     scripted_wait(&b.s[0], 1);
     scripted_work(&b.s[0]);
     scripted_work(&b.s[0]);
@@ -293,7 +257,7 @@ static void large_requests_are_read_elsewhere_or_not_copied(void **state)
     ask_as(false, NULL, 17000);
     scripted_work(&b.s[0]);
     scripted_work(&b.s[0]);
-    assert_int_equal(b.status, 200);
+    assert_int_equal(b.client.status, 200);
     assert_int_equal(ended("dropped"), 1);
     tear_down();
 }
@@ -304,7 +268,7 @@ static bool goes_to_canary(const char *user)
 {
     size_t before = b.s[1].started;
     ask_as(false, user, 0);
-    assert_int_equal(b.status, 200);
+    assert_int_equal(b.client.status, 200);
     return b.s[1].started > before;
 }
 
@@ -362,7 +326,7 @@ static void a_canary_is_the_last_resort_of_others_and_they_are_its(void **state)
     assert_true(goes_to_canary("u"));
     b.s[1].fail_start = API_UPSTREAM_UNREACHABLE;
     ask_as(false, "u", 0);
-    assert_true(b.status == 200 && b.s[0].started == 1);
+    assert_true(b.client.status == 200 && b.s[0].started == 1);
     tear_down();
 }
 
