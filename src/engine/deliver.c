@@ -67,7 +67,7 @@ static const struct tokenizer *tokenizer_of(const struct engine_job *j)
 }
 
 // SentencePiece writes a blank before the first word of a text: it belongs to the encoding.
-static bool begins_text(const struct engine_job *j, uint32_t position)
+bool lane_begins_text(const struct engine_job *j, uint32_t position)
 {
     if (!tokenizer_strip_leading_space(tokenizer_of(j)))
         return false;
@@ -81,7 +81,7 @@ str lane_token_text(const struct engine_job *j, uint32_t position, int32_t token
 {
     if (tokenizer_is_control(tokenizer_of(j), token))
         return STR_NONE;
-    if (piece.ptr && piece.len > 0 && piece.ptr[0] == ' ' && begins_text(j, position))
+    if (piece.ptr && piece.len > 0 && piece.ptr[0] == ' ' && lane_begins_text(j, position))
         return str_slice(piece.ptr + 1, piece.len - 1);
     return piece;
 }
@@ -205,6 +205,8 @@ static bool tell_token(struct scheduler *s, struct engine_job *j, const struct o
     buf_clear(&s->text);
     bool may_stop = q->n_tokens - q->n_prompt > j->request.tokens_min;
     str text = text_of(j, q->n_tokens - 1, e.piece);
+    if (q->constraint && text.len)
+        constraint_accept(q->constraint, text);
     q->n_forced += (uint32_t)min_size(text.len, j->request.forced.len - q->n_forced);
     bool stopped = stops_feed(&q->stops, text, may_stop, &s->text, &j->end.stop_matched);
     e.text = buf_str(&s->text);
@@ -222,7 +224,8 @@ static bool continue_answer(struct lane *l, struct engine_job *j, const struct o
         q->first_token_us = clock_mono_us();
     s->counters.generated_tokens++;
     if (token < 0) {
-        diag_set(job_diag(j), ERR_INVALID, "no token may be chosen: all are banned");
+        diag_set(job_diag(j), ERR_INVALID, "no token may be chosen: all are banned%s",
+                 q->constraint ? ", or the grammar is too ambiguous to go on" : "");
         lane_end(l, j, ENGINE_FINISH_ERROR);
         return false;
     }
@@ -234,6 +237,8 @@ static bool continue_answer(struct lane *l, struct engine_job *j, const struct o
     append_token(q, token);
     sampler_accept(&q->sampler, token);
     bool stopped = tell_token(s, j, o);
+    if (q->constraint && constraint_is_over(q->constraint))
+        ends = true;
     bool is_full = q->n_tokens == q->n_tokens_max;
     if (!ends && !stopped && !is_full)
         return true;

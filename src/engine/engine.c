@@ -190,7 +190,9 @@ enum err engine_submit(struct engine_model *m, const struct engine_request *r,
     }
     struct engine_job *j = job_new(m, r, s->door);
     j->seq.submitted_us = clock_mono_us();
-    enum err err = prepare(j, d);
+    enum err err = r->grammar_len ? constraint_new(m, r, &j->seq.constraint, d) : ERR_OK;
+    if (err == ERR_OK)
+        err = prepare(j, d);
     if (err != ERR_OK) {
         scheduler_give_up_place(s);
         job_drop(j);

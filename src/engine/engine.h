@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "engine/grammar/grammar.h"    // struct grammar_part
 #include "engine/text/chat_template.h" // struct chat_message
 
 struct engine;
@@ -123,6 +124,12 @@ struct engine_request {
     bool include_stop;
     // The answer begins with these bytes: so long only tokens that agree with them may be drawn.
     str forced;
+    // The answer is by one of these grammars (none: free). It ends where nothing may follow, or by
+    // a token that ends a turn where the grammar is complete; grammar_said is what it has said
+    // before (a continued answer, without `forced`).
+    const struct grammar_part *grammar;
+    size_t grammar_len;
+    str grammar_said;
     // what to report
     bool logprobs;
     uint32_t top_logprobs;
@@ -147,6 +154,11 @@ void engine_job_cancel(struct engine_job *j);  // any thread; takes effect at th
                                                // KV; an END(cancelled) event follows
 void engine_job_release(struct engine_job *j); // the consumer is done with it (cancels if it runs);
                                                // no wake after this returns
+
+// Whether the request's grammar can be held, and what is wrong with it; compiled, it is kept for
+// the submit that follows. May take long: not on a loop.
+enum err engine_grammar_check(const struct engine_model *m, const struct engine_request *r,
+                              struct diag *d) MUST_USE;
 
 enum engine_event_type {
     ENGINE_STARTED,

@@ -16,6 +16,7 @@ void engine_model_free(struct engine_model *m)
     if (!m)
         return;
     model_free(m->model);
+    grammars_free(m->grammars);
     tokenizer_free(m->tokenizer);
     model_file_free(m->file);
     mem_free(m->eog);
@@ -218,6 +219,7 @@ enum err engine_model_load(struct engine *e, const struct engine_model_options *
     enum err err = check_name(e, o->name, d);
     if (err == ERR_OK) {
         m->engine = e;
+        m->grammars = grammars_new();
         m->name = mem_strdup(o->name);
         err = load(e, m, o, d);
     }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "engine/arch/model.h"
+#include "engine/constraint.h"
 #include "engine/engine.h"
 #include "engine/lane.h"
 #include "engine/text/chat_template.h"
@@ -20,6 +21,7 @@ struct engine_model {
     size_t piece_bytes_max; // no token's bytes are longer
     int32_t *eog;           // the tokens that end a generation
     size_t n_eog;
+    struct grammars *grammars; // has locks of its own
     struct lane lane;
 };
 

@@ -48,7 +48,9 @@ static void copy_request(struct engine_job *j, const struct engine_request *r)
     arena_init(a, SIZE_MAX); // the request's own bounds were checked
     j->request = *r;
     j->request.prompt_ids = NULL;
-    j->request.prompt_text = STR_NONE;
+    j->request.prompt_text = j->request.grammar_said = STR_NONE;
+    j->request.grammar = NULL; // the sequence has its constraint
+    j->request.grammar_len = 0;
     j->request.bias = copy_array(a, r->bias, r->bias_len, sizeof *r->bias);
     j->request.stop_ids = copy_array(a, r->stop_ids, r->stop_ids_len, sizeof *r->stop_ids);
     j->request.forced = r->forced.len ? arena_str(a, r->forced) : STR_NONE;
@@ -127,6 +129,7 @@ static void job_free(struct engine_job *j)
 {
     ASSERT(j->seq.n_blocks == 0);
     sampler_done(&j->seq.sampler);
+    constraint_free(j->seq.constraint);
     stops_done(&j->seq.stops);
     stops_done(&j->seq.echo);
     mem_free(j->seq.tokens);

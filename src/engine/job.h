@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "base/arena.h"
+#include "engine/constraint.h"
 #include "engine/engine.h"
 #include "engine/event_ring.h"
 #include "engine/park.h"
@@ -51,9 +52,10 @@ struct sequence {
 
     struct guesser guesser;
     struct sampler sampler;
-    struct stops stops; // answer
-    struct stops echo;  // prompt: whole characters only
-    double *hidden_sum; // embedding
+    struct constraint *constraint; // NULL: the answer is free
+    struct stops stops;            // answer
+    struct stops echo;             // prompt: whole characters only
+    double *hidden_sum;            // embedding
     uint64_t submitted_us, started_us, first_token_us;
     uint64_t resting_since_ms; // it waits for its reader; 0: it does not
 };

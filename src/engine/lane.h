@@ -84,6 +84,8 @@ struct engine_job *lane_preempt_one(struct lane *l);
 void lane_plan(struct lane *l, struct step *s);
 
 // deliver.c: the step's results become tokens, events and ends. `failed`: what model_forward said.
+// Position is where the text begins, so that a leading blank there is the encoding's.
+bool lane_begins_text(const struct engine_job *j, uint32_t position);
 // What a token at that position adds to the text: nothing when it is a control token.
 str lane_token_text(const struct engine_job *j, uint32_t position, int32_t token, str piece);
 void lane_deliver(struct lane *l, struct step *s, enum err failed, size_t bad_row);

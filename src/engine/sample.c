@@ -1,5 +1,7 @@
 #include "engine/sample.h"
 
+#include <math.h>
+
 #include "base/mem.h"
 #include "engine/engine_model.h"
 #include "engine/kernel/team.h"
@@ -16,6 +18,8 @@ void sample_scratch_done(struct sample_scratch *s)
 {
     sampler_scratch_done(&s->sampler);
     mem_free(s->banned);
+    mem_free(s->masked);
+    mem_free(s->mask);
 }
 
 static void ban(struct sample_scratch *s, const int32_t *ids, size_t n)
@@ -47,6 +51,24 @@ static void ban_what_disagrees(const struct engine_job *j, struct sample_scratch
     buf_done(&piece);
 }
 
+// The logits of the tokens that the answer's grammar allows after those ahead; NULL: the guesses
+// before this row break it, and none of them will stand.
+static float *mask_logits(const struct sample_task *t, struct sample_scratch *s)
+{
+    const struct engine_job *j = t->job;
+    uint32_t n = j->model->info.n_vocab;
+    if (s->masked_cap < n) {
+        s->masked_cap = n;
+        s->masked = mem_resize(s->masked, n, sizeof *s->masked);
+        s->mask = mem_resize(s->mask, token_mask_words(n), sizeof *s->mask);
+    }
+    if (!constraint_mask(j->seq.constraint, j, s->sampler.ahead, s->sampler.ahead_len, s->mask))
+        return NULL;
+    for (uint32_t i = 0; i < n; i++)
+        s->masked[i] = s->mask[i / 64] >> (i % 64) & 1 ? t->logits[i] : -INFINITY;
+    return s->masked;
+}
+
 // The token after t's row, the guesses before it taken for granted. Tokens that would end the
 // answer are banned until it has its least length.
 static int32_t draw(const struct sample_task *t, struct sample_scratch *scratch)
@@ -65,7 +87,10 @@ static int32_t draw(const struct sample_task *t, struct sample_scratch *scratch)
     }
     if (q->n_forced < r->forced.len)
         ban_what_disagrees(j, scratch);
-    return sampler_pick(&q->sampler, t->logits, j->model->info.n_vocab, position, scratch->banned,
+    float *logits = q->constraint ? mask_logits(t, scratch) : t->logits;
+    if (!logits)
+        return -1;
+    return sampler_pick(&q->sampler, logits, j->model->info.n_vocab, position, scratch->banned,
                         scratch->banned_len, &scratch->sampler);
 }
 

@@ -29,6 +29,9 @@ struct sample_scratch {
     struct sampler_scratch sampler;
     int32_t *banned;
     size_t banned_len, banned_cap;
+    float *masked; // the logits of the tokens that a grammar allows
+    uint64_t *mask;
+    uint32_t masked_cap;
 };
 void sample_scratch_done(struct sample_scratch *s);
 

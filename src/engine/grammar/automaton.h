@@ -16,7 +16,7 @@
 #include "engine/grammar/token_trie.h"
 
 enum {
-    AUTOMATON_BYTES_MAX = 48 << 20,
+    AUTOMATON_BYTES_MAX = 24 << 20,
     AUTOMATON_PLACES_MAX = 512,
     AUTOMATON_DEPTH_MAX = 96,
     AUTOMATON_DEAD = 0,
