@@ -221,9 +221,10 @@ enum err constraint_new(const struct engine_model *m, const struct engine_reques
     restart(c);
     bool fits = c->state != AUTOMATON_DEAD;
     pthread_mutex_unlock(&s->lock);
-    *ret = c;
-    if (fits)
+    if (fits) {
+        *ret = c;
         return ERR_OK;
+    }
     constraint_free(c);
     return diag_set(d, ERR_INVALID,
                     "what the answer begins with does not fit the form that is asked for");
