@@ -230,7 +230,8 @@ static void add_model(void *ctx)
     }
     const struct engine_model_info *info = engine_model_info(l->model);
     log_write(LOG_INFO, "model loaded", LOG_S("model", info->name), LOG_S("isa", info->isa),
-              LOG_I("weight_bytes", info->weight_bytes));
+              LOG_I("weight_bytes", info->weight_bytes), LOG_S("kv_type", info->kv_type),
+              LOG_I("kv_token_bytes", info->kv_token_bytes));
     if (l->first)
         greet(s, info);
 }
@@ -243,6 +244,7 @@ static enum err load(struct serve *s, const struct gateway_model *wanted, struct
     if (wanted->name.len)
         mo.name = wanted->name.ptr;
     mo.context_max = (uint32_t)wanted->context_max;
+    mo.kv_type = wanted->kv_type ? gateway_kv_types[wanted->kv_type] : NULL;
     mo.speculation = (enum engine_speculation)wanted->speculation;
     mo.draft_tokens_max = (uint32_t)wanted->draft_tokens_max;
     mo.chat_family = wanted->chat_family.len ? wanted->chat_family.ptr : NULL;

@@ -44,6 +44,7 @@ struct engine_model_options {
     str image;                           // a GGUF image in memory that outlives the engine
     uint32_t context_max;                // 0 = the model's own
     const char *chat_family;             // NULL = by the template's text
+    const char *kv_type;                 // "f32" "f16" "q8_0"; NULL = f32 for F32 models, else f16
     enum engine_speculation speculation; // changes no token and no bit, only the time
     uint32_t draft_tokens_max;           // guessed for one sequence in a step: 0 = 8; at most 16
 };
@@ -55,7 +56,9 @@ struct engine_model_info {
     str name, arch, file_name;
     uint32_t n_layer, n_embd, n_head, n_head_kv, n_ff, n_vocab, context_max;
     uint64_t parameters, weight_bytes, file_bytes;
-    str weight_type; // the commonest matrix type
+    str weight_type;         // the commonest matrix type
+    str kv_type;             // how keys and values are kept
+    uint32_t kv_token_bytes; // that keys and values of one token take
     str chat_family;
     bool chat_tools;               // template supports tools
     const char *const *chat_stops; // strings that end a turn though they may not be tokens;

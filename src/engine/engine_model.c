@@ -79,9 +79,11 @@ static enum err open_text(struct engine_model *m, const struct engine_model_opti
 }
 
 // Others compute with the same team: between two of their steps.
-static enum err open_weights(struct engine_model *m, struct engine *e, struct diag *d)
+static enum err open_weights(struct engine_model *m, struct engine *e, const char *kv_type,
+                             struct diag *d)
 {
-    const struct model_options mo = {.isa = e->isa, .device = e->device, .device_check = true};
+    const struct model_options mo = {
+        .isa = e->isa, .kv_type = kv_type, .device = e->device, .device_check = true};
     scheduler_pause(&e->scheduler);
     enum err err = model_open(m->file, &mo, e->team, &m->model, d);
     if (err == ERR_OK)
@@ -128,11 +130,14 @@ static char *base_name(const char *path)
     return mem_strdup(slash && slash[1] ? slash + 1 : path);
 }
 
+// Another type of keys and values than the usual one computes other bits.
 static char *fingerprint_of(const struct engine_model *m)
 {
     char text[64];
-    snprintf(text, sizeof text, "weir-%.12s-n%d-%s", model_file_fingerprint(m->file),
-             NUMERICS_VERSION, model_is_on_device(m->model) ? "cuda" : "cpu");
+    bool usual = model_kv_is_usual(m->model);
+    snprintf(text, sizeof text, "weir-%.12s-n%d-%s%s%s", model_file_fingerprint(m->file),
+             NUMERICS_VERSION, model_is_on_device(m->model) ? "cuda" : "cpu", usual ? "" : "-kv-",
+             usual ? "" : model_kv_type(m->model));
     return mem_strdup(text);
 }
 
@@ -170,6 +175,8 @@ static void describe(struct engine_model *m, const struct engine_model_options *
         .weight_bytes = model_weight_bytes(m->model),
         .file_bytes = model_file_bytes(m->file),
         .weight_type = str_of(commonest_type(m->file)),
+        .kv_type = str_of(model_kv_type(m->model)),
+        .kv_token_bytes = (uint32_t)(model_kv_block_bytes(m->model) / KV_BLOCK_POSITIONS),
         .chat_family = str_of(chat_family_name(m->chat.family)),
         .chat_tools = m->chat.tools,
         .chat_stops = chat_template_stops(&m->chat),
@@ -194,7 +201,7 @@ static enum err load(struct engine *e, struct engine_model *m, const struct engi
 {
     ERR_TRY(open_file(m, o, d));
     ERR_TRY(open_text(m, o, d));
-    ERR_TRY(open_weights(m, e, d));
+    ERR_TRY(open_weights(m, e, o->kv_type, d));
     choose_speculation(m, o);
     find_eog(m, m->lane.n_vocab);
     choose_context(m, o->context_max);

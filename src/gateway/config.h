@@ -47,6 +47,7 @@ struct gateway_model {
     struct option_strings aliases;
     str chat_family;
     int64_t context_max;
+    int64_t kv_type;     // index into gateway_kv_types
     int64_t speculation; // enum engine_speculation
     int64_t draft_tokens_max;
 };
@@ -252,6 +253,7 @@ gateway_config_providers(const struct gateway_config *c)
 {
     return c->providers.items;
 }
+extern const char *const gateway_kv_types[]; // "auto", …; NULL-ended
 // config_providers.c: its table, and what single rows cannot say.
 extern const struct option gateway_provider_table[];
 enum err gateway_provider_check(const struct gateway_provider *p, struct diag *d) MUST_USE;

@@ -8,6 +8,8 @@
 // In the order of enum engine_speculation.
 static const char *const speculation_names[] = {"off", "prompt-lookup", NULL};
 
+const char *const gateway_kv_types[] = {"auto", "f32", "f16", "q8_0", NULL};
+
 const struct option gateway_model_table[] = {
     {.name = "name",
      .type = OPTION_STRING,
@@ -35,6 +37,14 @@ const struct option gateway_model_table[] = {
      .min = 0,
      .max = 1 << 24,
      .help = "Tokens of context; 0 is the model's own."},
+    {.name = "kv_type",
+     .type = OPTION_CHOICE,
+     .offset = AT(gateway_model, kv_type),
+     .value = "auto",
+     .choices = gateway_kv_types,
+     .help =
+         "How keys and values are kept: auto is f32 for F32 models and f16 for all others; q8_0 "
+         "takes 9 bits a value, a little over half of f16, and rounds a little (not on a GPU)."},
     {.name = "speculation",
      .type = OPTION_CHOICE,
      .offset = AT(gateway_model, speculation),

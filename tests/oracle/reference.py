@@ -26,8 +26,8 @@ STRING, ARRAY = 8, 9
 class File:
     """Metadata as a dict, tensors by name; rows come out as float64."""
 
-    def __init__(self, path, rounded=False):
-        self.rounded = rounded
+    def __init__(self, path, rounded=False, kv=None):
+        self.rounded, self.kv = rounded, kv
         self.data = numpy.memmap(path, dtype=numpy.uint8, mode="r")
         self.at = 0
         if self.take(4).tobytes() != b"GGUF":
@@ -190,7 +190,10 @@ def linear(file, x, name):
 
 
 def stored(file, x):
-    """Keys and values as the cache holds them."""
+    """Keys and values as the cache holds them: [tokens][heads][dim]."""
+    if file.kv == "q8_0":
+        padded = numpy.pad(x, ((0, 0), (0, 0), (0, -x.shape[2] % 32)))
+        return to_8_bits(padded.reshape(len(x), -1)).reshape(padded.shape)[:, :, : x.shape[2]]
     whole = file.tensors["blk.0.attn_output.weight"][1] == 0
     return x if whole or not file.rounded else x.astype(numpy.float16).astype(numpy.float64)
 

@@ -50,10 +50,11 @@ class Beside(unittest.TestCase):
         run(SOURCE / "tools" / "mkmodel", shape, kind, path, *options)
         return path
 
-    def difference(self, path, ids, rounded=True, options=()):
+    def difference(self, path, ids, rounded=True, options=(), kv=None):
         """Engine minus reference, [tokens][vocabulary], and the standard deviation of the logits."""
+        options = [*options, *(["--kv", kv] if kv else [])]
         engine = numpy.frombuffer(run(LOGITS, path, *options, *ids), dtype=numpy.float32).reshape(len(ids), -1)
-        own = reference.logits(reference.File(path, rounded=rounded), ids)
+        own = reference.logits(reference.File(path, rounded=rounded, kv=kv), ids)
         self.assertTrue(numpy.isfinite(engine).all())
         return engine - own, own.std()
 
@@ -67,10 +68,10 @@ class Beside(unittest.TestCase):
         print(f"{what}: logits differ by {largest:.2e} at most, {root:.2e} on average (standard deviation {deviation:.2f})")
         self.assertLessEqual(float(largest), most, what)
 
-    def compare_quantised(self, what, path, tokens):
+    def compare_quantised(self, what, path, tokens, kv=None):
         """Short texts: where no activation falls on the other side of a rounding, which f32 arithmetic cannot promise, the
         logits must agree; where one does (a step of 1/127 of a block's largest), they may differ visibly."""
-        largest = [numpy.abs(self.difference(path, self.ids(path, tokens, seed))[0]).max() for seed in range(9)]
+        largest = [numpy.abs(self.difference(path, self.ids(path, tokens, seed), kv=kv)[0]).max() for seed in range(9)]
         print(f"{what}: logits of 9 texts differ by {numpy.median(largest):.2e} in the median, {max(largest):.2e} at most")
         self.assertLessEqual(float(numpy.median(largest)), 1e-4, what)
         self.assertLessEqual(float(max(largest)), 1.0, what)
@@ -130,6 +131,19 @@ class Beside(unittest.TestCase):
                     self.compare(f"untied llama {kind}", path, 2e-4 if kind == "F32" else 0.02)
                 else:
                     self.compare_quantised(f"untied llama {kind}", path, tokens=1)
+
+    def test_keys_and_values_in_eight_bits(self):
+        """Beside a reference that rounds them so, and beside one that does not: what it costs."""
+        for shape in ("gpt2-tiny", "llama-tiny", "qwen3-tiny"):
+            with self.subTest(shape):
+                path = self.made(shape, "f32")
+                self.compare_quantised(f"{shape} f32, K and V in q8_0", path, tokens=4, kv="q8_0")
+                rounded, _ = self.difference(path, self.ids(path, TOKENS), kv="q8_0")
+                whole, _ = self.difference(path, self.ids(path, TOKENS), options=("--kv", "q8_0"))
+                cost = numpy.sqrt((whole**2).mean())
+                print(f"{shape}: rounding K and V to 8 bits moves the logits by {cost:.2e} on average")
+                self.assertLess(numpy.sqrt((rounded**2).mean()), cost / 4)
+                self.assertLess(cost, 0.05)
 
     def test_folders_are_the_same_models(self):
         """As a Hugging Face folder: bit for bit, whatever order a head's rows have there."""

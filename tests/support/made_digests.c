@@ -32,15 +32,29 @@ static void add_logits(const struct made_file *f, const char *isa, const struct 
     made_model_done(&m);
 }
 
+static void add_file(const char *arch, enum tensor_type type, const char *isa,
+                     const struct model_options *o, struct buf *lines)
+{
+    struct made_file f;
+    char what[64];
+    snprintf(what, sizeof what, "%s %s", arch, tensor_type_name(type));
+    made_file_init(&f, arch, type, true);
+    add_logits(&f, isa, o, what, lines);
+    made_file_done(&f);
+}
+
 void made_digests(const char *isa, const struct model_options *o, struct buf *lines)
 {
     for (size_t a = 0; a < ARRAY_LEN(ARCHES); a++)
-        for (size_t t = 0; t < ARRAY_LEN(TYPES); t++) {
-            struct made_file f;
-            char what[64];
-            snprintf(what, sizeof what, "%s %s", ARCHES[a], tensor_type_name(TYPES[t]));
-            made_file_init(&f, ARCHES[a], TYPES[t], true);
-            add_logits(&f, isa, o, what, lines);
-            made_file_done(&f);
-        }
+        for (size_t t = 0; t < ARRAY_LEN(TYPES); t++)
+            add_file(ARCHES[a], TYPES[t], isa, o, lines);
+}
+
+void made_kv_digests(const char *isa, struct buf *lines)
+{
+    const struct model_options o = {.kv_type = "q8_0"};
+    for (size_t a = 0; a < ARRAY_LEN(ARCHES); a++) {
+        add_file(ARCHES[a], TENSOR_F32, isa, &o, lines);
+        add_file(ARCHES[a], TENSOR_Q8_0, isa, &o, lines);
+    }
 }

@@ -93,7 +93,7 @@ static struct gpu_cache cache_of(const struct device *dev, size_t layer)
         .head_dim = m->hp->head_dim,
         .heads = m->hp->n_head,
         .heads_kv = m->hp->n_head_kv,
-        .f16 = m->kv_f16,
+        .f16 = m->kv_type == KV_F16,
     };
 }
 

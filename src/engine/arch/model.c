@@ -53,21 +53,49 @@ static enum err choose_kernel(const char *isa, const struct kernel **ret, struct
                     isa, have);
 }
 
-static enum err choose_kv(const struct model_file *f, const char *kv_type, bool *ret_f16,
-                          struct diag *d)
+static const char *const KV_NAMES[] = {[KV_F32] = "f32", [KV_F16] = "f16", [KV_Q8] = "q8_0"};
+
+static enum kv_type usual_kv(const struct model_file *f)
 {
-    if (kv_type && strcmp(kv_type, "f16") != 0 && strcmp(kv_type, "f32") != 0)
-        return diag_set(d, ERR_INVALID, "KV type \"%s\": \"f32\" and \"f16\" are known", kv_type);
     const struct tensor *down = model_file_tensor(f, "blk.0.ffn_down.weight");
-    *ret_f16 = kv_type ? strcmp(kv_type, "f16") == 0 : down && down->type != TENSOR_F32;
-    return ERR_OK;
+    return down && down->type != TENSOR_F32 ? KV_F16 : KV_F32;
+}
+
+static enum err choose_kv(const struct model_file *f, const struct model_options *o,
+                          enum kv_type *ret, struct diag *d)
+{
+    bool device = o->device && strcmp(o->device, "cpu") != 0;
+    *ret = usual_kv(f);
+    for (size_t i = 0; o->kv_type && i < ARRAY_LEN(KV_NAMES); i++) {
+        if (strcmp(o->kv_type, KV_NAMES[i]) != 0)
+            continue;
+        *ret = (enum kv_type)i;
+        if (*ret == KV_Q8 && device)
+            return diag_set(d, ERR_UNSUPPORTED,
+                            "keys and values in q8_0 on \"%s\": the GPU keeps them in f16 or f32",
+                            o->device);
+        return ERR_OK;
+    }
+    if (!o->kv_type)
+        return ERR_OK;
+    return diag_set(d, ERR_INVALID, "KV type \"%s\": \"f32\", \"f16\" and \"q8_0\" are known",
+                    o->kv_type);
 }
 
 static void set_kv_sizes(struct model *m)
 {
-    size_t size = m->kv_f16 ? 2 : 4, dim = m->hp->head_dim;
-    m->kv_k_bytes = round_up(dim * KV_POSITIONS * size, 64);
-    m->kv_v_bytes = round_up(round_up(dim, LANES) * KV_POSITIONS * size, 64);
+    m->kv_k_bytes = kv_k_bytes(m->kv_type, m->hp->head_dim);
+    m->kv_v_bytes = round_up(kv_v_bytes(m->kv_type, m->hp->head_dim), 64);
+}
+
+const char *model_kv_type(const struct model *m)
+{
+    return KV_NAMES[m->kv_type];
+}
+
+bool model_kv_is_usual(const struct model *m)
+{
+    return m->kv_type == usual_kv(m->file);
 }
 
 static struct pass *pass_new(struct model *m)
@@ -129,7 +157,7 @@ enum err model_open(const struct model_file *f, const struct model_options *o, s
     m->attention_scale = 1.0f / __builtin_sqrtf((float)hp->head_dim);
     enum err e = choose_kernel(o->isa, &m->kernel, d);
     if (e == ERR_OK)
-        e = choose_kv(f, o->kv_type, &m->kv_f16, d);
+        e = choose_kv(f, o, &m->kv_type, d);
     if (e == ERR_OK)
         e = loader_load(m, d);
     if (e != ERR_OK) {

@@ -15,7 +15,8 @@ struct team; // engine/kernel/team.h: the fixed set of compute threads
 
 struct model_options {
     const char *isa;     // NULL = best this CPU has; "portable" "avx2" "avx512" "neon"
-    const char *kv_type; // NULL = the model's numerics (f32 for F32 models, f16 otherwise)
+    const char *kv_type; // "f32" "f16" "q8_0"; NULL = the model's numerics (f32 for F32 models, f16
+                         // otherwise)
     const char *device;  // NULL or "cpu"; "cuda", "cuda:1": a GPU, with the same bits. K and V are
                          // then there, by the engine's block numbers; the pool here is not touched
     bool device_check;   // refuse a GPU that computes other bits than this processor
@@ -31,6 +32,8 @@ const struct hparams *model_hparams(const struct model *m);
 const char *model_isa(const struct model *m); // "avx512" …, or "cuda"
 bool model_is_on_device(const struct model *m);
 size_t model_weight_bytes(const struct model *m);
+const char *model_kv_type(const struct model *m); // "f32", "f16" or "q8_0"
+bool model_kv_is_usual(const struct model *m);    // what an absent choice would be
 
 // K and V of KV_BLOCK_POSITIONS positions, all layers: size of one block. The engine owns the pool:
 // block b is pool + b*bytes (64-aligned).

@@ -69,7 +69,7 @@ struct model {
     const double *rope_frequencies; // rope_dims / 2, or NULL
     double rope_attention;          // factor on cosines and sines (YaRN's), folded into the tables
     float attention_scale;
-    bool kv_f16;
+    enum kv_type kv_type;
     size_t kv_k_bytes, kv_v_bytes; // of one layer and KV head in a block
     size_t weight_bytes;
     uint8_t *region; // all matrices

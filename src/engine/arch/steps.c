@@ -230,7 +230,7 @@ static void store_kv(struct member *me, const struct layer *l, size_t layer, siz
         p->pool + (size_t)p->rows[row].blocks[position / KV_POSITIONS] * model_kv_block_bytes(m) +
         kv_offset(m, layer, head);
     m->kernel->kv_store(block, block + m->kv_k_bytes, position % KV_POSITIONS, k, v, hp->head_dim,
-                        m->kv_f16);
+                        m->kv_type);
 }
 
 void step_store_kv(struct member *me, const struct layer *l, size_t layer)
@@ -259,7 +259,7 @@ static void attend(struct member *me, size_t layer, const struct row_group *g, s
         .k_offset = kv_offset(m, layer, kv_head),
         .v_offset = kv_offset(m, layer, kv_head) + m->kv_k_bytes,
         .head_dim = hp->head_dim,
-        .kv_f16 = m->kv_f16,
+        .kv_type = m->kv_type,
         .scale = m->attention_scale,
         .n = (uint32_t)(g->n * heads),
     };

@@ -386,7 +386,7 @@ static void store_here(struct run *r, const struct attending *at, struct sequenc
             uint8_t *k = pool + s->table[row / KV_POSITIONS] * s->block_bytes +
                          (head - HEADS) * (s->k_bytes + s->v_bytes);
             r->cpu->kv_store(k, k + s->k_bytes, row % KV_POSITIONS, x,
-                             x + (size_t)HEADS_KV * at->dim, at->dim, at->f16);
+                             x + (size_t)HEADS_KV * at->dim, at->dim, at->f16 ? KV_F16 : KV_F32);
         }
 }
 
@@ -403,7 +403,7 @@ static void attend_here(struct run *r, const struct attending *at, const struct 
                                   .k_offset = kv,
                                   .v_offset = kv + s->k_bytes,
                                   .head_dim = at->dim,
-                                  .kv_f16 = at->f16,
+                                  .kv_type = at->f16 ? KV_F16 : KV_F32,
                                   .scale = 0.25f,
                                   .n = 1};
             a.q[0] = qkv + row * s->stride + head * at->dim;

@@ -14,29 +14,52 @@ INLINE const uint8_t *block_at(const struct attention *a, size_t block)
     return a->pool + (size_t)a->blocks[block] * a->block_bytes;
 }
 
-INLINE vf kv_load(const uint8_t *p, size_t i, bool f16)
+// Values i .. i+15 of the type; in q8 times their scale or scales.
+INLINE vf kv_load(const uint8_t *p, size_t i, enum kv_type type, vf scale)
 {
-    return f16 ? vf_load_f16((const uint16_t *)(const void *)p + i)
-               : vf_load((const float *)(const void *)p + i);
+    if (type == KV_F32)
+        return vf_load((const float *)(const void *)p + i);
+    if (type == KV_F16)
+        return vf_load_f16((const uint16_t *)(const void *)p + i);
+    return vf_mul(vf_load_i8((const int8_t *)(const void *)p + i), scale);
+}
+
+// The scales of the 16 positions for dimensions d ..
+INLINE vf k_scales(const uint8_t *k, uint32_t head_dim, size_t d)
+{
+    const float *scales = (const float *)(const void *)(k + kv_k_scales_at(head_dim));
+    return vf_load(scales + d / KV_SCALED * LANES);
+}
+
+// The scale of one position for dimensions d ..
+INLINE vf v_scale(const uint8_t *v, uint32_t head_dim, size_t slot, size_t d)
+{
+    size_t at = round_up(head_dim, LANES) * KV_POSITIONS;
+    const float *scales = (const float *)(const void *)(v + at);
+    return vf_set1(scales[slot * kv_scales(head_dim) + d / KV_SCALED]);
 }
 
 // Scores of Q queries from q0 against T blocks from `block`, to scores[q][(block -
 // first_block)*16]. The values of these blocks are fetched meanwhile: they are next, and lie
 // elsewhere.
-TILED void score_tile(const struct attention *a, bool f16, size_t q0, size_t block,
+TILED void score_tile(const struct attention *a, enum kv_type type, size_t q0, size_t block,
                       float *const *scores, size_t first_block, int Q, int T)
 {
     vf acc[8];
+    vf d32[8]; // q8: the scales of 16 positions
     const uint8_t *k[8];
-    size_t step = LANES * (f16 ? 2 : 4), to_values = a->v_offset - a->k_offset;
+    size_t step = LANES * kv_value_bytes(type), to_values = a->v_offset - a->k_offset;
     UNROLL for (int i = 0; i < Q * T; i++) acc[i] = vf_set1(0.0f);
+    UNROLL for (int t = 0; t < T; t++) d32[t] = vf_set1(0.0f);
     UNROLL for (int t = 0; t < T; t++) k[t] = block_at(a, block + (size_t)t) + a->k_offset;
     for (size_t d = 0; d < a->head_dim; d++) {
         vf v[8];
+        if (type == KV_Q8 && d % KV_SCALED == 0)
+            UNROLL for (int t = 0; t < T; t++) d32[t] = k_scales(k[t], a->head_dim, d);
         UNROLL for (int t = 0; t < T; t++)
         {
             __builtin_prefetch(k[t] + to_values + d * step, 0, 2);
-            v[t] = kv_load(k[t], d * LANES, f16);
+            v[t] = kv_load(k[t], d * LANES, type, d32[t]);
         }
         UNROLL for (int q = 0; q < Q; q++)
         {
@@ -52,31 +75,31 @@ TILED void score_tile(const struct attention *a, bool f16, size_t q0, size_t blo
 
 // All blocks [from, to), T at a time. The last tile may do some blocks again: to the same result,
 // and sooner than one by one.
-TILED void score_blocks(const struct attention *a, bool f16, size_t q0, size_t from, size_t to,
-                        float *const *scores, int Q, int T)
+TILED void score_blocks(const struct attention *a, enum kv_type type, size_t q0, size_t from,
+                        size_t to, float *const *scores, int Q, int T)
 {
     size_t block = from;
     if (to - from >= (size_t)T) {
         for (; block < to; block += (size_t)T)
-            score_tile(a, f16, q0, min_size(block, to - (size_t)T), scores, from, Q, T);
+            score_tile(a, type, q0, min_size(block, to - (size_t)T), scores, from, Q, T);
         return;
     }
     if (T > 4 && block + 4 <= to) {
-        score_tile(a, f16, q0, block, scores, from, Q, 4);
+        score_tile(a, type, q0, block, scores, from, Q, 4);
         block += 4;
     }
     if (T > 2 && block + 2 <= to) {
-        score_tile(a, f16, q0, block, scores, from, Q, 2);
+        score_tile(a, type, q0, block, scores, from, Q, 2);
         block += 2;
     }
     for (; block < to; block++)
-        score_tile(a, f16, q0, block, scores, from, Q, 1);
+        score_tile(a, type, q0, block, scores, from, Q, 1);
 }
 
 // acc[q][0..D) += p[q][pos] * V[pos], positions from..to inclusive; p is indexed from first_block.
-TILED void value_range(const struct attention *a, bool f16, size_t dim, size_t from, size_t to,
-                       float *const *p, size_t first_block, float acc_at[][VALUE_GROUP * LANES],
-                       int Q, int D)
+TILED void value_range(const struct attention *a, enum kv_type type, size_t dim, size_t from,
+                       size_t to, float *const *p, size_t first_block,
+                       float acc_at[][VALUE_GROUP * LANES], int Q, int D)
 {
     vf acc[4 * VALUE_GROUP];
     size_t padded = round_up(a->head_dim, LANES);
@@ -84,9 +107,14 @@ TILED void value_range(const struct attention *a, bool f16, size_t dim, size_t f
         vf_load(acc_at[q] + i * LANES);
     for (size_t pos = from; pos <= to; pos++) {
         const uint8_t *v = block_at(a, pos / KV_POSITIONS) + a->v_offset;
-        size_t at = pos % KV_POSITIONS * padded + dim;
-        vf value[VALUE_GROUP];
-        UNROLL for (int i = 0; i < D; i++) value[i] = kv_load(v, at + (size_t)i * LANES, f16);
+        size_t slot = pos % KV_POSITIONS, at = slot * padded + dim;
+        vf value[VALUE_GROUP], d32 = vf_set1(0.0f);
+        UNROLL for (int i = 0; i < D; i++)
+        {
+            if (type == KV_Q8)
+                d32 = v_scale(v, a->head_dim, slot, dim + (size_t)i * LANES);
+            value[i] = kv_load(v, at + (size_t)i * LANES, type, d32);
+        }
         UNROLL for (int q = 0; q < Q; q++)
         {
             vf b = vf_set1(p[q][pos - first_block * KV_POSITIONS]);
@@ -99,8 +127,8 @@ TILED void value_range(const struct attention *a, bool f16, size_t dim, size_t f
 
 // D vectors of dimensions of Q queries: the positions that all see are shared, what one sees before
 // and after them is its own.
-TILED void value_group(const struct attention *a, bool f16, size_t q0, size_t dim, float *const *p,
-                       size_t first_block, const float *sums, int Q, int D)
+TILED void value_group(const struct attention *a, enum kv_type type, size_t q0, size_t dim,
+                       float *const *p, size_t first_block, const float *sums, int Q, int D)
 {
     float acc[4][VALUE_GROUP * LANES] = {{0}};
     size_t from = 0, to = SIZE_MAX;
@@ -112,13 +140,13 @@ TILED void value_group(const struct attention *a, bool f16, size_t q0, size_t di
         size_t first = a->first[q0 + (size_t)q], last = a->last[q0 + (size_t)q];
         size_t end = from <= to ? from : last + 1;
         if (first < end)
-            value_range(a, f16, dim, first, end - 1, p + q0 + q, first_block, acc + q, 1, D);
+            value_range(a, type, dim, first, end - 1, p + q0 + q, first_block, acc + q, 1, D);
     }
     if (from <= to)
-        value_range(a, f16, dim, from, to, p + q0, first_block, acc, Q, D);
+        value_range(a, type, dim, from, to, p + q0, first_block, acc, Q, D);
     for (int q = 0; q < Q && from <= to; q++)
         if (to < a->last[q0 + (size_t)q])
-            value_range(a, f16, dim, to + 1, a->last[q0 + (size_t)q], p + q0 + q, first_block,
+            value_range(a, type, dim, to + 1, a->last[q0 + (size_t)q], p + q0 + q, first_block,
                         acc + q, 1, D);
     for (int q = 0; q < Q; q++) {
         for (int i = 0; i < D; i++)
@@ -129,14 +157,14 @@ TILED void value_group(const struct attention *a, bool f16, size_t q0, size_t di
     }
 }
 
-TILED void values(const struct attention *a, bool f16, size_t q0, float *const *p,
+TILED void values(const struct attention *a, enum kv_type type, size_t q0, float *const *p,
                   size_t first_block, const float *sums, int Q)
 {
     size_t dim = 0, step = (size_t)VALUE_GROUP * LANES;
     for (; dim + step <= round_up(a->head_dim, LANES); dim += step)
-        value_group(a, f16, q0, dim, p, first_block, sums, Q, VALUE_GROUP);
+        value_group(a, type, q0, dim, p, first_block, sums, Q, VALUE_GROUP);
     for (; dim < a->head_dim; dim += LANES)
-        value_group(a, f16, q0, dim, p, first_block, sums, Q, 1);
+        value_group(a, type, q0, dim, p, first_block, sums, Q, 1);
 }
 
 // Scores to e^(score - max), zero outside [first, last]; returns their sum.
@@ -162,7 +190,7 @@ static float softmax(float *s, size_t first, size_t last)
     return vf_sum(sum);
 }
 
-TILED void attention_typed(const struct attention *a, bool f16, float *scores)
+TILED void attention_typed(const struct attention *a, enum kv_type type, float *scores)
 {
     size_t low = SIZE_MAX, high = 0;
     for (size_t q = 0; q < a->n; q++) {
@@ -174,27 +202,75 @@ TILED void attention_typed(const struct attention *a, bool f16, float *scores)
         s[q] = scores + q * (high - low) * LANES;
     size_t q = 0;
     for (; q + 4 <= a->n; q += 4)
-        score_blocks(a, f16, q, low, high, s, 4, ACCUMULATORS >= 24 ? 2 : 1);
+        score_blocks(a, type, q, low, high, s, 4, ACCUMULATORS >= 24 ? 2 : 1);
     for (; q < a->n; q++)
-        score_blocks(a, f16, q, low, high, s, 1, ACCUMULATORS >= 24 ? 8 : 4);
+        score_blocks(a, type, q, low, high, s, 1, ACCUMULATORS >= 24 ? 8 : 4);
     for (q = 0; q < a->n; q++)
         sums[q] = softmax(s[q], a->first[q] - low * LANES, a->last[q] - low * LANES);
     for (q = 0; q + 4 <= a->n; q += 4)
-        values(a, f16, q, s, low, sums, 4);
+        values(a, type, q, s, low, sums, 4);
     for (; q < a->n; q++)
-        values(a, f16, q, s, low, sums, 1);
+        values(a, type, q, s, low, sums, 1);
 }
 
 static void attention(const struct attention *a, float *scores)
 {
-    if (a->kv_f16)
-        attention_typed(a, true, scores);
-    else
-        attention_typed(a, false, scores);
+    switch (a->kv_type) {
+    case KV_F32:
+        attention_typed(a, KV_F32, scores);
+        break;
+    case KV_F16:
+        attention_typed(a, KV_F16, scores);
+        break;
+    case KV_Q8:
+        attention_typed(a, KV_Q8, scores);
+        break;
+    }
 }
 
-static void kv_store(uint8_t *k_block, uint8_t *v_block, uint32_t slot, const float *k,
-                     const float *v, uint32_t head_dim, bool kv_f16)
+// Up to 32 values of a head to bytes; returns their scale.
+static float kv_quantise(const float *x, size_t n, int8_t *ret_q)
+{
+    float most = 0.0f;
+    bool finite = true;
+    for (size_t i = 0; i < n; i++) {
+        float size = __builtin_fabsf(x[i]);
+        finite = finite && size <= __FLT_MAX__;
+        most = size > most ? size : most;
+    }
+    float d = most / 127.0f, inverse = 1.0f / d;
+    if (!finite || !(inverse <= __FLT_MAX__)) { // not a number, or as good as nothing
+        memset(ret_q, 0, n);
+        return finite ? 0.0f : __builtin_nanf("");
+    }
+    for (size_t i = 0; i < n; i++) {
+        float q = (x[i] * inverse + 12582912.0f) - 12582912.0f; // to the nearest, ties to even
+        q = q > 127.0f ? 127.0f : q < -127.0f ? -127.0f : q;
+        ret_q[i] = (int8_t)q;
+    }
+    return d;
+}
+
+static void kv_store_q8(uint8_t *k_block, uint8_t *v_block, uint32_t slot, const float *k,
+                        const float *v, uint32_t head_dim)
+{
+    size_t padded = round_up(head_dim, LANES);
+    float *k_scale = (float *)(void *)(k_block + kv_k_scales_at(head_dim));
+    float *v_scale_at = (float *)(void *)(v_block + padded * KV_POSITIONS);
+    for (size_t d = 0; d < head_dim; d += KV_SCALED) {
+        size_t n = min_size(KV_SCALED, head_dim - d);
+        int8_t q[KV_SCALED] = {0};
+        k_scale[d / KV_SCALED * LANES + slot] = kv_quantise(k + d, n, q);
+        for (size_t i = 0; i < n; i++)
+            k_block[(d + i) * LANES + slot] = (uint8_t)q[i];
+        memset(q, 0, sizeof q);
+        v_scale_at[slot * kv_scales(head_dim) + d / KV_SCALED] = kv_quantise(v + d, n, q);
+        memcpy(v_block + slot * padded + d, q, min_size(KV_SCALED, padded - d));
+    }
+}
+
+static void kv_store_whole(uint8_t *k_block, uint8_t *v_block, uint32_t slot, const float *k,
+                           const float *v, uint32_t head_dim, bool kv_f16)
 {
     for (size_t d = 0; d < head_dim; d += LANES) {
         size_t n = min_size(LANES, head_dim - d);
@@ -216,4 +292,13 @@ static void kv_store(uint8_t *k_block, uint8_t *v_block, uint32_t slot, const fl
         else
             vf_store((float *)(void *)v_block + at, vf_load(part));
     }
+}
+
+static void kv_store(uint8_t *k_block, uint8_t *v_block, uint32_t slot, const float *k,
+                     const float *v, uint32_t head_dim, enum kv_type type)
+{
+    if (type == KV_Q8)
+        kv_store_q8(k_block, v_block, slot, k, v, head_dim);
+    else
+        kv_store_whole(k_block, v_block, slot, k, v, head_dim, type == KV_F16);
 }

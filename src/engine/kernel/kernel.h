@@ -12,6 +12,9 @@
 //   softmax: 16 partial sums (lane = position mod 16, ascending), folded by a fixed tree; values
 //   are
 //     one fma chain over ascending positions, divided at the end.
+//   K and V in q8: each head's values of a position by blocks of 32 along the head's dimensions:
+//     d = amax / 127, q = round_half_even(x / d) held in [-127, 127]; read as (float)q * d. A block
+//     that holds a non-finite value has d = NaN.
 // Functions are pure and may run on any thread in the floating-point mode of fpmode.h. Vectors of n
 // floats lie in buffers padded to a multiple of LANES; elementwise kernels may touch the padding.
 #pragma once
@@ -52,6 +55,13 @@ struct matmul_in {
     size_t q_stride; // blocks from row to row
 };
 
+// How K and V are kept. One head's K in a block of KV_POSITIONS: [head_dim][16] values, lanes are
+// positions; its V: [16][head_dim padded to LANES]. In q8 the bytes are followed by the scales in
+// f32: K [head_dim/32][16] at the next multiple of 64, V [16][head_dim/32].
+enum kv_type { KV_F32, KV_F16, KV_Q8 };
+
+#define KV_SCALED 32 // values under one scale
+
 // Queries that share a KV head and a block table: consecutive rows of one sequence, and the heads
 // of a group.
 struct attention {
@@ -61,7 +71,7 @@ struct attention {
     size_t k_offset; // of this layer and KV head inside a block: K [head_dim][16]
     size_t v_offset; // V [16][head_dim_padded]
     uint32_t head_dim;
-    bool kv_f16;
+    enum kv_type kv_type;
     float scale;
     uint32_t n;                    // queries, 1..ATTENTION_MAX
     const float *q[ATTENTION_MAX]; // head_dim floats each
@@ -84,7 +94,7 @@ struct kernel {
     void (*silu_mul)(float *gate, const float *up, size_t n); // gate = silu(gate) * up
     // K and V of one head at a slot of a block, rounded to the KV type.
     void (*kv_store)(uint8_t *k_block, uint8_t *v_block, uint32_t slot, const float *k,
-                     const float *v, uint32_t head_dim, bool kv_f16);
+                     const float *v, uint32_t head_dim, enum kv_type type);
     // scores: room for n * (last/16 - first/16 + 1) * 16 floats over all queries' range,
     // 64-aligned.
     void (*attention)(const struct attention *a, float *scores);
@@ -108,4 +118,33 @@ const struct kernel *kernel_at(size_t i);
 static inline size_t round_up(size_t n, size_t to)
 {
     return (n + to - 1) / to * to;
+}
+
+static inline size_t kv_value_bytes(enum kv_type t)
+{
+    return t == KV_F32 ? 4 : t == KV_F16 ? 2 : 1;
+}
+
+// Where K's scales begin (q8), and all bytes of one head's K and V in a block: multiples of 64.
+static inline size_t kv_k_scales_at(uint32_t head_dim)
+{
+    return round_up((size_t)head_dim * KV_POSITIONS, 64);
+}
+
+static inline size_t kv_scales(uint32_t head_dim)
+{
+    return round_up(head_dim, KV_SCALED) / KV_SCALED;
+}
+
+static inline size_t kv_k_bytes(enum kv_type t, uint32_t head_dim)
+{
+    if (t == KV_Q8)
+        return kv_k_scales_at(head_dim) + kv_scales(head_dim) * KV_POSITIONS * sizeof(float);
+    return round_up((size_t)head_dim * KV_POSITIONS * kv_value_bytes(t), 64);
+}
+
+static inline size_t kv_v_bytes(enum kv_type t, uint32_t head_dim)
+{
+    size_t scales = t == KV_Q8 ? kv_scales(head_dim) * KV_POSITIONS * sizeof(float) : 0;
+    return round_up(head_dim, LANES) * KV_POSITIONS * kv_value_bytes(t) + scales;
 }

@@ -98,6 +98,13 @@ INLINE vf vf_load_f16(const uint16_t *p)
     return (vf){_mm256_cvtph_ps(_mm_loadu_si128(q)), _mm256_cvtph_ps(_mm_loadu_si128(q + 1))};
 }
 
+INLINE vf vf_load_i8(const int8_t *p)
+{
+    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
+    return (vf){_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)),
+                _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(bytes, 8)))};
+}
+
 INLINE void vf_store_f16(uint16_t *p, vf v)
 {
     __m128i *q = (__m128i *)(void *)p;

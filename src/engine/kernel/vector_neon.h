@@ -124,6 +124,15 @@ INLINE vf vf_load_f16(const uint16_t *p)
                 vcvt_f32_f16(vreinterpret_f16_u16(vget_high_u16(hi)))};
 }
 
+INLINE vf vf_load_i8(const int8_t *p)
+{
+    int8x16_t bytes = vld1q_s8(p);
+    int16x8_t lo = vmovl_s8(vget_low_s8(bytes)), hi = vmovl_s8(vget_high_s8(bytes));
+    return (vf){
+        vcvtq_f32_s32(vmovl_s16(vget_low_s16(lo))), vcvtq_f32_s32(vmovl_s16(vget_high_s16(lo))),
+        vcvtq_f32_s32(vmovl_s16(vget_low_s16(hi))), vcvtq_f32_s32(vmovl_s16(vget_high_s16(hi)))};
+}
+
 INLINE void vf_store_f16(uint16_t *p, vf v)
 {
     vst1_u16(p, vreinterpret_u16_f16(vcvt_f16_f32(v.a)));

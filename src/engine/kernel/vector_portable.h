@@ -114,6 +114,11 @@ INLINE vf vf_load_f16(const uint16_t *p)
     EACH_LANE(vf, half_to_float(p[i]));
 }
 
+INLINE vf vf_load_i8(const int8_t *p)
+{
+    EACH_LANE(vf, (float)p[i]);
+}
+
 INLINE void vf_store_f16(uint16_t *p, vf v)
 {
     for (int i = 0; i < LANES; i++)

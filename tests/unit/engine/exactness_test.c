@@ -15,6 +15,7 @@
 enum { REQUESTS = REQUEST_MIX_COUNT };
 
 static struct buf image;
+static const char *kv_type; // NULL: the usual
 static int32_t prompts[REQUESTS][REQUEST_MIX_PROMPT_MAX];
 static struct client_job *reference[REQUESTS];
 
@@ -32,7 +33,8 @@ static struct engine *open_engine(const struct engine_options *o, struct engine_
 {
     struct engine *e = NULL;
     struct diag d = {0};
-    const struct engine_model_options mo = {.name = "m", .image = buf_str(&image)};
+    const struct engine_model_options mo = {
+        .name = "m", .image = buf_str(&image), .kv_type = kv_type};
     if (engine_new(o, &e, &d) != ERR_OK || engine_model_load(e, &mo, ret, &d) != ERR_OK)
         fail_msg("%s", d.text);
     return e;
@@ -141,6 +143,15 @@ static void test_qwen(void **state)
     check_model("qwen3", TENSOR_F32, false);
 }
 
+static void test_keys_and_values_in_eight_bits(void **state)
+{
+    (void)state;
+    kv_type = "q8_0";
+    check_model("llama", TENSOR_Q8_0, false);
+    check_model("gpt2", TENSOR_F32, false);
+    kv_type = NULL;
+}
+
 static int done(void **state)
 {
     (void)state;
@@ -155,6 +166,7 @@ int main(void)
         cmocka_unit_test(test_gpt2),
         cmocka_unit_test(test_llama),
         cmocka_unit_test(test_qwen),
+        cmocka_unit_test(test_keys_and_values_in_eight_bits),
     };
     return cmocka_run_group_tests(tests, NULL, done);
 }

@@ -21,10 +21,23 @@ static void logits_have_the_recorded_digests(void **state)
     }
 }
 
+static void eight_bits_of_k_and_v_have_theirs(void **state)
+{
+    (void)state;
+    for (size_t k = 0; kernel_at(k); k++) {
+        struct buf lines;
+        buf_init(&lines, 64u << 10);
+        made_kv_digests(kernel_at(k)->name, &lines);
+        assert_true(digests_are_recorded(MADE_KV_DIGESTS_FILE, kernel_at(k)->name, &lines));
+        buf_done(&lines);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(logits_have_the_recorded_digests),
+        cmocka_unit_test(eight_bits_of_k_and_v_have_theirs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -90,13 +90,13 @@ static void check_mixture(struct made_model *m, const float *want, const char *w
 
 // The best backend is taken through everything; the others are held to the same bits by the digests
 // and a mixture.
-static void check_backend(const struct made_file *f, const char *isa, size_t threads, bool thorough,
-                          const float *want, const char *what)
+static void check_backend(const struct made_file *f, const char *kv_type, const char *isa,
+                          size_t threads, bool thorough, const float *want, const char *what)
 {
     struct made_model m;
     char name[96];
     snprintf(name, sizeof name, "%s, %s, %zu threads", what, isa, threads);
-    made_model_init(&m, f, isa, threads, SEQUENCES, NULL);
+    made_model_init(&m, f, isa, threads, SEQUENCES, &(struct model_options){.kv_type = kv_type});
     check_mixture(&m, want, name);
     if (thorough) {
         check_chunks(&m, want, name);
@@ -107,17 +107,17 @@ static void check_backend(const struct made_file *f, const char *isa, size_t thr
     made_model_done(&m);
 }
 
-static void check_file(const struct made_file *f, const char *what)
+static void check_file(const struct made_file *f, const char *kv_type, const char *what)
 {
     struct made_model m;
     const char *best = kernel_at(0)->name;
-    made_model_init(&m, f, best, 1, 1, NULL);
+    made_model_init(&m, f, best, 1, 1, &(struct model_options){.kv_type = kv_type});
     float *want = in_chunks(&m, 0, 1);
     made_model_done(&m);
-    check_backend(f, best, 1, true, want, what);
-    check_backend(f, best, 2, true, want, what);
+    check_backend(f, kv_type, best, 1, true, want, what);
+    check_backend(f, kv_type, best, 2, true, want, what);
     for (size_t k = 1; kernel_at(k); k++)
-        check_backend(f, kernel_at(k)->name, 2, false, want, what);
+        check_backend(f, kv_type, kernel_at(k)->name, 2, false, want, what);
     mem_free(want);
 }
 
@@ -132,15 +132,29 @@ static void logits_are_the_same_bits_however_computed(void **state)
             char what[64];
             snprintf(what, sizeof what, "%s %s", ARCHES[a], tensor_type_name(TYPES[t]));
             made_file_init(&f, ARCHES[a], TYPES[t], a % 2 == 0);
-            check_file(&f, what);
+            check_file(&f, NULL, what);
             made_file_done(&f);
         }
+}
+
+static void keys_and_values_in_eight_bits_are_exact_too(void **state)
+{
+    (void)state;
+    for (size_t a = 0; a < 2; a++) {
+        struct made_file f;
+        char what[64];
+        snprintf(what, sizeof what, "%s Q8_0, KV in q8_0", ARCHES[a]);
+        made_file_init(&f, ARCHES[a], TENSOR_Q8_0, true);
+        check_file(&f, "q8_0", what);
+        made_file_done(&f);
+    }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(logits_are_the_same_bits_however_computed),
+        cmocka_unit_test(keys_and_values_in_eight_bits_are_exact_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -111,6 +111,8 @@ static void options_are_checked(void **state)
     made_file_init(&f, "gpt2", TENSOR_F32, true);
     refused(&f, &(struct model_options){.isa = "avx1024"}, ERR_UNSUPPORTED, "portable");
     refused(&f, &(struct model_options){.kv_type = "q1"}, ERR_INVALID, "q1");
+    refused(&f, &(struct model_options){.kv_type = "q8_0", .device = "cuda"}, ERR_UNSUPPORTED,
+            "the GPU keeps them");
     made_file_done(&f);
 }
 
@@ -131,6 +133,12 @@ static void the_kv_type_follows_the_weights(void **state)
     made_model_done(&m);
     made_model_init(&m, &f32, NULL, 1, 1, &(struct model_options){.kv_type = "f16"});
     assert_int_equal(model_kv_block_bytes(m.model), values * 2);
+    assert_false(model_kv_is_usual(m.model));
+    made_model_done(&m);
+    made_model_init(&m, &q8, NULL, 1, 1, &(struct model_options){.kv_type = "q8_0"});
+    // Heads of 16 have a scale of four bytes for 16 values; wider ones, for 32.
+    assert_int_equal(model_kv_block_bytes(m.model), values + values / 16 * 4);
+    assert_string_equal(model_kv_type(m.model), "q8_0");
     made_model_done(&m);
     made_file_done(&f32);
     made_file_done(&q8);
