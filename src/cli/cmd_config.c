@@ -96,7 +96,7 @@ static const struct command check = {
     .summary = "read a configuration and say what is wrong with it",
     .args = "[FILE]",
     .examples =
-        "weir config check weir.yaml && systemctl reload weir   # only a good file is put to work",
+        "weir config check weir.yaml && systemctl restart weir   # only a good file is put to work",
     .args_max = 1,
     .run = run_check,
 };

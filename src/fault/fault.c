@@ -71,12 +71,15 @@ static void forget_counters(struct fault *f)
     memset(f->rules_seen, 0, f->script->rules.len * sizeof *f->rules_seen);
 }
 
+// Where an order stands; rules count from SOURCE_RULES on.
+enum { SOURCE_ALWAYS = 1, SOURCE_MODEL, SOURCE_HEADER, SOURCE_RULES };
+
 // Lay an order over the play's, if it applies to the nth of its requests.
-static bool follow(struct play *p, const struct order *o, uint64_t nth)
+static bool follow(struct play *p, const struct order *o, uint64_t source, uint64_t nth)
 {
     struct order_plan plan;
-    if (order_understand(o, &plan, NULL) != ERR_OK ||
-        !order_applies(o, &plan, p->seed, nth, p->number))
+    struct order_draw at = {p->seed, p->number, source};
+    if (order_understand(o, &plan, NULL) != ERR_OK || !order_applies(o, &plan, at, nth))
         return false;
     order_lay_over(&p->order, o);
     return true;
@@ -85,14 +88,14 @@ static bool follow(struct play *p, const struct order *o, uint64_t nth)
 static void follow_rules(struct fault *f, struct play *p, str model, str path)
 {
     const struct script *s = f->script;
-    follow(p, &s->always, f->always_seen++);
+    follow(p, &s->always, SOURCE_ALWAYS, f->always_seen++);
     for (size_t i = 0; i < s->rules.len; i++) {
         const struct script_rule *r = &script_rules(s)[i];
         if (r->model.len && !script_matches(r->model, model))
             continue;
         if (r->path.len && !script_matches(r->path, path))
             continue;
-        if (follow(p, &r->orders, f->rules_seen[i]++))
+        if (follow(p, &r->orders, SOURCE_RULES + i, f->rules_seen[i]++))
             return;
     }
 }
@@ -102,12 +105,12 @@ static bool follow_client(struct fault *f, struct play *p, str model, str header
 {
     struct order o;
     if (model.len && order_parse(model, &p->arena, &o, NULL) == ERR_OK)
-        follow(p, &o, count(f, model));
+        follow(p, &o, SOURCE_MODEL, count(f, model));
     if (header.len == 0)
         return true;
     if (order_parse(header, &p->arena, &o, d) != ERR_OK)
         return false;
-    follow(p, &o, count(f, header));
+    follow(p, &o, SOURCE_HEADER, count(f, header));
     return true;
 }
 

@@ -397,11 +397,10 @@ void order_list(struct buf *out)
     }
 }
 
-bool order_applies(const struct order *o, const struct order_plan *p, uint64_t seed, uint64_t nth,
-                   uint64_t number)
+bool order_applies(const struct order *o, const struct order_plan *p, struct order_draw at,
+                   uint64_t nth)
 {
-    const uint64_t rate_stream = 1;
-    double draw = (double)(random_counter(seed, number, rate_stream) >> 11) * 0x1p-53;
+    double draw = (double)(random_counter(at.seed, at.number, at.source) >> 11) * 0x1p-53;
     if (o->times && nth >= (uint64_t)o->times)
         return false;
     if (o->every && (nth + 1) % (uint64_t)o->every != 0)

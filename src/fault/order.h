@@ -67,6 +67,11 @@ void order_lay_over(struct order *base, const struct order *top);
 void order_write(const struct order *o, struct buf *out);
 // The table as a page for people: a word a line, with its help.
 void order_list(struct buf *out);
+// What a rate's draw is made from: the server's seed, the request's number, and where the order
+// stands, so that each order draws for itself.
+struct order_draw {
+    uint64_t seed, number, source;
+};
 // Whether the order applies to the nth (from 0) of those that it was given for.
-bool order_applies(const struct order *o, const struct order_plan *p, uint64_t seed, uint64_t nth,
-                   uint64_t number);
+bool order_applies(const struct order *o, const struct order_plan *p, struct order_draw at,
+                   uint64_t nth);

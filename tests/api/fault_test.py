@@ -363,6 +363,8 @@ always: {tokens: 5}
 rules:
   - {name: down, model: "down-*", do: {error: "503", flap: "2:1"}}
   - {name: rare, model: rare, do: {error: "500", rate: 0.3}}
+  - {name: half, model: mixed, do: {error: "500", rate: 0.5}}
+  - {name: other half, model: mixed, do: {error: "503", rate: 0.5}}
   - {name: first, model: first, do: {error: "429", times: 2, retry_after: "1"}}
   - {name: path, path: "/api/*", do: {cut: "1"}}
 """
@@ -396,6 +398,11 @@ rules:
         self.assertTrue(15 <= statuses.count(500) <= 45, statuses.count(500))
         self.provider.clear()
         self.assertEqual(statuses, [self.ask("openai", "rare").status for _ in range(100)])
+
+    def test_each_rule_draws_for_itself(self):
+        statuses = [self.ask("openai", "mixed").status for _ in range(100)]
+        for status, share in ((500, 50), (503, 25), (200, 25)):
+            self.assertTrue(share - 15 <= statuses.count(status) <= share + 15, (status, statuses.count(status)))
 
     def test_gates_count_each_order_of_a_client_by_itself(self):
         ask = lambda fault: self.ask("openai", headers={"x-fault": fault}).status

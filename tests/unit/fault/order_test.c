@@ -117,7 +117,7 @@ static unsigned pattern(const char *text, unsigned requests)
     struct order_plan p = plan_of(&o);
     unsigned bits = 0;
     for (unsigned n = 0; n < requests; n++)
-        bits |= (unsigned)order_applies(&o, &p, 7, n, n) << n;
+        bits |= (unsigned)order_applies(&o, &p, (struct order_draw){7, n, 0}, n) << n;
     return bits;
 }
 
@@ -138,8 +138,8 @@ static void a_rate_holds_its_share_and_repeats(void **state)
     struct order_plan p = plan_of(&o);
     unsigned hits = 0;
     for (uint64_t n = 0; n < 10000; n++) {
-        bool applies = order_applies(&o, &p, 11, n, n);
-        assert_int_equal(applies, order_applies(&o, &p, 11, n, n));
+        bool applies = order_applies(&o, &p, (struct order_draw){11, n, 0}, n);
+        assert_int_equal(applies, order_applies(&o, &p, (struct order_draw){11, n, 0}, n));
         hits += applies;
     }
     assert_in_range(hits, 1850, 2150);

@@ -87,14 +87,7 @@ static void ask_as(bool stream, const char *user, int filler)
              "\"stream\":%s%s%s%s}",
              filler, "", stream ? "true" : "false", user ? ",\"user\":\"" : "", user ? user : "",
              user ? "\"" : "");
-    buf_clear(&b.client.body);
-    b.client.status = 0;
-    struct call_input in = {.content_type = STR("application/json"),
-                            .request_id = STR("r1"),
-                            .peer = STR("p"),
-                            .body = str_of(b.sent)};
-    b.client.call = call_new(&b.g, &chat, &in, &output, NULL);
-    call_step(b.client.call, CALL_BEGIN);
+    scripted_client_ask(&b.client, &b.g, &chat, str_of(b.sent));
 }
 
 static void ask(bool stream)
