@@ -228,3 +228,15 @@ enum err model_forward(struct model *m, uint8_t *kv_pool, const struct model_row
     pass_time();
     return e;
 }
+
+const char *model_kv_type(const struct model *m)
+{
+    (void)m;
+    return "f32";
+}
+
+bool model_kv_is_usual(const struct model *m)
+{
+    (void)m;
+    return true;
+}
