@@ -38,7 +38,7 @@ test: setup-test weir ## build and run every test; what cannot run is skipped by
 	@scripts/neon build
 	@scripts/run-tests build/release "$(ONLY)"
 
-test-oracle: setup-test setup-oracle weir ## compare with PyTorch and transformers (large downloads; not part of test)
+test-oracle: setup-test setup-oracle weir ## compare with PyTorch, transformers and lm-eval (large downloads; not part of test)
 	@scripts/test-oracle
 
 check: setup-check ## format, analysers, layers, sizes, sanitizers: everything that needs no running server

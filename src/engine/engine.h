@@ -60,7 +60,8 @@ struct engine_model_info {
     str kv_type;             // how keys and values are kept
     uint32_t kv_token_bytes; // that keys and values of one token take
     str chat_family;
-    bool chat_tools;               // template supports tools
+    bool chat_tools; // template supports tools
+    enum chat_tools chat_tool_format;
     const char *const *chat_stops; // strings that end a turn though they may not be tokens;
                                    // NULL-ended: add them to a chat's stop strings
     str bos_text, eos_text;        // as stored; empty when there is none

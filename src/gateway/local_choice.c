@@ -16,12 +16,10 @@ void local_choice_init(struct local_choice *c, uint32_t index, const struct exch
 {
     *c = (struct local_choice){
         .index = index, .request = r, .prompt = &plan->prompts[index / (size_t)r->n]};
-    local_tools_init(&c->tools, plan->tools, r->parallel_tool_calls);
+    local_tools_init(&c->tools, plan->tools, r, plan->call_open);
     buf_init(&c->held, SIZE_MAX / 2);
     buf_init(&c->shown_tokens, SIZE_MAX / 2);
     arena_init(&c->held_arena, SIZE_MAX / 2);
-    if (plan->call_open.len) // what the prompt ends with belongs to the call
-        (void)buf_append_str(&c->tools.pending, plan->call_open);
 }
 
 void local_choice_done(struct local_choice *c)
@@ -141,10 +139,10 @@ static void release_tokens(struct local_choice *c, bool ended, bool stopped)
     }
 }
 
-static void text_event(struct local_choice *c, str text, struct exchange_events *q)
+static void text_event(struct local_choice *c, str tag, str text, struct exchange_events *q)
 {
     if (c->tools.active) {
-        local_tools_feed(&c->tools, text, c->index, q);
+        local_tools_feed(&c->tools, tag, text, c->index, q);
         text = STR_NONE; // scored tokens still go out, with or without their text
     }
     size_t tokens = c->shown_tokens.len / sizeof(struct exchange_token);
@@ -164,7 +162,8 @@ static void token(struct local_choice *c, const struct engine_model *m,
         hold_token(c, m, e);
     if (e->text.len)
         release_tokens(c, false, false);
-    text_event(c, e->text, q);
+    bool tag = engine_token_is_control(m, e->token) && local_tools_is_tag(&c->tools, e->piece);
+    text_event(c, tag ? e->piece : STR_NONE, e->text, q);
 }
 
 static enum exchange_finish finish_of(const struct local_choice *c, const struct engine_event *e)
@@ -193,7 +192,7 @@ static void ended(struct local_choice *c, const struct engine_event *e, struct e
     }
     c->shown_bytes += e->text.len;
     release_tokens(c, true, e->stop_matched.len && !c->request->include_stop);
-    text_event(c, e->text, q);
+    text_event(c, STR_NONE, e->text, q);
     if (c->tools.active)
         local_tools_end(&c->tools, c->index, q);
     out = exchange_events_push(q, EXCHANGE_EVENT_FINISH, c->index);

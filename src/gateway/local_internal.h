@@ -28,9 +28,9 @@ struct local_plan {
     uint64_t prompt_tokens;
     str *stops; // the request's and those of the chat family
     size_t stops_len;
-    bool tools;    // the answer's text may hold calls
-    str call_open; // what the prompt begins of a call that must be made
-    str forced;    // a continued answer: what it says once more of the text before it
+    enum chat_tools tools; // how the answer's text may hold calls
+    str call_open;         // what the prompt begins of a call that must be made
+    str forced;            // a continued answer: what it says once more of the text before it
 };
 
 bool local_prepare(const struct model_entry *m, const struct exchange_request *r,

@@ -213,6 +213,7 @@ static bool fill_messages(const struct exchange_request *r, struct arena *arena,
         const struct exchange_message *m = &r->messages[i];
         out[i].role = str_of(exchange_role_name(m->role));
         out[i].name = m->name;
+        out[i].tool_call_id = m->tool_call_id;
         if (!join_parts(m, i, arena, &out[i].content, e) ||
             !calls_json(m, arena, &out[i].tool_calls_json, e))
             return false;
@@ -289,16 +290,15 @@ bool local_detokenize(const struct model_entry *m, const int32_t *ids, size_t le
 // --- The plan
 
 // A call that must be made is begun in the prompt, so that the model can only go on with it.
-static bool plan_tools(const struct exchange_request *r, struct arena *arena,
-                       struct local_plan *plan, struct api_error *e)
+static bool plan_tools(const struct local_model *lm, const struct exchange_request *r,
+                       struct arena *arena, struct local_plan *plan, struct api_error *e)
 {
-    plan->tools = r->tools_len && r->tool_choice != EXCHANGE_TOOLS_NONE;
-    if (r->tool_choice == EXCHANGE_TOOLS_REQUIRED)
-        plan->call_open = STR("<tool_call>\n{\"name\": \"");
-    if (r->tool_choice != EXCHANGE_TOOLS_NAMED)
+    bool named = r->tool_choice == EXCHANGE_TOOLS_NAMED;
+    if (r->tools_len && r->tool_choice != EXCHANGE_TOOLS_NONE)
+        plan->tools = lm->info->chat_tool_format;
+    if (!plan->tools || (!named && r->tool_choice != EXCHANGE_TOOLS_REQUIRED))
         return true;
-    plan->call_open = arena_printf(arena, "<tool_call>\n{\"name\": \"%.*s\", \"arguments\": ",
-                                   (int)min_size(r->tool_name.len, 128), r->tool_name.ptr);
+    plan->call_open = local_tools_opening(plan->tools, named ? r->tool_name : STR_NONE, arena);
     return plan->call_open.ptr || no_memory(e);
 }
 
@@ -474,7 +474,7 @@ bool local_prepare(const struct model_entry *m, const struct exchange_request *r
         return no_memory(ret_error);
     *ret_plan = plan;
     lose(r, losses);
-    return plan_stops(lm, r, arena, plan, ret_error) && plan_tools(r, arena, plan, ret_error) &&
+    return plan_stops(lm, r, arena, plan, ret_error) && plan_tools(lm, r, arena, plan, ret_error) &&
            plan_prompts(m, r, arena, plan, ret_error);
 }
 
@@ -484,7 +484,7 @@ bool local_count(const struct model_entry *m, const struct exchange_request *r, 
     struct local_plan plan = {.len = 1};
     struct local_prompt prompt = {0};
     if (!check_request(m->provider_model, r, ret_error) ||
-        !plan_tools(r, arena, &plan, ret_error) ||
+        !plan_tools(m->provider_model, r, arena, &plan, ret_error) ||
         !plan_chat(m, r, &plan, arena, &prompt, ret_error))
         return false;
     *ret_tokens = prompt.len;

@@ -1,158 +1,319 @@
 #include "gateway/local_tools.h"
 
-#include <stdio.h>
-
-#include "base/random.h"
-
 #include "base/banned.h"
 
-#define OPEN          STR("<tool_call>")
-#define CLOSE         STR("</tool_call>")
-#define CALL_BYTES    (1u << 20)
-#define ID_CHARACTERS 24
+struct local_tools_format {
+    const char *open, *close; // close NULL: nothing closes a call
+    bool untagged;            // a call may be the whole turn
+    bool list;                // calls stand in an array
+    const char *between;      // bytes that may stand between two calls
+    const char *id_prefix;
+    size_t id_characters;
+    const char *first, *arguments; // how a call is begun for the model
+};
 
-void local_tools_init(struct local_tools *t, bool active, bool parallel)
+static const struct local_tools_format formats[] = {
+    [CHAT_TOOLS_HERMES] = {.open = "<tool_call>",
+                           .close = "</tool_call>",
+                           .between = "",
+                           .id_prefix = "call_",
+                           .id_characters = 24,
+                           .first = "<tool_call>\n{\"name\": \"",
+                           .arguments = "\", \"arguments\": "},
+    [CHAT_TOOLS_LLAMA3] = {.open = "<|python_tag|>",
+                           .untagged = true,
+                           .between = ";",
+                           .id_prefix = "call_",
+                           .id_characters = 24,
+                           .first = "{\"name\": \"",
+                           .arguments = "\", \"parameters\": "},
+    [CHAT_TOOLS_MISTRAL] = {.open = "[TOOL_CALLS]",
+                            .untagged = true,
+                            .list = true,
+                            .between = ",",
+                            .id_prefix = "",
+                            .id_characters = 9, // more its template does not take
+                            .first = "[TOOL_CALLS] [{\"name\": \"",
+                            .arguments = "\", \"arguments\": "},
+};
+
+str local_tools_opening(enum chat_tools format, str name, struct arena *arena)
 {
-    *t = (struct local_tools){.active = active, .parallel = parallel};
+    enum { NAME_BYTES_MAX = 128 };
+    const struct local_tools_format *f = &formats[format];
+    if (!name.len)
+        return str_of(f->first);
+    return arena_printf(arena, "%s%.*s%s", f->first, (int)min_size(name.len, NAME_BYTES_MAX),
+                        name.ptr, f->arguments);
+}
+
+void local_tools_init(struct local_tools *t, enum chat_tools format,
+                      const struct exchange_request *request, str begun)
+{
+    *t = (struct local_tools){.active = format != CHAT_TOOLS_NONE,
+                              .format = &formats[format],
+                              .parallel = !request || request->parallel_tool_calls};
+    t->state = t->format->untagged ? LOCAL_TOOLS_START : LOCAL_TOOLS_TEXT;
+    buf_init(&t->begun, SIZE_MAX / 2);
     buf_init(&t->pending, SIZE_MAX / 2);
+    buf_init(&t->shown, SIZE_MAX / 2);
     arena_init(&t->arena, SIZE_MAX / 2);
+    local_call_init(&t->call);
+    t->call.request = request;
+    if (t->active) {
+        t->call.id_prefix = t->format->id_prefix;
+        t->call.id_characters = t->format->id_characters;
+        (void)buf_append_str(&t->begun, begun);
+    }
 }
 
 void local_tools_done(struct local_tools *t)
 {
+    buf_done(&t->begun);
     buf_done(&t->pending);
+    buf_done(&t->shown);
     arena_done(&t->arena);
+    local_call_done(&t->call);
 }
 
-static void show(struct local_tools *t, str text, uint32_t choice, struct exchange_events *q)
+bool local_tools_is_tag(const struct local_tools *t, str piece)
 {
-    if (text.len)
-        exchange_events_push(q, EXCHANGE_EVENT_TEXT, choice)->text = arena_str(&t->arena, text);
+    return t->active && str_eq_z(piece, t->format->open);
 }
 
-// --- A whole call
+// --- Events
 
-static str arguments_text(struct local_tools *t, yyjson_val *arguments)
+struct out {
+    uint32_t choice;
+    struct exchange_events *q;
+};
+
+static void show_now(struct local_tools *t, const struct out *o)
 {
-    struct buf out;
-    struct json_writer w;
-    if (yyjson_is_str(arguments))
-        return arena_str(&t->arena, json_str(arguments));
-    if (!arguments || yyjson_is_null(arguments))
-        return STR("{}");
-    buf_init(&out, CALL_BYTES * 2);
-    jw_init(&w, &out);
-    jw_value(&w, arguments);
-    str text = arena_str(&t->arena, buf_str(&out));
-    buf_done(&out);
-    return text;
+    if (t->shown.len)
+        exchange_events_push(o->q, EXCHANGE_EVENT_TEXT, o->choice)->text =
+            arena_str(&t->arena, buf_str(&t->shown));
+    buf_clear(&t->shown);
 }
 
-static void push_call(struct local_tools *t, yyjson_val *root, uint32_t choice,
+static void hold(struct local_tools *t, char c)
+{
+    (void)buf_append_char(&t->pending, c);
+}
+
+// What was held back is text.
+static void show_pending(struct local_tools *t)
+{
+    (void)buf_append_str(&t->shown, buf_str(&t->pending));
+    buf_clear(&t->pending);
+    t->matched = 0;
+}
+
+// --- States: each takes a byte, or (false) leaves it to the state that it set
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\n';
+}
+
+static void begin_call(struct local_tools *t)
+{
+    t->call.index = t->calls;
+    t->call.muted = t->calls > 0 && !t->parallel;
+    t->call.checked = !t->tagged;
+    local_call_begin(&t->call);
+    t->state = LOCAL_TOOLS_CALL;
+}
+
+// Blanks before a call, and its tag, are not part of the answer.
+static bool in_text(struct local_tools *t, char c)
+{
+    const char *tag = t->format->open;
+    if (c == tag[t->matched]) {
+        hold(t, c);
+        if (!tag[++t->matched]) {
+            t->state = LOCAL_TOOLS_OPENED;
+            t->tagged = true;
+            t->listed = false;
+            t->matched = 0;
+        }
+        return true;
+    }
+    if (t->matched) { // no tag holds its own first byte once more
+        show_pending(t);
+        return false;
+    }
+    hold(t, c);
+    if (!is_blank(c))
+        show_pending(t);
+    return true;
+}
+
+static bool to_text(struct local_tools *t)
+{
+    t->state = LOCAL_TOOLS_TEXT;
+    return false;
+}
+
+// Nothing but blanks came. An array's bracket may be a tag's, too: the next byte says.
+static bool at_start(struct local_tools *t, char c)
+{
+    bool bracket = t->format->list && !t->listed && c == '[';
+    if (is_blank(c) || bracket) {
+        hold(t, c);
+        t->listed = t->listed || bracket;
+        return true;
+    }
+    t->tagged = false;
+    if (c == '{' && t->listed == t->format->list) {
+        begin_call(t);
+        return false;
+    }
+    t->matched = t->listed && t->pending.len && buf_str(&t->pending).ptr[t->pending.len - 1] == '[';
+    if (!t->matched)
+        show_pending(t);
+    t->listed = false;
+    return to_text(t);
+}
+
+static bool opened(struct local_tools *t, char c)
+{
+    bool bracket = t->format->list && !t->listed && c == '[';
+    if (is_blank(c) || bracket) {
+        hold(t, c);
+        t->listed = t->listed || bracket;
+        return true;
+    }
+    if (c == '{' && t->listed == t->format->list) {
+        begin_call(t);
+        return false;
+    }
+    show_pending(t);
+    return to_text(t);
+}
+
+static bool in_call(struct local_tools *t, char c, const struct out *o)
+{
+    bool before = t->call.told;
+    switch (local_call_feed(&t->call, c, o->choice, &t->arena, o->q)) {
+    case LOCAL_CALL_MORE:
+        hold(t, c);
+        break;
+    case LOCAL_CALL_DONE:
+        local_call_flush(&t->call, o->choice, &t->arena, o->q);
+        t->calls += !before && !t->call.told && !t->call.muted;
+        t->state = LOCAL_TOOLS_AFTER;
+        buf_clear(&t->pending);
+        return true;
+    case LOCAL_CALL_NONE:
+        local_call_flush(&t->call, o->choice, &t->arena, o->q);
+        show_pending(t);
+        return to_text(t);
+    }
+    if (t->call.told) {
+        t->calls += !before && !t->call.muted;
+        buf_clear(&t->pending); // it is a call, whatever comes
+    }
+    return true;
+}
+
+// What was held back after a call is read again as text.
+static void reread(struct local_tools *t)
+{
+    struct buf held = t->pending;
+    buf_init(&t->pending, SIZE_MAX / 2);
+    t->matched = 0;
+    t->state = LOCAL_TOOLS_TEXT;
+    str s = buf_str(&held);
+    for (size_t i = 0; i < s.len; i++)
+        while (!in_text(t, s.ptr[i]))
+            continue;
+    buf_done(&held);
+}
+
+// Blanks, what closes a call, what stands between two.
+static bool after(struct local_tools *t, char c)
+{
+    const struct local_tools_format *f = t->format;
+    if (f->close && c == f->close[t->matched]) {
+        hold(t, c);
+        if (!f->close[++t->matched]) {
+            buf_clear(&t->pending);
+            t->matched = 0;
+            t->state = LOCAL_TOOLS_TEXT;
+        }
+        return true;
+    }
+    if (!t->matched && (is_blank(c) || (c && strchr(f->between, c)))) {
+        hold(t, c);
+        return true;
+    }
+    if (!f->close && c == '{') {
+        begin_call(t);
+        return false;
+    }
+    if (f->list && c == ']') {
+        buf_clear(&t->pending);
+        t->state = LOCAL_TOOLS_TEXT;
+        return true;
+    }
+    reread(t);
+    return false;
+}
+
+static void take(struct local_tools *t, char c, const struct out *o)
+{
+    for (bool taken = false; !taken;) {
+        switch (t->state) {
+        case LOCAL_TOOLS_START:
+            taken = at_start(t, c);
+            break;
+        case LOCAL_TOOLS_TEXT:
+            taken = in_text(t, c);
+            break;
+        case LOCAL_TOOLS_OPENED:
+            taken = opened(t, c);
+            break;
+        case LOCAL_TOOLS_CALL:
+            if (t->shown.len)
+                show_now(t, o);
+            taken = in_call(t, c, o);
+            break;
+        case LOCAL_TOOLS_AFTER:
+            taken = after(t, c);
+            break;
+        }
+    }
+}
+
+static void take_all(struct local_tools *t, str text, const struct out *o)
+{
+    for (size_t i = 0; i < text.len; i++)
+        take(t, text.ptr[i], o);
+}
+
+void local_tools_feed(struct local_tools *t, str tag, str text, uint32_t choice,
                       struct exchange_events *q)
 {
-    char id[ID_CHARACTERS + 1];
-    random_id(id, ID_CHARACTERS);
-    struct exchange_event *e = exchange_events_push(q, EXCHANGE_EVENT_CALL, choice);
-    e->call_index = t->calls;
-    e->call.id = arena_printf(&t->arena, "call_%s", id);
-    e->call.name = arena_str(&t->arena, json_str(json_get(root, "name")));
-    yyjson_val *arguments = json_get(root, "arguments");
-    e = exchange_events_push(q, EXCHANGE_EVENT_ARGUMENTS, choice);
-    e->call_index = t->calls++;
-    e->text = arguments_text(t, arguments ? arguments : json_get(root, "parameters"));
-}
-
-// False: it is no call after all.
-static bool take_call(struct local_tools *t, str inside, uint32_t choice, struct exchange_events *q)
-{
-    struct json_doc doc;
-    if (json_parse(&doc, str_trim(inside), JSON_LIMITS_DEFAULT, NULL) != ERR_OK)
-        return false;
-    bool named = json_str(json_get(doc.root, "name")).len > 0;
-    if (named && (t->parallel || !t->calls))
-        push_call(t, doc.root, choice, q);
-    json_done(&doc);
-    return named;
-}
-
-// --- Text
-
-// The length of s up to `len` without the blanks at its end.
-static size_t without_blanks(str s, size_t len)
-{
-    while (s.ptr && len > 0 && (s.ptr[len - 1] == ' ' || s.ptr[len - 1] == '\n'))
-        len--;
-    return len;
-}
-
-// How many bytes at the end of s may belong to a call: blanks, and a part of the opening tag.
-static size_t held_tail(str s)
-{
-    size_t tag = 0;
-    for (size_t n = min_size(s.len, OPEN.len - 1); n > 0 && !tag; n--)
-        if (str_eq(str_sub(s, s.len - n, n), str_sub(OPEN, 0, n)))
-            tag = n;
-    return s.len - without_blanks(s, s.len - tag);
-}
-
-static bool outside(struct local_tools *t, uint32_t choice, struct exchange_events *q)
-{
-    str s = buf_str(&t->pending);
-    size_t at = str_find(s, OPEN);
-    if (at == SIZE_MAX) {
-        size_t shown = s.len - held_tail(s);
-        show(t, str_sub(s, 0, shown), choice, q);
-        buf_consume(&t->pending, shown);
-        return false;
-    }
-    // Blanks before a call are not part of the answer.
-    show(t, str_sub(s, 0, without_blanks(s, at)), choice, q);
-    buf_consume(&t->pending, at + OPEN.len);
-    t->in_call = true;
-    return true;
-}
-
-static bool inside(struct local_tools *t, uint32_t choice, struct exchange_events *q)
-{
-    str s = buf_str(&t->pending);
-    size_t at = str_find(s, CLOSE);
-    if (at == SIZE_MAX && s.len < CALL_BYTES)
-        return false;
-    size_t end = at == SIZE_MAX ? s.len : at + CLOSE.len;
-    if (at == SIZE_MAX || !take_call(t, str_sub(s, 0, at), choice, q)) {
-        show(t, OPEN, choice, q);
-        show(t, str_sub(s, 0, end), choice, q);
-    }
-    buf_consume(&t->pending, end);
-    t->in_call = false;
-    return true;
-}
-
-static void scan(struct local_tools *t, uint32_t choice, struct exchange_events *q)
-{
-    while (t->in_call ? inside(t, choice, q) : outside(t, choice, q))
-        continue;
-}
-
-void local_tools_feed(struct local_tools *t, str text, uint32_t choice, struct exchange_events *q)
-{
+    const struct out o = {choice, q};
     arena_reset(&t->arena);
-    (void)buf_append_str(&t->pending, text);
-    scan(t, choice, q);
+    take_all(t, buf_str(&t->begun), &o);
+    buf_clear(&t->begun);
+    take_all(t, tag, &o);
+    take_all(t, text, &o);
+    local_call_flush(&t->call, choice, &t->arena, q);
+    show_now(t, &o);
 }
 
 void local_tools_end(struct local_tools *t, uint32_t choice, struct exchange_events *q)
 {
-    scan(t, choice, q);
-    str s = buf_str(&t->pending);
-    // Models often end a turn without closing the last call.
-    if (t->in_call && !take_call(t, s, choice, q)) {
-        show(t, OPEN, choice, q);
-        show(t, s, choice, q);
-    }
-    if (!t->in_call && (str_trim(s).len || !t->calls))
-        show(t, s, choice, q);
+    const struct out o = {choice, q};
+    local_tools_feed(t, STR_NONE, STR_NONE, choice, q);
+    bool blank = t->state == LOCAL_TOOLS_TEXT || t->state == LOCAL_TOOLS_START;
+    bool lost =
+        t->state == LOCAL_TOOLS_AFTER || (blank && t->calls && !str_trim(buf_str(&t->pending)).len);
+    if (!lost)
+        show_pending(t);
     buf_clear(&t->pending);
-    t->in_call = false;
+    show_now(t, &o);
 }

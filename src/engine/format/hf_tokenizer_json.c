@@ -230,7 +230,8 @@ enum err hf_tokenizer_json(struct hf_folder *h, struct hf_tokens *t, struct voca
     }
     v->ignore_merges = yyjson_is_true(json_get(model, "ignore_merges"));
     v->add_bos = begins_with_special(json_get(root, "post_processor"));
-    if (yyjson_is_true(json_get(model, "byte_fallback")))
+    // byte_fallback says nothing where a ByteLevel step leaves no byte without a character
+    if (yyjson_is_true(json_get(model, "byte_fallback")) && !step_of_type(&pre, "ByteLevel"))
         return finish_spm(t, &normalizer, &pre, v, d);
     return finish_byte_level(&normalizer, &pre, v, d);
 }

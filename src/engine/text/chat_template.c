@@ -86,9 +86,18 @@ static void read_brackets(str source, struct chat_template *t)
     }
     bool answer = has(source, "' ' + message") || has(source, "\" \" + message");
     t->system_tag = has(source, "[SYSTEM_PROMPT]");
+    // later tokenizers ([ARGS], [TOOL_CONTENT]) write them otherwise
+    if (has(source, "[AVAILABLE_TOOLS]") && has(source, "[TOOL_CALLS]") &&
+        has(source, "\"call_id\"") && !has(source, "[ARGS]"))
+        t->tools = CHAT_TOOLS_MISTRAL;
     t->blanks = (has(source, "[INST] ") ? CHAT_BLANK_OPEN : 0u) |
                 (has(source, " [/INST]") ? CHAT_BLANK_CLOSE : 0u) |
                 (answer ? CHAT_BLANK_ANSWER : 0u) |
+                (has(source, "|trim + eos_token") ? CHAT_TRIM_ANSWER : 0u) |
+                (has(source, "loop.last and system_message") ? CHAT_SYSTEM_LAST : 0u) |
+                (has(source, "[AVAILABLE_TOOLS] ") ? CHAT_BLANK_TOOLS : 0u) |
+                (has(source, "[TOOL_CALLS] ") ? CHAT_BLANK_CALLS : 0u) |
+                (has(source, "[TOOL_RESULTS] ") ? CHAT_BLANK_RESULTS : 0u) |
                 (has(source, "[SYSTEM_PROMPT] ") ? CHAT_BLANK_SYSTEM : 0u);
 }
 
@@ -97,8 +106,12 @@ static void read_variant(str source, struct chat_template *t)
 {
     if (t->family == CHAT_CHATML) {
         t->default_system = chatml_default_system(source);
-        t->tools = t->tools || (has(source, "<tools>") && has(source, "<tool_call>"));
+        if (has(source, "<tools>") && has(source, "<tool_call>"))
+            t->tools = CHAT_TOOLS_HERMES;
     }
+    if (t->family == CHAT_LLAMA3 && has(source, "Environment: ipython") &&
+        has(source, "\"parameters\": "))
+        t->tools = CHAT_TOOLS_LLAMA3;
     if (t->family == CHAT_MISTRAL)
         read_brackets(source, t);
     if (t->family == CHAT_ZEPHYR && has(source, "<|endoftext|>"))
@@ -128,7 +141,7 @@ static enum chat_family recognise(str source)
 
 static enum err named(const char *name, struct chat_template *t, struct diag *d)
 {
-    t->tools = strcmp(name, "chatml-tools") == 0;
+    t->tools = strcmp(name, "chatml-tools") == 0 ? CHAT_TOOLS_HERMES : CHAT_TOOLS_NONE;
     for (size_t i = 0; i < ARRAY_LEN(families); i++)
         if (strcmp(name, families[i].name) == 0)
             t->family = families[i].family;

@@ -1,7 +1,8 @@
 // Chat messages to prompt text by the model's own template, recognised by family (nothing from a
 // model file is executed): ChatML (with and without a default system message, as SmolLM2's; with
-// tools, as Qwen's), llama-2, llama-3, mistral, zephyr, phi-3, gemma, role tags, plain. An unknown
-// template is refused by name; the configuration may name a family instead. Immutable; any thread.
+// tools, as Qwen's), llama-2, llama-3 (with tools from 3.1 on), mistral (with tools from its v3
+// tokenizer on), zephyr, phi-3, gemma, role tags, plain. An unknown template is refused by name;
+// the configuration may name a family instead. Immutable; any thread.
 //
 // The text has no bos token: tokenise it with TOKENIZE_BOS | TOKENIZE_SPECIAL.
 #pragma once
@@ -22,24 +23,33 @@ enum chat_family {
     CHAT_ROLETAG // <|role|>content<|end|>
 };
 
+// How tools, calls and results are written, by the template and by the model.
+enum chat_tools {
+    CHAT_TOOLS_NONE,
+    CHAT_TOOLS_HERMES, // Qwen 2.5, Qwen 3, Hermes: <tool_call>{"name":…, "arguments":…}</tool_call>
+    CHAT_TOOLS_LLAMA3, // {"name":…, "parameters":…}, perhaps after <|python_tag|>
+    CHAT_TOOLS_MISTRAL // [TOOL_CALLS] [{"name":…, "arguments":…}, …]
+};
+
 // Slices point into the template's source, which must outlive it, or at constants.
 struct chat_template {
     enum chat_family family;
     str default_system; // what the template itself adds when no system message is given; may be
                         // empty
-    bool tools;         // the template's text supports tools
-    str system_lead;    // what stands before any system message (llama-3.1's dates); may be empty
-    str eos;            // the text that ends an assistant's turn, where families differ in it
-    unsigned blanks;    // mistral: where its template writes them (chat_render.h)
-    bool system_tag;    // mistral: [SYSTEM_PROMPT], else the text stands in the first turn
+    enum chat_tools tools;
+    str system_lead; // what stands before any system message (llama-3.1's dates); may be empty
+    str eos;         // the text that ends an assistant's turn, where families differ in it
+    unsigned blanks; // mistral: where its template writes them (chat_render.h)
+    bool system_tag; // mistral: [SYSTEM_PROMPT], else the text stands in the first turn
 };
 
 struct chat_message {
     str role;            // system, developer, user, assistant, tool
     str content;         // text parts joined
-    str tool_calls_json; // assistant: OpenAI's array [{"function":{"name","arguments"}}], arguments
-                         // as an object or as its text; or empty
+    str tool_calls_json; // assistant: OpenAI's array [{"id","function":{"name","arguments"}}],
+                         // arguments as an object or as its text; or empty
     str name;
+    str tool_call_id; // tool: the call that this is the result of
 };
 
 // source: vocab.chat_template; family_override: NULL or "chatml" … (from configuration;

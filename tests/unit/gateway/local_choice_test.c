@@ -274,16 +274,16 @@ static void a_turn_with_calls_ends_as_such_even_when_the_last_is_not_closed(void
     fixture_init(&f, EXCHANGE_CHAT, NULL);
     f.request.logprobs = false;
     local_choice_done(&f.choice);
-    f.plan.tools = true;
+    f.plan.tools = CHAT_TOOLS_HERMES;
     local_choice_init(&f.choice, 0, &f.request, &f.plan);
     token(&f, "x", "<tool_call>{\"name\":\"f\",\"arguments\":{}}</tool_call>");
     assert_true(str_eq_z(next(&f, EXCHANGE_EVENT_CALL).call.name, "f"));
     next(&f, EXCHANGE_EVENT_ARGUMENTS);
     token(&f, "x", "<tool_call>{\"name\":\"g\",\"arguments\":{\"a\":1}}");
-    expect_nothing(&f);
-    end(&f, "", NULL);
     assert_true(str_eq_z(next(&f, EXCHANGE_EVENT_CALL).call.name, "g"));
     assert_true(str_eq_z(next(&f, EXCHANGE_EVENT_ARGUMENTS).text, "{\"a\":1}"));
+    expect_nothing(&f);
+    end(&f, "", NULL);
     expect_finish(&f, EXCHANGE_FINISH_TOOL_CALLS);
     fixture_done(&f);
 }
