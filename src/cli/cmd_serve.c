@@ -236,6 +236,22 @@ static void add_model(void *ctx)
         greet(s, info);
 }
 
+// The name of another model here, or what a model's source may be.
+static enum err choose_draft(struct serve *s, str wanted, struct engine_model_options *mo,
+                             struct diag *d)
+{
+    struct engine_model_options draft;
+    const struct gateway_model *models = gateway_config_models(&s->config);
+    str source = wanted;
+    for (size_t i = 0; i < s->config.models.len; i++)
+        if (models[i].name.len && str_eq(models[i].name, wanted))
+            source = models[i].source;
+    ERR_TRY(model_choice_options(s->call->arena, source, &draft, d));
+    mo->draft_path = draft.path;
+    mo->draft_image = draft.image;
+    return ERR_OK;
+}
+
 static enum err load(struct serve *s, const struct gateway_model *wanted, struct engine_model **ret,
                      struct diag *d)
 {
@@ -247,6 +263,8 @@ static enum err load(struct serve *s, const struct gateway_model *wanted, struct
     mo.kv_type = wanted->kv_type ? gateway_kv_types[wanted->kv_type] : NULL;
     mo.speculation = (enum engine_speculation)wanted->speculation;
     mo.draft_tokens_max = (uint32_t)wanted->draft_tokens_max;
+    if (mo.speculation == ENGINE_SPECULATION_DRAFT)
+        ERR_TRY(choose_draft(s, wanted->draft_model, &mo, d));
     mo.chat_family = wanted->chat_family.len ? wanted->chat_family.ptr : NULL;
     return engine_model_load(s->engine, &mo, ret, d);
 }

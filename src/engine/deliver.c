@@ -298,6 +298,7 @@ static void deliver_answer(struct lane *l, struct step *s, const struct plan *p,
         if (!is_right)
             break;
     }
+    drafter_settle(q);
     if (n_draft > 0)
         guess_note(&q->guesser, q->guesser.found_class, n_draft, n_right);
     job_ring(j);

@@ -36,6 +36,7 @@ void engine_free(struct engine *e); // ends running jobs with ERR_CANCELLED, joi
 enum engine_speculation { // where tokens are guessed from, so that one pass checks several
     ENGINE_SPECULATION_OFF,
     ENGINE_SPECULATION_LOOKUP, // the text so far
+    ENGINE_SPECULATION_DRAFT,  // a smaller model with the same vocabulary
 };
 
 struct engine_model_options {
@@ -47,6 +48,8 @@ struct engine_model_options {
     const char *kv_type;                 // "f32" "f16" "q8_0"; NULL = f32 for F32 models, else f16
     enum engine_speculation speculation; // changes no token and no bit, only the time
     uint32_t draft_tokens_max;           // guessed for one sequence in a step: 0 = 8; at most 16
+    const char *draft_path;              // the smaller model, or NULL with
+    str draft_image;
 };
 // Blocking (maps, checks, repacks): call it from a worker thread, never a loop.
 enum err engine_model_load(struct engine *e, const struct engine_model_options *o,

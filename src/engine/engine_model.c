@@ -79,15 +79,17 @@ static enum err open_text(struct engine_model *m, const struct engine_model_opti
 }
 
 // Others compute with the same team: between two of their steps.
-static enum err open_weights(struct engine_model *m, struct engine *e, const char *kv_type,
-                             struct diag *d)
+static enum err open_weights(struct engine_model *m, struct engine *e,
+                             const struct engine_model_options *o, struct diag *d)
 {
     const struct model_options mo = {
-        .isa = e->isa, .kv_type = kv_type, .device = e->device, .device_check = true};
+        .isa = e->isa, .kv_type = o->kv_type, .device = e->device, .device_check = true};
     scheduler_pause(&e->scheduler);
     enum err err = model_open(m->file, &mo, e->team, &m->model, d);
     if (err == ERR_OK)
         err = lane_init(&m->lane, &e->scheduler, m, m->model, d);
+    if (err == ERR_OK && o->speculation == ENGINE_SPECULATION_DRAFT)
+        err = drafter_new(o, m->file, &mo, &e->scheduler, &m->lane.drafter, d);
     scheduler_resume(&e->scheduler);
     return err;
 }
@@ -202,7 +204,7 @@ static enum err load(struct engine *e, struct engine_model *m, const struct engi
 {
     ERR_TRY(open_file(m, o, d));
     ERR_TRY(open_text(m, o, d));
-    ERR_TRY(open_weights(m, e, o->kv_type, d));
+    ERR_TRY(open_weights(m, e, o, d));
     choose_speculation(m, o);
     find_eog(m, m->lane.n_vocab);
     choose_context(m, o->context_max);

@@ -127,13 +127,14 @@ struct engine_job *job_new(struct engine_model *m, const struct engine_request *
 
 static void job_free(struct engine_job *j)
 {
-    ASSERT(j->seq.n_blocks == 0);
+    ASSERT(j->seq.n_blocks == 0 && j->seq.draft.n_blocks == 0);
     sampler_done(&j->seq.sampler);
     constraint_free(j->seq.constraint);
     stops_done(&j->seq.stops);
     stops_done(&j->seq.echo);
     mem_free(j->seq.tokens);
     mem_free(j->seq.blocks);
+    mem_free(j->seq.draft.blocks);
     mem_free(j->seq.hidden_sum);
     mem_free(j->prompt_text);
     buf_done(&j->end.text);

@@ -7,11 +7,11 @@
 
 #include "base/arena.h"
 #include "engine/constraint.h"
+#include "engine/drafter.h"
 #include "engine/engine.h"
 #include "engine/event_ring.h"
 #include "engine/park.h"
 #include "engine/sampler.h"
-#include "engine/speculate.h"
 #include "engine/stops.h"
 
 // The scheduler's sleeping place. Outlives the engine while jobs may still knock.
@@ -51,6 +51,7 @@ struct sequence {
     bool has_news;           // events were written and the bell not yet rung
 
     struct guesser guesser;
+    struct draft_state draft;
     struct sampler sampler;
     struct constraint *constraint; // NULL: the answer is free
     struct stops stops;            // answer

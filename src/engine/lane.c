@@ -33,6 +33,8 @@ enum err lane_init(struct lane *l, struct scheduler *s, const struct engine_mode
 void lane_done(struct lane *l)
 {
     ASSERT(l->n_running == 0);
+    drafter_free(l->drafter);
+    l->drafter = NULL;
     kv_free(l->kv);
     mem_free(l->running);
     l->kv = NULL;
@@ -89,6 +91,8 @@ void lane_adopt_prefix(struct lane *l, struct engine_job *j)
 
 static void give_up_blocks(struct lane *l, struct sequence *q)
 {
+    if (l->drafter)
+        drafter_forget(l->drafter, q);
     kv_unpromise(l->kv, q->n_promised);
     while (q->n_blocks > 0)
         kv_drop(l->kv, q->blocks[--q->n_blocks]);
@@ -197,6 +201,17 @@ static bool give_place_of_resting(struct lane *l)
     return true;
 }
 
+bool lane_spare_drafts(struct scheduler *s)
+{
+    bool any = false;
+    for (size_t i = 0; i < s->n_lanes; i++) {
+        struct lane *l = s->lanes[i];
+        for (uint32_t k = 0; l->drafter && k < l->n_running; k++)
+            any |= drafter_forget(l->drafter, &l->running[k]->seq);
+    }
+    return any;
+}
+
 // Strictly in turn: a job that does not fit yet is not overtaken, or it might never fit.
 static void admit(struct lane *l)
 {
@@ -210,6 +225,8 @@ static void admit(struct lane *l)
             return;
         bool seated = has_seat(l);
         if (seated && start(l, j))
+            continue;
+        if (seated && lane_spare_drafts(s))
             continue;
         if (give_place_of_resting(l))
             continue;

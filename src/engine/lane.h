@@ -33,6 +33,7 @@ struct lane {
     double us_per_row;         // moving average of large steps
     struct step_speed speed;   // of steps that only answer
     uint32_t draft_tokens_max; // 0: no guessing (speculate.h)
+    struct drafter *drafter;   // NULL: guesses are looked up
 };
 
 // A stretch of rows of one sequence within a step.
@@ -79,6 +80,9 @@ void lane_append_block(struct sequence *q, uint32_t block);
 void lane_preempt(struct lane *l, struct engine_job *j);
 // The same for one that can best be spared; returns it.
 struct engine_job *lane_preempt_one(struct lane *l);
+
+// All sequences give up what helps only to guess; false when nobody had any.
+bool lane_spare_drafts(struct scheduler *s);
 
 // plan.c: fills the step with rows; none when nobody can advance.
 void lane_plan(struct lane *l, struct step *s);

@@ -69,6 +69,8 @@ static void add_rows(const struct lane *l, struct step *s, struct engine_job *j,
 static bool grow_by_one(struct lane *l, struct engine_job *j)
 {
     while (kv_available(l->kv) == 0) {
+        if (lane_spare_drafts(l->scheduler))
+            continue;
         if (lane_preempt_one(l) == j)
             return false;
     }

@@ -69,9 +69,8 @@ static float *mask_logits(const struct sample_task *t, struct sample_scratch *s)
     return s->masked;
 }
 
-// The token after t's row, the guesses before it taken for granted. Tokens that would end the
-// answer are banned until it has its least length.
-static int32_t draw(const struct sample_task *t, struct sample_scratch *scratch)
+// Tokens that would end the answer are banned until it has its least length.
+int32_t sample_draw(const struct sample_task *t, struct sample_scratch *scratch)
 {
     const struct engine_job *j = t->job;
     const struct sequence *q = &j->seq;
@@ -101,7 +100,7 @@ static void run_task(const struct sample_task *t, struct sample_scratch *scratch
     const struct sequence *q = &j->seq;
     bool scores = t->position + 1 < q->n_tokens;
     uint32_t n_vocab = j->model->info.n_vocab;
-    ret->token = scores ? q->tokens[t->position + 1] : draw(t, scratch);
+    ret->token = scores ? q->tokens[t->position + 1] : sample_draw(t, scratch);
     ret->top_len = 0;
     if (ret->token < 0 || (!scores && !j->request.logprobs))
         return;

@@ -35,5 +35,8 @@ struct sample_scratch {
 };
 void sample_scratch_done(struct sample_scratch *s);
 
+// The token after t's row; -1 when none may be drawn. What stands behind the sequence's tokens up
+// to that row is taken for granted.
+int32_t sample_draw(const struct sample_task *t, struct sample_scratch *scratch);
 // Fills in s->outcomes for all of s->tasks.
 void sample_step(struct lane *l, struct step *s);

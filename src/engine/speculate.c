@@ -135,13 +135,19 @@ static uint32_t answering(const struct step *s)
     return n;
 }
 
+static uint32_t guess_length(const struct lane *l, const struct sequence *q)
+{
+    uint32_t left = q->n_tokens_max - 1 - q->n_tokens;
+    return l->draft_tokens_max < left ? l->draft_tokens_max : left;
+}
+
 static void look_up(const struct lane *l, struct sequence *q)
 {
-    uint32_t left = q->n_tokens_max - 1 - q->n_tokens, match;
+    uint32_t match;
     struct guesser *g = &q->guesser;
     if (!guess_lookup(q->tokens, q->n_tokens, &g->found_at, &match))
         return;
-    g->found_len = l->draft_tokens_max < left ? l->draft_tokens_max : left;
+    g->found_len = guess_length(l, q);
     g->found_class = class_of(match);
 }
 
@@ -179,16 +185,21 @@ static bool open_purse(const struct lane *l, uint32_t n_answering, struct purse 
     return pays(ret, 0.95);
 }
 
+static double power(double x, uint32_t n)
+{
+    double all = 1;
+    while (n-- > 0)
+        all *= x;
+    return all;
+}
+
 // The chance that the next row of this sequence's guess brings a token: all before it are right.
 static double next_chance(const struct sequence *q)
 {
     const struct guesser *g = &q->guesser;
     if (q->n_draft >= g->found_len)
         return 0;
-    double one = guess_chance(&q->guesser, g->found_class), all = one;
-    for (uint32_t i = 0; i < q->n_draft; i++)
-        all *= one;
-    return all;
+    return power(guess_chance(&q->guesser, g->found_class), q->n_draft + 1);
 }
 
 static struct sequence *likeliest(const struct step *s, double *ret_chance)
@@ -218,6 +229,80 @@ static void put_guess(struct sequence *q)
     }
 }
 
+static void look_up_all(const struct lane *l, struct step *s, struct purse *purse)
+{
+    for (uint32_t i = 0; i < s->n_turn; i++)
+        if (may_guess(s->turn[i]))
+            look_up(l, &s->turn[i]->seq);
+    double chance;
+    for (struct sequence *q; (q = likeliest(s, &chance)) && pays(purse, chance);) {
+        q->n_draft++;
+        pay(purse, chance);
+    }
+    for (uint32_t i = 0; i < s->n_turn; i++)
+        put_guess(&s->turn[i]->seq);
+}
+
+// --- Guesses of a draft model
+
+enum { DRAFT_CLASS = 2, CATCH_UP_ROWS = 128 };
+
+// The sequences it can guess for now; the others it reads on.
+static uint32_t ready_for_drafts(struct lane *l, struct step *s)
+{
+    uint32_t n = 0, rows_left = CATCH_UP_ROWS;
+    for (uint32_t i = 0; i < s->n_turn; i++) {
+        struct sequence *q = &s->turn[i]->seq;
+        if (!may_guess(s->turn[i]) || !drafter_catch_up(l->drafter, l, q, &rows_left))
+            continue;
+        q->guesser.found_len = guess_length(l, q);
+        q->guesser.found_class = DRAFT_CLASS;
+        n++;
+    }
+    return n;
+}
+
+// All that the next round of guesses brings, if each has been right so far.
+static double chances_of_round(const struct step *s, uint32_t round)
+{
+    double sum = 0;
+    for (uint32_t i = 0; i < s->n_turn; i++) {
+        const struct guesser *g = &s->turn[i]->seq.guesser;
+        if (round < g->found_len)
+            sum += power(guess_chance(g, DRAFT_CLASS), round + 1);
+    }
+    return sum;
+}
+
+// The number of rounds that brings the most tokens for the time: rows of the model, and a pass of
+// the draft model each.
+static uint32_t best_rounds(const struct lane *l, const struct step *s, uint32_t n_ready,
+                            const struct purse *purse)
+{
+    double us = 0, us_per_row = 0, tokens = purse->tokens, all_us = purse->us;
+    speed_get(drafter_speed(l->drafter), &us, &us_per_row); // not measured yet: try
+    double best = 1.05 * tokens / all_us;
+    uint32_t rounds = 0;
+    for (uint32_t k = 0; k < l->draft_tokens_max && (k + 1) * n_ready <= purse->rows_left; k++) {
+        tokens += chances_of_round(s, k);
+        all_us += us + n_ready * (us_per_row + purse->us_per_row);
+        if (tokens / all_us > best) {
+            best = tokens / all_us;
+            rounds = k + 1;
+        }
+    }
+    return rounds;
+}
+
+static void ask_drafter(struct lane *l, struct step *s, const struct purse *purse)
+{
+    uint32_t n_ready = ready_for_drafts(l, s);
+    uint32_t rounds = n_ready > 0 ? best_rounds(l, s, n_ready, purse) : 0;
+    drafter_guess(l->drafter, l, s, rounds);
+    for (uint32_t i = 0; rounds == 0 && i < s->n_turn; i++)
+        fade(&s->turn[i]->seq.guesser.records[DRAFT_CLASS], 0.98f);
+}
+
 void speculate(struct lane *l, struct step *s)
 {
     struct purse purse;
@@ -228,14 +313,8 @@ void speculate(struct lane *l, struct step *s)
     uint32_t n_answering = l->draft_tokens_max ? answering(s) : 0;
     if (n_answering == 0 || !open_purse(l, n_answering, &purse))
         return;
-    for (uint32_t i = 0; i < s->n_turn; i++)
-        if (may_guess(s->turn[i]))
-            look_up(l, &s->turn[i]->seq);
-    double chance;
-    for (struct sequence *q; (q = likeliest(s, &chance)) && pays(&purse, chance);) {
-        q->n_draft++;
-        pay(&purse, chance);
-    }
-    for (uint32_t i = 0; i < s->n_turn; i++)
-        put_guess(&s->turn[i]->seq);
+    if (l->drafter)
+        ask_drafter(l, s, &purse);
+    else
+        look_up_all(l, s, &purse);
 }

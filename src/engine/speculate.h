@@ -4,7 +4,8 @@
 // one is the same. Rejected rows leave K and V behind that the next step overwrites; blocks are
 // published when all their tokens are drawn.
 //
-// Prompt lookup: what followed the last tokens when they stood in the text before. How many are
+// Guesses come from a draft model (drafter.h), or are looked up: what followed the last tokens when
+// they stood in the text before. How many are
 // guessed is a matter of money: as long as the chance of a further row is worth more tokens than
 // its time costs, by the acceptance of this sequence and the speed of this model as measured. A
 // full batch therefore guesses nothing. Owner: the scheduler thread.

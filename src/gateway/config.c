@@ -685,6 +685,7 @@ enum err gateway_config_check(const struct gateway_config *c, struct diag *d)
 {
     ERR_TRY(check_tls(&c->tls, d));
     ERR_TRY(gateway_keys_check(c, d));
+    ERR_TRY(gateway_models_check(c, d));
     ERR_TRY(model_routes_check(c, d));
     ERR_TRY(guards_check(c, d));
     for (size_t i = 0; i < c->providers.len; i++)

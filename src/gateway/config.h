@@ -49,6 +49,7 @@ struct gateway_model {
     int64_t context_max;
     int64_t kv_type;     // index into gateway_kv_types
     int64_t speculation; // enum engine_speculation
+    str draft_model;     // the name of another model, or NAME|FILE
     int64_t draft_tokens_max;
 };
 
@@ -262,6 +263,8 @@ enum err gateway_keys_check(const struct gateway_config *c, struct diag *d) MUST
 // What a key's texts say.
 enum err gateway_key_terms(const struct gateway_key *k, struct gateway_key_terms *ret,
                            struct diag *d) MUST_USE;
+// config_engine.c: what single rows cannot say of local models.
+enum err gateway_models_check(const struct gateway_config *c, struct diag *d) MUST_USE;
 // What single rows cannot say: a listener beyond loopback needs keys or a plain word.
 enum err gateway_config_check(const struct gateway_config *c, struct diag *d) MUST_USE;
 // "127.0.0.1:8080", "[::1]:0", "localhost:1", "unix:/path" are; "0.0.0.0:80" is not, nor what is no

@@ -6,7 +6,7 @@
 #define AT(type, member) offsetof(struct type, member)
 
 // In the order of enum engine_speculation.
-static const char *const speculation_names[] = {"off", "prompt-lookup", NULL};
+static const char *const speculation_names[] = {"off", "prompt-lookup", "draft", NULL};
 
 const char *const gateway_kv_types[] = {"auto", "f32", "f16", "q8_0", NULL};
 
@@ -51,7 +51,15 @@ const struct option gateway_model_table[] = {
      .value = "off",
      .choices = speculation_names,
      .help = "Where tokens are guessed from, so that one pass over the weights checks several: "
-             "from the text so far (prompt-lookup). It changes no token, only the time."},
+             "from the text so far (prompt-lookup), or from a smaller model (draft). It changes no "
+             "token, only the time."},
+    {.name = "draft_model",
+     .type = OPTION_STRING,
+     .offset = AT(gateway_model, draft_model),
+     .arg = "NAME|FILE",
+     .help =
+         "The smaller model for speculation: draft: the name of another model here, or a source "
+         "as above. It needs the same vocabulary, and is loaded for this model alone."},
     {.name = "draft_tokens_max",
      .type = OPTION_INT,
      .offset = AT(gateway_model, draft_tokens_max),
@@ -112,3 +120,27 @@ const struct option gateway_engine_table[] = {
              "GPU that does not compute the processor's bits is refused."},
     {0},
 };
+
+static enum err check_speculation(const struct gateway_model *m, struct diag *d)
+{
+    bool drafts = strcmp(speculation_names[m->speculation], "draft") == 0;
+    if (drafts == (m->draft_model.len > 0))
+        return ERR_OK;
+    if (drafts)
+        return diag_set(d, ERR_INVALID,
+                        "speculation: draft needs a draft_model, a smaller one with the same "
+                        "vocabulary");
+    return diag_set(d, ERR_INVALID, "a draft_model is used with speculation: draft alone");
+}
+
+enum err gateway_models_check(const struct gateway_config *c, struct diag *d)
+{
+    for (size_t i = 0; i < c->models.len; i++) {
+        enum err e = check_speculation(&gateway_config_models(c)[i], d);
+        if (e != ERR_OK) {
+            diag_where(d, "models[%zu]", i);
+            return e;
+        }
+    }
+    return ERR_OK;
+}

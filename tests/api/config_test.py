@@ -56,15 +56,12 @@ class Config(unittest.TestCase):
         self.refused("half_close_cancels: perhaps\n", "1:21", "'half_close_cancels'")
         self.refused("engine:\n  threads: -1\n", "2:12", "between 0 and 1024")
 
-    def test_a_bound_of_money_that_allows_nothing_is_refused(self):
-        for text, *words in (('conversations: {cost_max: "0"}', "cost_max", "would allow nothing: leave it out"),
-                             ('conversations: {cost_max: "cheap"}', "cost_max", "'cheap'"),
-                             ('routing: {attempts_cost: "0.00"}', "attempts_cost", "would allow nothing: leave it out")):
-            check = self.weir("check", text + "\n")
+    def test_a_draft_model_belongs_to_speculation_by_draft(self):
+        for model, word in (("speculation: draft", "needs a draft_model"), ("draft_model: b", "with speculation: draft alone")):
+            check = self.weir("check", f"models:\n  - name: a\n    {model}\n")
             self.assertEqual(check.returncode, 2, check)
-            for word in words:
-                self.assertIn(word, check.stderr)
-        self.assertEqual(self.weir("check", 'conversations: {cost_max: "0.01"}\n').returncode, 0)
+            self.assertIn("models[0]", check.stderr)
+            self.assertIn(word, check.stderr)
 
     def test_what_two_readers_could_read_in_two_ways_is_refused(self):
         self.refused("listen: 127.0.0.1:1\nlisten: 127.0.0.1:2\n", "2:1", "twice")

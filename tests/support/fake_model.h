@@ -7,6 +7,9 @@
 // function of that hash) are right only if the table really held the sequence's own history,
 // whatever was shared, evicted or computed again; a wrong position aborts at once. Tokens: 0–255
 // are bytes, then bos, eos, and the rest are two-letter pieces.
+//
+// "fake" is the model, "fake-twin" the same that takes no time, "fake-draft" a twin of the same
+// habits but another mind, "fake-other" one of another vocabulary.
 #pragma once
 
 #include "base/base.h"

@@ -34,12 +34,14 @@ static void name_tokens(struct model_file *f, uint32_t n)
 
 enum err model_file_open(const char *path, struct model_file **ret, struct diag *d)
 {
-    if (strcmp(path, "fake") != 0)
+    if (strncmp(path, "fake", 4) != 0)
         return diag_set(d, ERR_NOT_FOUND, "no such file: %s", path);
     struct fake_model *fake = fake_model_config();
     struct model_file *f = mem_new(struct model_file);
     f->hparams = (struct hparams){
-        .arch_name = STR("fake"),
+        .arch_name = strcmp(path, "fake-draft") == 0  ? STR("fake-draft")
+                     : strcmp(path, "fake-twin") == 0 ? STR("fake-twin")
+                                                      : STR("fake"),
         .n_layer = 1,
         .n_embd = fake->n_embd,
         .n_head = 1,
@@ -48,6 +50,8 @@ enum err model_file_open(const char *path, struct model_file **ret, struct diag 
         .n_ctx = fake->n_ctx,
     };
     name_tokens(f, fake->n_vocab);
+    if (strcmp(path, "fake-other") == 0)
+        f->tokens[65] = STR("other");
     f->vocab = (struct vocab){
         .kind = VOCAB_BPE, .n_tokens = fake->n_vocab, .tokens = f->tokens, .bos = FAKE_BOS};
     *ret = f;

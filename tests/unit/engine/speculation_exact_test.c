@@ -13,19 +13,27 @@
 
 enum { MIXED = 12, REPEATING = 12, REQUESTS = MIXED + REPEATING, ANSWER = 48 };
 
-static struct buf image;
+static struct buf image, stranger; // the model, and one that draws otherwise
 static int32_t prompts[REQUESTS][REQUEST_MIX_PROMPT_MAX];
 static struct engine_bias favourites[5];
 static struct client_job *reference[REQUESTS];
 
-static void make_model(const char *arch, enum tensor_type type)
+static void make_image(struct random_model shape, struct buf *ret)
+{
+    buf_done(ret);
+    buf_init(ret, 64 << 20);
+    random_model_image(&shape, ret);
+}
+
+static void make_models(const char *arch, enum tensor_type type)
 {
     struct random_model shape;
     random_model_tiny(arch, &shape);
     shape.type = type;
-    buf_done(&image);
-    buf_init(&image, 64 << 20);
-    random_model_image(&shape, &image);
+    make_image(shape, &image);
+    shape.n_layer = 1;
+    shape.seed++;
+    make_image(shape, &stranger);
 }
 
 // A few tokens are so likely that the answer is made of them: it keeps meeting its own past.
@@ -57,13 +65,16 @@ static struct engine_request request(const struct engine_model *m, uint32_t i)
     return r;
 }
 
-static uint64_t run_all(enum engine_speculation speculation, uint32_t threads, uint32_t together)
+static struct engine_stats run_all(enum engine_speculation speculation, const struct buf *draft,
+                                   uint32_t threads, uint32_t together)
 {
     struct engine_options o = client_options();
     o.threads = threads;
     o.sequences_max = together;
-    const struct engine_model_options mo = {
-        .name = "m", .image = buf_str(&image), .speculation = speculation};
+    const struct engine_model_options mo = {.name = "m",
+                                            .image = buf_str(&image),
+                                            .speculation = speculation,
+                                            .draft_image = draft ? buf_str(draft) : STR_NONE};
     struct engine_model *m;
     struct engine *e = client_engine_of(&o, &mo, &m);
     for (uint32_t i = 0; i < REQUESTS; i += together) {
@@ -84,16 +95,22 @@ static uint64_t run_all(enum engine_speculation speculation, uint32_t threads, u
     struct engine_stats s;
     engine_stats(e, &s);
     engine_free(e);
-    return s.drafted_tokens;
+    return s;
 }
 
 static void check_model(const char *arch, enum tensor_type type)
 {
-    make_model(arch, type);
-    assert_int_equal(run_all(ENGINE_SPECULATION_OFF, 1, 1), 0);
-    assert_true(run_all(ENGINE_SPECULATION_LOOKUP, 1, 1) > 0);
-    assert_true(run_all(ENGINE_SPECULATION_LOOKUP, 2, 1) > 0);
-    run_all(ENGINE_SPECULATION_LOOKUP, 2, 4);
+    make_models(arch, type);
+    assert_int_equal(run_all(ENGINE_SPECULATION_OFF, NULL, 1, 1).drafted_tokens, 0);
+    assert_true(run_all(ENGINE_SPECULATION_LOOKUP, NULL, 1, 1).drafted_tokens > 0);
+    assert_true(run_all(ENGINE_SPECULATION_LOOKUP, NULL, 2, 1).drafted_tokens > 0);
+    run_all(ENGINE_SPECULATION_LOOKUP, NULL, 2, 4);
+    // A draft model that is the model itself is always right.
+    struct engine_stats s = run_all(ENGINE_SPECULATION_DRAFT, &image, 2, 1);
+    assert_true(s.drafted_tokens > 0);
+    assert_int_equal(s.accepted_tokens, s.drafted_tokens);
+    assert_true(run_all(ENGINE_SPECULATION_DRAFT, &stranger, 1, 1).drafted_tokens > 0);
+    run_all(ENGINE_SPECULATION_DRAFT, &stranger, 2, 4);
     for (size_t i = 0; i < REQUESTS; i++) {
         client_free(reference[i]);
         reference[i] = NULL;
@@ -122,6 +139,7 @@ static int done(void **state)
 {
     (void)state;
     buf_done(&image);
+    buf_done(&stranger);
     return 0;
 }
 

@@ -17,13 +17,27 @@ static struct engine *plain_engine, *guessing_engine;
 static struct engine_model *plain, *guessing;
 static int32_t ids[PROMPT];
 
+static void open_with(const struct engine_options *o, const char *draft)
+{
+    const struct engine_model_options mo = {.name = "m",
+                                            .path = "fake",
+                                            .speculation = draft ? ENGINE_SPECULATION_DRAFT
+                                                                 : ENGINE_SPECULATION_LOOKUP,
+                                            .draft_path = draft};
+    plain_engine = client_engine(o, "fake", &plain);
+    guessing_engine = client_engine_of(o, &mo, &guessing);
+}
+
 static void open_engines(void)
 {
     const struct engine_options o = client_options();
-    const struct engine_model_options mo = {
-        .name = "m", .path = "fake", .speculation = ENGINE_SPECULATION_LOOKUP};
-    plain_engine = client_engine(&o, "fake", &plain);
-    guessing_engine = client_engine_of(&o, &mo, &guessing);
+    open_with(&o, NULL);
+}
+
+static void open_with_draft(const char *draft)
+{
+    const struct engine_options o = client_options();
+    open_with(&o, draft);
 }
 
 static int setup(void **state)
@@ -139,7 +153,7 @@ static void test_an_answer_ends_where_it_would_end(void **state)
     open_engines();
     struct client_job *c = client_run(plain, request());
     uint64_t right = 0;
-    for (uint32_t at = 60; at < 72; at++) {
+    for (uint32_t at = 60; at < 66; at++) {
         char text[4];
         for (uint32_t k = 0; k < 3; k++)
             text[k] = (char)c->answer[at + k].token;
@@ -254,6 +268,94 @@ static void test_a_sequence_learns_what_its_guesses_are_worth(void **state)
     assert_true(guess_chance(&g, 1) > 0.9);
 }
 
+// A draft model that is the model itself: it draws with the same numbers, sees the same penalties
+// and has the same history, so all of its guesses come true, greedy or drawn.
+static void test_a_draft_model_of_the_same_mind_is_always_right(void **state)
+{
+    (void)state;
+    open_with_draft("fake-twin");
+    uint64_t drafted = 0;
+    for (uint64_t seed = 0; seed < 16; seed++) {
+        struct engine_request r = request();
+        r.seed = seed;
+        r.choice = (uint32_t)seed % 3;
+        r.temperature = seed % 4 ? 0.6f * (float)(seed % 4) : 0;
+        r.top_k = seed % 5 ? 0 : 20;
+        r.frequency_penalty = seed % 3 ? 0 : 0.3f;
+        r.repetition_penalty = seed % 7 ? 1 : 1.2f;
+        r.tokens_min = seed % 2 ? 50 : 0;
+        struct engine_stats s = compare(r);
+        assert_int_equal(s.accepted_tokens, s.drafted_tokens);
+        drafted += s.drafted_tokens;
+    }
+    assert_true(drafted > 300);
+}
+
+static void test_a_draft_model_of_another_mind_changes_nothing(void **state)
+{
+    (void)state;
+    fake->habit = 11;
+    open_with_draft("fake-draft");
+    uint64_t right = 0, wrong = 0;
+    for (uint64_t seed = 0; seed < 16; seed++) {
+        struct engine_request r = request();
+        r.seed = seed;
+        r.temperature = seed % 2 ? 0.8f : 0;
+        struct engine_stats s = compare(r);
+        right += s.accepted_tokens;
+        wrong += s.drafted_tokens - s.accepted_tokens;
+    }
+    assert_true(right > 100);
+    assert_true(wrong > 100);
+}
+
+// Its memory is the first to go: as many sequences run as without it.
+static void test_a_draft_model_takes_no_memory_that_is_needed(void **state)
+{
+    (void)state;
+    enum { MANY = 8 };
+    struct engine_options o = client_options();
+    o.kv_bytes_max = 34 * 256; // of the longest context alone: 32 blocks
+    open_with(&o, "fake-twin");
+    struct client_job *c[MANY];
+    for (size_t i = 0; i < MANY; i++) {
+        struct engine_request r = client_request(ids + i, 20, 100 + 40 * (uint32_t)i);
+        r.seed = i;
+        r.temperature = 1;
+        c[i] = client_start(guessing, r);
+    }
+    assert_true(client_wait_all(c, MANY, 20000));
+    for (size_t i = 0; i < MANY; i++) {
+        struct engine_request r = client_request(ids + i, 20, 100 + 40 * (uint32_t)i);
+        r.seed = i;
+        r.temperature = 1;
+        struct client_job *alone = client_run(plain, r);
+        assert_true(client_same(alone, c[i]));
+        client_free(alone);
+        client_free(c[i]);
+    }
+    struct engine_stats s;
+    do
+        s = stats(guessing_engine);
+    while (s.running > 0);
+    assert_int_equal(s.kv_blocks_used, 0);
+    assert_true(s.drafted_tokens > 0);
+}
+
+static void test_a_draft_model_needs_the_same_vocabulary(void **state)
+{
+    (void)state;
+    open_engines();
+    const struct engine_model_options mo = {.name = "other",
+                                            .path = "fake",
+                                            .speculation = ENGINE_SPECULATION_DRAFT,
+                                            .draft_path = "fake-other"};
+    struct engine_model *m;
+    struct diag d = {0};
+    assert_int_equal(engine_model_load(guessing_engine, &mo, &m, &d), ERR_INVALID);
+    assert_non_null(strstr(d.text, "same vocabulary"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -265,6 +367,10 @@ int main(void)
         TEST(test_an_answer_ends_where_it_would_end),
         TEST(test_an_answer_with_a_given_beginning),
         TEST(test_a_wrong_guess_fails_no_request),
+        TEST(test_a_draft_model_of_the_same_mind_is_always_right),
+        TEST(test_a_draft_model_of_another_mind_changes_nothing),
+        TEST(test_a_draft_model_takes_no_memory_that_is_needed),
+        TEST(test_a_draft_model_needs_the_same_vocabulary),
         TEST(test_guesses_stop_where_rows_cost_as_much_as_tokens),
         TEST(test_longer_and_later_matches_are_preferred),
         TEST(test_a_sequence_learns_what_its_guesses_are_worth),

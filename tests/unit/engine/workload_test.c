@@ -143,7 +143,7 @@ static void run_workload(uint64_t seed, size_t n, uint64_t blocks)
     fake->eos_one_in = 60;
     fake->rows_max = 40 + (uint32_t)random_below(&r, 200);
     fake->step_us = (uint32_t)random_below(&r, 40);
-    fake->habit = seed % 2 ? 16.0f : 0;
+    fake->habit = seed % 3 ? 16.0f : 0;
 
     struct engine_options o = client_options();
     struct engine_model *alone_model, *model;
@@ -156,7 +156,8 @@ static void run_workload(uint64_t seed, size_t n, uint64_t blocks)
     const struct engine_model_options mo = {
         .name = "m",
         .path = "fake",
-        .speculation = seed % 2 ? ENGINE_SPECULATION_LOOKUP : ENGINE_SPECULATION_OFF,
+        .speculation = (enum engine_speculation)(seed % 3),
+        .draft_path = "fake-draft",
         .draft_tokens_max = 1 + (uint32_t)random_below(&r, DRAFT_TOKENS_MAX),
     };
     struct engine *together = client_engine_of(&o, &mo, &model);
@@ -171,7 +172,7 @@ static void run_workload(uint64_t seed, size_t n, uint64_t blocks)
     engine_free(together);
     compare_with_alone(alone_model);
     engine_free(alone);
-    assert_int_equal(s.drafted_tokens > 0, seed % 2);
+    assert_int_equal(s.drafted_tokens > 0, seed % 3 > 0);
     print_message("workload %u: %u steps, %u preemptions, %u of %u prompt tokens from the cache, "
                   "%u of %u guesses right\n",
                   (unsigned)seed, (unsigned)s.steps, (unsigned)s.preemptions,
