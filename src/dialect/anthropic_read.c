@@ -105,6 +105,7 @@ static bool read_format(struct reader *r, yyjson_val *v)
     if (!yyjson_equals_str(json_get(v, "type"), "json_schema"))
         return field_refuse(r, API_INVALID_VALUE, "format.type", "must be 'json_schema'.");
     q->format = EXCHANGE_FORMAT_SCHEMA;
+    q->format_name = "output_config.format";
     q->schema = json_get(v, "schema");
     q->schema_strict = true;
     if (!q->schema)

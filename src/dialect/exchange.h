@@ -87,7 +87,19 @@ enum exchange_tool_choice {
     EXCHANGE_TOOLS_NAMED // tool_name
 };
 
-enum exchange_format { EXCHANGE_FORMAT_TEXT, EXCHANGE_FORMAT_JSON, EXCHANGE_FORMAT_SCHEMA };
+enum exchange_format {
+    EXCHANGE_FORMAT_TEXT,
+    EXCHANGE_FORMAT_JSON,
+    EXCHANGE_FORMAT_SCHEMA,
+    // Those of servers of open models; other providers do not know them (exchange_format_is_own).
+    EXCHANGE_FORMAT_REGEX,   // format_text
+    EXCHANGE_FORMAT_GRAMMAR, // format_text, in GBNF
+    EXCHANGE_FORMAT_CHOICE   // format_choices
+};
+static inline bool exchange_format_is_own(enum exchange_format f)
+{
+    return f >= EXCHANGE_FORMAT_REGEX;
+}
 
 // What a completion or an embedding is asked about: text, or token ids.
 struct exchange_prompt {
@@ -146,6 +158,9 @@ struct exchange_request {
     yyjson_val *schema; // FORMAT_SCHEMA: the JSON schema itself
     str schema_name;    // may be empty
     bool schema_strict;
+    str format_text;
+    yyjson_val *format_choices; // an array of strings
+    const char *format_name;    // the member of the request that asked for the form; NULL: none
 
     double temperature, top_p, min_p;
     double presence_penalty, frequency_penalty, repetition_penalty;

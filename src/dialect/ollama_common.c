@@ -98,6 +98,7 @@ bool ollama_read_format(struct reader *r, yyjson_val *v)
     if (!yyjson_is_obj(v) && !yyjson_equals_str(v, "json"))
         return field_refuse(r, API_INVALID_VALUE, "format",
                             "must be \"json\" or a JSON schema (an object).");
+    q->format_name = "format";
     q->format = yyjson_is_obj(v) ? EXCHANGE_FORMAT_SCHEMA : EXCHANGE_FORMAT_JSON;
     q->schema = yyjson_is_obj(v) ? v : NULL;
     q->schema_strict = yyjson_is_obj(v);

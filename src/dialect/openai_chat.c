@@ -6,35 +6,6 @@
 
 // --- Reading
 
-static bool read_format(struct reader *r, yyjson_val *v)
-{
-    struct exchange_request *q = r->request;
-    if (!yyjson_is_obj(v))
-        return field_wrong_type(r, "response_format", "an object with a 'type'", v);
-    yyjson_val *type = json_get(v, "type");
-    if (yyjson_equals_str(type, "text")) {
-        q->format = EXCHANGE_FORMAT_TEXT;
-        return true;
-    }
-    if (yyjson_equals_str(type, "json_object")) {
-        q->format = EXCHANGE_FORMAT_JSON;
-        return true;
-    }
-    if (!yyjson_equals_str(type, "json_schema"))
-        return field_refuse(r, API_INVALID_VALUE, "response_format.type",
-                            "must be 'text', 'json_object' or 'json_schema'.");
-    yyjson_val *named = json_get(v, "json_schema");
-    if (!yyjson_is_obj(named))
-        return field_refuse(r, API_MISSING_PARAMETER, "response_format.json_schema",
-                            "is required.");
-    q->format = EXCHANGE_FORMAT_SCHEMA;
-    q->schema = json_get(named, "schema");
-    q->schema_name = json_str(json_get(named, "name"));
-    q->schema_strict = yyjson_is_true(json_get(named, "strict"));
-    return !q->schema || yyjson_is_obj(q->schema) ||
-           field_wrong_type(r, "response_format.json_schema.schema", "an object", q->schema);
-}
-
 static bool read_modalities(struct reader *r, yyjson_val *v)
 {
     if (yyjson_is_arr(v) && yyjson_arr_size(v) == 1 &&
@@ -56,7 +27,7 @@ static const struct field fields[] = {
     {"tool_choice", FIELD_CUSTOM, 0, 0, 0, 0, openai_read_tool_choice, NULL},
     {"parallel_tool_calls", FIELD_BOOL, OPENAI_AT(parallel_tool_calls), EXCHANGE_HAS_PARALLEL, 0, 0, NULL, NULL},
     {"reasoning_effort", FIELD_STRING, OPENAI_AT(reasoning_effort), 0, 0, 0, NULL, NULL},
-    {"response_format", FIELD_CUSTOM, 0, 0, 0, 0, read_format, NULL},
+    OPENAI_FORMAT_FIELDS,
     {"modalities", FIELD_CUSTOM, 0, 0, 0, 0, read_modalities, NULL},
     {"functions", FIELD_UNSUPPORTED, 0, 0, 0, 0, NULL, "is deprecated and not offered: use 'tools'."},
     {"function_call", FIELD_UNSUPPORTED, 0, 0, 0, 0, NULL, "is deprecated and not offered: use 'tool_choice'."},

@@ -16,6 +16,16 @@ bool openai_read_tool_choice(struct reader *r, yyjson_val *v);
 // `prompt` and `input`: a string, strings, token ids, or lists of token ids.
 bool openai_read_prompts(struct reader *r, const char *name, yyjson_val *v);
 
+// The answer's form (openai_format.c).
+bool openai_read_format(struct reader *r, yyjson_val *v);
+bool openai_read_grammar(struct reader *r, yyjson_val *v);
+bool openai_read_json_schema(struct reader *r, yyjson_val *v);
+bool openai_read_guided_json(struct reader *r, yyjson_val *v);
+bool openai_read_guided_regex(struct reader *r, yyjson_val *v);
+bool openai_read_guided_grammar(struct reader *r, yyjson_val *v);
+bool openai_read_guided_choice(struct reader *r, yyjson_val *v);
+bool openai_read_structured_outputs(struct reader *r, yyjson_val *v);
+
 // Rows that chat and completions share.
 #define OPENAI_AT(member) offsetof(struct exchange_request, member)
 // clang-format off
@@ -42,6 +52,15 @@ bool openai_read_prompts(struct reader *r, const char *name, yyjson_val *v);
     {"stream_options", FIELD_CUSTOM, 0, 0, 0, 0, openai_read_stream_options, NULL},                    \
     {"metadata", FIELD_ACCEPTED, 0, 0, 0, 0, NULL, NULL},                                              \
     {"store", FIELD_ACCEPTED, 0, 0, 0, 0, NULL, NULL}
+#define OPENAI_FORMAT_FIELDS                                                                           \
+    {"response_format", FIELD_CUSTOM, 0, 0, 0, 0, openai_read_format, NULL},                           \
+    {"grammar", FIELD_CUSTOM, 0, 0, 0, 0, openai_read_grammar, NULL},                                  \
+    {"json_schema", FIELD_CUSTOM, 0, 0, 0, 0, openai_read_json_schema, NULL},                          \
+    {"guided_json", FIELD_CUSTOM, 0, 0, 0, 0, openai_read_guided_json, NULL},                          \
+    {"guided_regex", FIELD_CUSTOM, 0, 0, 0, 0, openai_read_guided_regex, NULL},                        \
+    {"guided_grammar", FIELD_CUSTOM, 0, 0, 0, 0, openai_read_guided_grammar, NULL},                    \
+    {"guided_choice", FIELD_CUSTOM, 0, 0, 0, 0, openai_read_guided_choice, NULL},                      \
+    {"structured_outputs", FIELD_CUSTOM, 0, 0, 0, 0, openai_read_structured_outputs, NULL}
 // clang-format on
 
 // Check what single fields cannot: stream_options without stream, n beside best_of….

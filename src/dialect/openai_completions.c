@@ -37,6 +37,7 @@ static const struct field fields[] = {
     OPENAI_SAMPLING_FIELDS,
     {"prompt", FIELD_CUSTOM, 0, 0, 0, 0, read_prompt, NULL},
     {"max_tokens", FIELD_INT, OPENAI_AT(tokens_max), EXCHANGE_HAS_TOKENS_MAX, 0, 1e12, NULL, NULL},
+    OPENAI_FORMAT_FIELDS,
     {"echo", FIELD_BOOL, OPENAI_AT(echo), 0, 0, 0, NULL, NULL},
     {"logprobs", FIELD_CUSTOM, 0, 0, 0, 0, read_logprobs, NULL},
     {"best_of", FIELD_INT, OPENAI_AT(best_of), 0, 1, EXCHANGE_CHOICES_MAX, NULL, NULL},

@@ -52,6 +52,7 @@ static bool read_format(struct reader *r, yyjson_val *v)
     yyjson_val *type = json_get(v, "type");
     if (yyjson_equals_str(type, "text"))
         return true;
+    q->format_name = "text.format";
     if (yyjson_equals_str(type, "json_object")) {
         q->format = EXCHANGE_FORMAT_JSON;
         return true;

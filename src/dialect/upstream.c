@@ -112,6 +112,8 @@ void upstream_lose_others(struct upstream_writing *w, const char *const *carried
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         if (rows[i].given && !is_carried(carried, rows[i].name))
             upstream_lose(w, rows[i].name);
+    if (exchange_format_is_own(r->format))
+        upstream_lose(w, r->format_name);
 }
 
 bool upstream_one_choice(struct upstream_writing *w)

@@ -83,7 +83,7 @@ static void write_thinking(struct json_writer *j, int64_t budget)
 
 static void write_format(const struct exchange_request *r, struct json_writer *j)
 {
-    if (r->format == EXCHANGE_FORMAT_TEXT)
+    if (r->format == EXCHANGE_FORMAT_TEXT || exchange_format_is_own(r->format))
         return;
     jw_key(j, "output_config");
     jw_object_begin(j);

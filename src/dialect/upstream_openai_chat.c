@@ -7,7 +7,7 @@
 
 static void write_format(struct json_writer *j, const struct exchange_request *r)
 {
-    if (r->format == EXCHANGE_FORMAT_TEXT)
+    if (r->format == EXCHANGE_FORMAT_TEXT || exchange_format_is_own(r->format))
         return;
     bool schema = r->format == EXCHANGE_FORMAT_SCHEMA;
     jw_key(j, "response_format");

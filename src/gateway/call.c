@@ -308,10 +308,19 @@ static bool body_is_needed(const struct call *c)
     return c->model->remote || c->route->targets_len > 1 || c->route->shadow;
 }
 
+// A form that the answer is held to must be compiled.
+static bool takes_long_to_prepare(const struct call *c)
+{
+    const struct exchange_request *r = &c->request;
+    bool held = r->format != EXCHANGE_FORMAT_TEXT || r->tool_choice == EXCHANGE_TOOLS_REQUIRED ||
+                r->tool_choice == EXCHANGE_TOOLS_NAMED;
+    return c->in.body.len > INLINE_BODY_BYTES || (held && !c->model->remote);
+}
+
 static enum phase_result prepare(struct call *c, enum call_event event)
 {
     bool ok = c->worked;
-    if (event != CALL_WORKED && c->in.body.len > INLINE_BODY_BYTES)
+    if (event != CALL_WORKED && takes_long_to_prepare(c))
         return call_offload(c, phase_prepare);
     if (event != CALL_WORKED)
         ok = phase_prepare(c);

@@ -31,6 +31,9 @@ struct local_plan {
     enum chat_tools tools; // how the answer's text may hold calls
     str call_open;         // what the prompt begins of a call that must be made
     str forced;            // a continued answer: what it says once more of the text before it
+    struct grammar_part *grammar; // what the answer must be by; its end is the grammar's
+    size_t grammar_len;
+    str grammar_said; // a continued answer: what was said of it before
 };
 
 bool local_prepare(const struct model_entry *m, const struct exchange_request *r,
@@ -46,6 +49,12 @@ bool local_tokenize(const struct model_entry *m, str text, bool add_special, boo
                     struct api_error *ret_error);
 bool local_detokenize(const struct model_entry *m, const int32_t *ids, size_t len, struct buf *out,
                       struct api_error *ret_error);
+// local_grammar.c: the forms of the answer, after the tools were planned; and, with the prompt
+// planned, too, whether they can be held. Compiling may take long: not on a loop.
+bool local_plan_grammar(const struct exchange_request *r, struct arena *arena,
+                        struct local_plan *plan, struct api_error *e);
+bool local_check_grammar(const struct local_model *lm, const struct exchange_request *r,
+                         struct local_plan *plan, struct api_error *ret_error);
 // What the engine said, as a refusal.
 bool local_refuse(struct api_error *e, enum err code, const struct diag *d, const char *param);
 

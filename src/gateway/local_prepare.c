@@ -50,10 +50,6 @@ static bool no_memory(struct api_error *e)
 static bool check_request(const struct local_model *lm, const struct exchange_request *r,
                           struct api_error *e)
 {
-    if (r->format != EXCHANGE_FORMAT_TEXT)
-        return api_error_set(e, API_UNSUPPORTED_PARAMETER, "response_format",
-                             "'response_format' other than {\"type\":\"text\"} is not offered by "
-                             "the local model. Ask for JSON in the prompt.");
     if (r->tools_len && r->tool_choice != EXCHANGE_TOOLS_NONE && !lm->info->chat_tools)
         return api_error_set(e, API_TOOLS_UNSUPPORTED, "tools",
                              "The model '" STR_FMT "' does not support tools: its chat template "
@@ -331,6 +327,7 @@ static bool plan_continuation(const struct model_entry *m, str said, struct aren
     p->ids = all;
     p->len += len;
     plan->forced = str_sub(said, kept_len, SIZE_MAX);
+    plan->grammar_said = str_sub(said, 0, kept_len);
     return true;
 }
 
@@ -411,7 +408,8 @@ static bool plan_stops(const struct local_model *lm, const struct exchange_reque
 {
     const char *const *own = lm->info->chat_stops;
     size_t own_len = 0;
-    while (r->kind == EXCHANGE_CHAT && !r->ignore_eos && own && own[own_len])
+    // A grammar knows itself where the answer ends.
+    while (r->kind == EXCHANGE_CHAT && !r->ignore_eos && !plan->grammar_len && own && own[own_len])
         own_len++;
     if (r->stops_len + own_len > ENGINE_STOPS_MAX)
         return api_error_set(e, API_ARRAY_TOO_LONG, "stop", "'stop' may have %zu strings at most.",
@@ -474,8 +472,11 @@ bool local_prepare(const struct model_entry *m, const struct exchange_request *r
         return no_memory(ret_error);
     *ret_plan = plan;
     lose(r, losses);
-    return plan_stops(lm, r, arena, plan, ret_error) && plan_tools(lm, r, arena, plan, ret_error) &&
-           plan_prompts(m, r, arena, plan, ret_error);
+    return plan_tools(lm, r, arena, plan, ret_error) &&
+           local_plan_grammar(r, arena, plan, ret_error) &&
+           plan_stops(lm, r, arena, plan, ret_error) &&
+           plan_prompts(m, r, arena, plan, ret_error) &&
+           local_check_grammar(lm, r, plan, ret_error);
 }
 
 bool local_count(const struct model_entry *m, const struct exchange_request *r, struct arena *arena,

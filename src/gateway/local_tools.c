@@ -9,7 +9,8 @@ struct local_tools_format {
     const char *between;      // bytes that may stand between two calls
     const char *id_prefix;
     size_t id_characters;
-    const char *first, *arguments; // how a call is begun for the model
+    // How a call that must be made is begun, goes on behind its name, and ends behind its arguments
+    const char *first, *arguments, *last;
 };
 
 static const struct local_tools_format formats[] = {
@@ -19,14 +20,16 @@ static const struct local_tools_format formats[] = {
                            .id_prefix = "call_",
                            .id_characters = 24,
                            .first = "<tool_call>\n{\"name\": \"",
-                           .arguments = "\", \"arguments\": "},
+                           .arguments = "\", \"arguments\": ",
+                           .last = "}\n</tool_call>"},
     [CHAT_TOOLS_LLAMA3] = {.open = "<|python_tag|>",
                            .untagged = true,
                            .between = ";",
                            .id_prefix = "call_",
                            .id_characters = 24,
                            .first = "{\"name\": \"",
-                           .arguments = "\", \"parameters\": "},
+                           .arguments = "\", \"parameters\": ",
+                           .last = "}"},
     [CHAT_TOOLS_MISTRAL] = {.open = "[TOOL_CALLS]",
                             .untagged = true,
                             .list = true,
@@ -34,7 +37,8 @@ static const struct local_tools_format formats[] = {
                             .id_prefix = "",
                             .id_characters = 9, // more its template does not take
                             .first = "[TOOL_CALLS] [{\"name\": \"",
-                            .arguments = "\", \"arguments\": "},
+                            .arguments = "\", \"arguments\": ",
+                            .last = "}]"},
 };
 
 str local_tools_opening(enum chat_tools format, str name, struct arena *arena)
@@ -45,6 +49,16 @@ str local_tools_opening(enum chat_tools format, str name, struct arena *arena)
         return str_of(f->first);
     return arena_printf(arena, "%s%.*s%s", f->first, (int)min_size(name.len, NAME_BYTES_MAX),
                         name.ptr, f->arguments);
+}
+
+str local_tools_behind_name(enum chat_tools format)
+{
+    return str_of(formats[format].arguments);
+}
+
+str local_tools_closing(enum chat_tools format)
+{
+    return str_of(formats[format].last);
 }
 
 void local_tools_init(struct local_tools *t, enum chat_tools format,

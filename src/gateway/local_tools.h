@@ -51,3 +51,6 @@ void local_tools_feed(struct local_tools *t, str tag, str text, uint32_t choice,
 void local_tools_end(struct local_tools *t, uint32_t choice, struct exchange_events *q);
 // What the prompt begins of a call that must be made: of the tool `name`, or (empty) of any.
 str local_tools_opening(enum chat_tools format, str name, struct arena *arena);
+// What stands in it between the name and the arguments, and behind these.
+str local_tools_behind_name(enum chat_tools format);
+str local_tools_closing(enum chat_tools format);

@@ -89,6 +89,9 @@ static void fill_request(struct local_attempt *a, size_t index, struct engine_bi
     q->top_logprobs = (uint32_t)r->top_logprobs;
     q->prompt_logprobs = r->echo && r->logprobs;
     q->forced = a->plan->forced;
+    q->grammar = a->plan->grammar;
+    q->grammar_len = a->plan->grammar_len;
+    q->grammar_said = a->plan->grammar_said;
     q->embedding = r->kind == EXCHANGE_EMBEDDING;
     q->tenant = a->o.tenant;
     q->deadline_ms = a->o.deadline_ms;

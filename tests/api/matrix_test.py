@@ -422,7 +422,7 @@ FEATURES = {
 LOCAL = {"text": lambda said: said.text, "stream": lambda said: said.text, "system prompt": lambda said: said.text,
          "token limit": lambda said: said.finish == "length", "token limit, stream": lambda said: said.finish == "length",
          "stop strings": lambda said: said.text, "usage": lambda said: min(said.usage) > 0,
-         "usage, stream": lambda said: min(said.usage) > 0, "JSON schema": lambda said: said.text}
+         "usage, stream": lambda said: min(said.usage) > 0, "JSON schema": lambda said: said.text.lstrip().startswith("{")}
 LOCAL |= {"several prompts": lambda said: said.text, "raw prompt": lambda said: said.text, "one text": lambda said: said.vectors,
           "several texts": lambda said: len(said.vectors) == 2, "token ids": lambda said: said.vectors,
           "base64": lambda said: said.vectors, "count": lambda said: said.count > 0 and not said.estimated,

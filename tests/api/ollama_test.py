@@ -109,7 +109,7 @@ class Ollama(harness.ServerCase):
         cases = [("/api/chat", {"model": "nobody", "messages": HELLO}, 404),
                  ("/api/chat", {"messages": 7}, 400), ("/api/chat", b"{", 400),
                  ("/api/chat", {"messages": image}, 400),
-                 ("/api/chat", {"messages": HELLO, "format": "json"}, 400),
+                 ("/api/chat", {"messages": HELLO, "format": {"not": {}}}, 400),
                  ("/api/generate", {"prompt": "x", "suffix": "y"}, 400),
                  ("/api/embed", {"model": "nobody", "input": "x"}, 404), ("/api/embed", {}, 400),
                  ("/api/show", {"model": "nobody"}, 404), ("/api/pull", {"model": "x"}, 404)]

@@ -83,7 +83,7 @@ class Responses(harness.ServerCase):
                  ({"conversation": "conv_1"}, "unsupported_parameter", "conversation"),
                  ({"input": []}, "empty_array", "input"), ({"temperature": 3}, "above_max_value", "temperature"),
                  ({"input": image}, "images_unsupported", "messages[0].content"),
-                 ({"text": {"format": {"type": "json_object"}}}, "unsupported_parameter", "response_format"),
+                 ({"text": {"format": {"type": "json_schema", "schema": {"not": {}}}}}, "unsupported_parameter", "text.format"),
                  ({"tools": [{"type": "web_search"}]}, "tools_unsupported", "tools"),
                  ({"input": "word " * 20000}, "context_length_exceeded", "messages")]
         for fields, code, param in cases:

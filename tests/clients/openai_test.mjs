@@ -123,8 +123,14 @@ test('errors arrive as the classes of their status', async () => {
       });
 });
 
-test('structured output is refused clearly', async () => {
-  const schema = zodResponseFormat(z.object({ name: z.string() }), 'person');
+test('structured output comes parsed', async () => {
+  const person = z.object({ name: z.string().max(12), age: z.number().int().min(0).max(120), likes: z.array(z.enum(['red', 'blue'])).max(3) });
+  const made = await client.chat.completions.parse({ model, messages, seed: 3, response_format: zodResponseFormat(person, 'person') });
+  assert.deepEqual(Object.keys(made.choices[0].message.parsed).sort(), ['age', 'likes', 'name']);
+});
+
+test('structured output that cannot be held is refused by name', async () => {
+  const schema = { type: 'json_schema', json_schema: { name: 'x', schema: { not: {} } } };
   await assert.rejects(client.chat.completions.create({ model, messages, response_format: schema }),
     (e) => e.code === 'unsupported_parameter' && e.param === 'response_format');
 });

@@ -1,0 +1,129 @@
+// What form the answer must have: OpenAI's `response_format`, and the words of vLLM (`guided_json`
+// …, later `structured_outputs`) and llama-server (`grammar`, `json_schema`), which models on this
+// machine understand, too.
+#include "dialect/openai_common.h"
+
+#include "base/banned.h"
+
+// One form only.
+static bool take(struct reader *r, const char *name, enum exchange_format format)
+{
+    struct exchange_request *q = r->request;
+    if (q->format != EXCHANGE_FORMAT_TEXT)
+        return field_refuse(r, API_INVALID_VALUE, name,
+                            "stands beside '%s': ask for one form of the answer.",
+                            q->format_name ? q->format_name : "response_format");
+    q->format = format;
+    q->format_name = name;
+    return true;
+}
+
+static bool take_schema(struct reader *r, const char *name, yyjson_val *v)
+{
+    r->request->schema = v;
+    r->request->schema_strict = true;
+    if (yyjson_is_obj(v))
+        return take(r, name, EXCHANGE_FORMAT_SCHEMA);
+    return field_wrong_type(r, name, "a JSON schema (an object)", v);
+}
+
+static bool take_text(struct reader *r, const char *name, enum exchange_format format,
+                      yyjson_val *v)
+{
+    r->request->format_text = json_str(v);
+    if (yyjson_is_str(v) && json_str(v).len)
+        return take(r, name, format);
+    return field_wrong_type(r, name, "a string that is not empty", v);
+}
+
+static bool take_choices(struct reader *r, const char *name, yyjson_val *v)
+{
+    size_t i, max;
+    yyjson_val *item;
+    bool fits = yyjson_is_arr(v) && yyjson_arr_size(v);
+    yyjson_arr_foreach(v, i, max, item) fits = fits && yyjson_is_str(item);
+    r->request->format_choices = v;
+    if (fits)
+        return take(r, name, EXCHANGE_FORMAT_CHOICE);
+    return field_wrong_type(r, name, "an array of at least one string", v);
+}
+
+// --- OpenAI's
+
+bool openai_read_format(struct reader *r, yyjson_val *v)
+{
+    struct exchange_request *q = r->request;
+    if (!yyjson_is_obj(v))
+        return field_wrong_type(r, "response_format", "an object with a 'type'", v);
+    yyjson_val *type = json_get(v, "type");
+    if (yyjson_equals_str(type, "text"))
+        return true;
+    if (yyjson_equals_str(type, "json_object"))
+        return take(r, "response_format", EXCHANGE_FORMAT_JSON);
+    if (!yyjson_equals_str(type, "json_schema"))
+        return field_refuse(r, API_INVALID_VALUE, "response_format.type",
+                            "must be 'text', 'json_object' or 'json_schema'.");
+    yyjson_val *named = json_get(v, "json_schema");
+    if (!yyjson_is_obj(named))
+        return field_refuse(r, API_MISSING_PARAMETER, "response_format.json_schema",
+                            "is required.");
+    q->schema = json_get(named, "schema");
+    q->schema_name = json_str(json_get(named, "name"));
+    q->schema_strict = yyjson_is_true(json_get(named, "strict"));
+    if (q->schema && !yyjson_is_obj(q->schema))
+        return field_wrong_type(r, "response_format.json_schema.schema", "an object", q->schema);
+    return take(r, "response_format", EXCHANGE_FORMAT_SCHEMA);
+}
+
+// --- Others'
+
+bool openai_read_grammar(struct reader *r, yyjson_val *v)
+{
+    return take_text(r, "grammar", EXCHANGE_FORMAT_GRAMMAR, v);
+}
+
+bool openai_read_json_schema(struct reader *r, yyjson_val *v)
+{
+    return take_schema(r, "json_schema", v);
+}
+
+bool openai_read_guided_json(struct reader *r, yyjson_val *v)
+{
+    return take_schema(r, "guided_json", v);
+}
+
+bool openai_read_guided_regex(struct reader *r, yyjson_val *v)
+{
+    return take_text(r, "guided_regex", EXCHANGE_FORMAT_REGEX, v);
+}
+
+bool openai_read_guided_grammar(struct reader *r, yyjson_val *v)
+{
+    return take_text(r, "guided_grammar", EXCHANGE_FORMAT_GRAMMAR, v);
+}
+
+bool openai_read_guided_choice(struct reader *r, yyjson_val *v)
+{
+    return take_choices(r, "guided_choice", v);
+}
+
+bool openai_read_structured_outputs(struct reader *r, yyjson_val *v)
+{
+    static const char *const known = "must have one of 'json', 'regex', 'choice', 'grammar' and "
+                                     "'json_object'.";
+    if (!yyjson_is_obj(v))
+        return field_wrong_type(r, "structured_outputs", "an object", v);
+    yyjson_val *json = json_get(v, "json"), *regex = json_get(v, "regex");
+    yyjson_val *choice = json_get(v, "choice"), *grammar = json_get(v, "grammar");
+    if (!!json + !!regex + !!choice + !!grammar + yyjson_is_true(json_get(v, "json_object")) != 1)
+        return field_refuse(r, API_INVALID_VALUE, "structured_outputs", "%s", known);
+    if (json)
+        return take_schema(r, "structured_outputs.json", json);
+    if (regex)
+        return take_text(r, "structured_outputs.regex", EXCHANGE_FORMAT_REGEX, regex);
+    if (choice)
+        return take_choices(r, "structured_outputs.choice", choice);
+    if (grammar)
+        return take_text(r, "structured_outputs.grammar", EXCHANGE_FORMAT_GRAMMAR, grammar);
+    return take(r, "structured_outputs.json_object", EXCHANGE_FORMAT_JSON);
+}
