@@ -261,6 +261,7 @@ static enum err load(struct serve *s, const struct gateway_model *wanted, struct
         mo.name = wanted->name.ptr;
     mo.context_max = (uint32_t)wanted->context_max;
     mo.kv_type = wanted->kv_type ? gateway_kv_types[wanted->kv_type] : NULL;
+    mo.pooling = (enum engine_pooling)wanted->pooling;
     mo.speculation = (enum engine_speculation)wanted->speculation;
     mo.draft_tokens_max = (uint32_t)wanted->draft_tokens_max;
     if (mo.speculation == ENGINE_SPECULATION_DRAFT)

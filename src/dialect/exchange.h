@@ -87,6 +87,8 @@ enum exchange_tool_choice {
     EXCHANGE_TOOLS_NAMED // tool_name
 };
 
+enum exchange_pooling { EXCHANGE_POOLING_AUTO, EXCHANGE_POOLING_MEAN, EXCHANGE_POOLING_LAST };
+
 enum exchange_format {
     EXCHANGE_FORMAT_TEXT,
     EXCHANGE_FORMAT_JSON,
@@ -182,7 +184,8 @@ struct exchange_request {
     bool nothing;   // asks for no answer: its client only wants the model at hand
     bool echo, logprobs;
     int64_t top_logprobs;
-    bool base64; // EMBEDDING: encoding_format
+    bool base64;                   // EMBEDDING: encoding_format
+    enum exchange_pooling pooling; // EMBEDDING
     str user;
     str reasoning_effort; // "none", "minimal", "low", "medium", "high", "xhigh"; empty: not said
     int64_t thinking_tokens_max; // a budget for reasoning in tokens; 0: not said

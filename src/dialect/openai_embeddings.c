@@ -21,12 +21,24 @@ static bool read_encoding(struct reader *r, yyjson_val *v)
     return true;
 }
 
+static bool read_pooling(struct reader *r, yyjson_val *v)
+{
+    if (yyjson_equals_str(v, "mean"))
+        r->request->pooling = EXCHANGE_POOLING_MEAN;
+    else if (yyjson_equals_str(v, "last"))
+        r->request->pooling = EXCHANGE_POOLING_LAST;
+    else
+        return field_refuse(r, API_INVALID_VALUE, "pooling", "must be 'mean' or 'last'.");
+    return true;
+}
+
 // clang-format off
 static const struct field fields[] = {
     {"model", FIELD_STRING, OPENAI_AT(model), 0, 0, 0, NULL, NULL},
     {"input", FIELD_CUSTOM, 0, 0, 0, 0, read_input, NULL},
     {"encoding_format", FIELD_CUSTOM, 0, 0, 0, 0, read_encoding, NULL},
     {"dimensions", FIELD_INT, OPENAI_AT(dimensions), EXCHANGE_HAS_DIMENSIONS, 1, 1e9, NULL, NULL},
+    {"pooling", FIELD_CUSTOM, 0, 0, 0, 0, read_pooling, NULL},
     {"user", FIELD_STRING, OPENAI_AT(user), 0, 0, 0, NULL, NULL},
     {"add_special_tokens", FIELD_BOOL, OPENAI_AT(add_special), EXCHANGE_HAS_ADD_SPECIAL, 0, 0, NULL, NULL},
     {0},

@@ -142,16 +142,22 @@ static void tell_prompt(struct scheduler *s, struct engine_job *j, const struct 
 
 // --- Embeddings
 
+static enum engine_pooling pooling_of(const struct engine_job *j)
+{
+    return j->request.pooling ? j->request.pooling : j->model->info.pooling;
+}
+
 // Sums in the order of positions, in double: chunks change nothing. From position 0 it begins anew
-// (after a preemption).
+// (after a preemption). Of the last token alone each row takes the place of those before.
 static void add_hidden(const struct lane *l, struct engine_job *j, const struct model_row *rows,
                        uint32_t n)
 {
     if (!j->seq.hidden_sum)
         j->seq.hidden_sum = mem_array(l->n_embd, sizeof(double));
-    if (rows[0].position == 0)
+    bool last = pooling_of(j) == ENGINE_POOLING_LAST;
+    if (rows[0].position == 0 || last)
         memset(j->seq.hidden_sum, 0, l->n_embd * sizeof(double));
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = last ? n - 1 : 0; i < n; i++)
         for (uint32_t k = 0; k < l->n_embd; k++)
             j->seq.hidden_sum[k] += (double)rows[i].hidden[k];
 }
@@ -159,15 +165,17 @@ static void add_hidden(const struct lane *l, struct engine_job *j, const struct 
 static void tell_embedding(const struct lane *l, struct engine_job *j)
 {
     const double *sum = j->seq.hidden_sum;
+    uint32_t wanted = j->request.embedding_dimensions;
+    uint32_t n = wanted && wanted < l->n_embd ? wanted : l->n_embd;
     double squares = 0;
-    for (uint32_t k = 0; k < l->n_embd; k++)
+    for (uint32_t k = 0; k < n; k++)
         squares += sum[k] * sum[k];
     double norm = squares > 0 ? sqrt(squares) : 1; // the mean's factor cancels out
-    float *unit = mem_array(l->n_embd, sizeof *unit);
-    for (uint32_t k = 0; k < l->n_embd; k++)
+    float *unit = mem_array(n, sizeof *unit);
+    for (uint32_t k = 0; k < n; k++)
         unit[k] = (float)(sum[k] / norm);
-    job_tell(j, &(struct engine_event){
-                    .type = ENGINE_EMBEDDING, .embedding = unit, .embedding_len = l->n_embd});
+    job_tell(
+        j, &(struct engine_event){.type = ENGINE_EMBEDDING, .embedding = unit, .embedding_len = n});
     mem_free(unit);
 }
 

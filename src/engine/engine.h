@@ -39,12 +39,20 @@ enum engine_speculation { // where tokens are guessed from, so that one pass che
     ENGINE_SPECULATION_DRAFT,  // a smaller model with the same vocabulary
 };
 
+// Which of a text's last hidden states make its embedding.
+enum engine_pooling {
+    ENGINE_POOLING_AUTO, // as the model says; the mean where it says nothing
+    ENGINE_POOLING_MEAN, // of all tokens
+    ENGINE_POOLING_LAST  // the last token's
+};
+
 struct engine_model_options {
-    const char *name;                    // as clients call it
-    const char *path;                    // GGUF file or Hugging Face folder, or NULL with
-    str image;                           // a GGUF image in memory that outlives the engine
-    uint32_t context_max;                // 0 = the model's own
-    const char *chat_family;             // NULL = by the template's text
+    const char *name;        // as clients call it
+    const char *path;        // GGUF file or Hugging Face folder, or NULL with
+    str image;               // a GGUF image in memory that outlives the engine
+    uint32_t context_max;    // 0 = the model's own
+    const char *chat_family; // NULL = by the template's text
+    enum engine_pooling pooling;
     const char *kv_type;                 // "f32" "f16" "q8_0"; NULL = f32 for F32 models, else f16
     enum engine_speculation speculation; // changes no token and no bit, only the time
     uint32_t draft_tokens_max;           // guessed for one sequence in a step: 0 = 8; at most 16
@@ -59,9 +67,10 @@ struct engine_model_info {
     str name, arch, file_name;
     uint32_t n_layer, n_embd, n_head, n_head_kv, n_ff, n_vocab, context_max;
     uint64_t parameters, weight_bytes, file_bytes;
-    str weight_type;         // the commonest matrix type
-    str kv_type;             // how keys and values are kept
-    uint32_t kv_token_bytes; // that keys and values of one token take
+    str weight_type;             // the commonest matrix type
+    str kv_type;                 // how keys and values are kept
+    uint32_t kv_token_bytes;     // that keys and values of one token take
+    enum engine_pooling pooling; // MEAN or LAST
     str chat_family;
     bool chat_tools; // template supports tools
     enum chat_tools chat_tool_format;
@@ -141,10 +150,11 @@ struct engine_request {
     bool logprobs;
     uint32_t top_logprobs;
     bool prompt_logprobs; // an ENGINE_PROMPT_TOKEN event for each prompt token (echo + logprobs)
-    bool embedding; // no generation: one ENGINE_EMBEDDING event, mean of the last hidden states,
-                    // L2-normalised
-    str tenant;     // prefix cache namespace
-    uint64_t deadline_ms; // clock_mono_ms at which it ends with ERR_TIMEOUT; 0 = none
+    bool embedding;       // no generation: one ENGINE_EMBEDDING event, L2-normalised
+    enum engine_pooling pooling;   // of an embedding
+    uint32_t embedding_dimensions; // its first so many, normalised by themselves; 0 = all
+    str tenant;                    // prefix cache namespace
+    uint64_t deadline_ms;          // clock_mono_ms at which it ends with ERR_TIMEOUT; 0 = none
     // the consumer's doorbell: called from the engine's thread, must be wait-free
     // (loop_wake_signal)
     void (*wake)(void *ctx);

@@ -156,6 +156,14 @@ static str token_text(const struct vocab *v, int32_t id)
     return id >= 0 && (uint32_t)id < v->n_tokens ? v->tokens[id] : STR("");
 }
 
+static enum engine_pooling pooling_of(const struct engine_model *m, enum engine_pooling wanted)
+{
+    if (wanted != ENGINE_POOLING_AUTO)
+        return wanted;
+    return model_file_hparams(m->file)->pooling == POOLING_LAST ? ENGINE_POOLING_LAST
+                                                                : ENGINE_POOLING_MEAN;
+}
+
 static void describe(struct engine_model *m, const struct engine_model_options *o)
 {
     const struct hparams *h = model_hparams(m->model);
@@ -179,6 +187,7 @@ static void describe(struct engine_model *m, const struct engine_model_options *
         .weight_type = str_of(commonest_type(m->file)),
         .kv_type = str_of(model_kv_type(m->model)),
         .kv_token_bytes = (uint32_t)(model_kv_block_bytes(m->model) / KV_BLOCK_POSITIONS),
+        .pooling = pooling_of(m, o->pooling),
         .chat_family = str_of(chat_family_name(m->chat.family)),
         .chat_tools = m->chat.tools != CHAT_TOOLS_NONE,
         .chat_tool_format = m->chat.tools,

@@ -48,6 +48,7 @@ struct gateway_model {
     str chat_family;
     int64_t context_max;
     int64_t kv_type;     // index into gateway_kv_types
+    int64_t pooling;     // enum engine_pooling
     int64_t speculation; // enum engine_speculation
     str draft_model;     // the name of another model, or NAME|FILE
     int64_t draft_tokens_max;

@@ -8,6 +8,9 @@
 // In the order of enum engine_speculation.
 static const char *const speculation_names[] = {"off", "prompt-lookup", "draft", NULL};
 
+// In the order of enum engine_pooling.
+static const char *const pooling_names[] = {"auto", "mean", "last", NULL};
+
 const char *const gateway_kv_types[] = {"auto", "f32", "f16", "q8_0", NULL};
 
 const struct option gateway_model_table[] = {
@@ -45,6 +48,15 @@ const struct option gateway_model_table[] = {
      .help =
          "How keys and values are kept: auto is f32 for F32 models and f16 for all others; q8_0 "
          "takes 9 bits a value, a little over half of f16, and rounds a little (not on a GPU)."},
+    {.name = "pooling",
+     .type = OPTION_CHOICE,
+     .offset = AT(gateway_model, pooling),
+     .value = "auto",
+     .choices = pooling_names,
+     .help =
+         "What embeddings are made of: the mean of all tokens' last states, or the last token's "
+         "alone; auto is what the model's file says, else mean. A request may choose for "
+         "itself."},
     {.name = "speculation",
      .type = OPTION_CHOICE,
      .offset = AT(gateway_model, speculation),

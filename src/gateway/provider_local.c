@@ -93,6 +93,11 @@ static void fill_request(struct local_attempt *a, size_t index, struct engine_bi
     q->grammar_len = a->plan->grammar_len;
     q->grammar_said = a->plan->grammar_said;
     q->embedding = r->kind == EXCHANGE_EMBEDDING;
+    q->pooling = r->pooling == EXCHANGE_POOLING_MEAN   ? ENGINE_POOLING_MEAN
+                 : r->pooling == EXCHANGE_POOLING_LAST ? ENGINE_POOLING_LAST
+                                                       : ENGINE_POOLING_AUTO;
+    if (r->given & EXCHANGE_HAS_DIMENSIONS)
+        q->embedding_dimensions = (uint32_t)r->dimensions;
     q->tenant = a->o.tenant;
     q->deadline_ms = a->o.deadline_ms;
     q->wake = ring;

@@ -34,12 +34,33 @@ class Embeddings(harness.ServerCase):
         self.assertEqual(self.embed(input=ids)["data"][0]["embedding"], alone)
         self.assertEqual(self.embed(input=[ids, ids])["data"][1]["embedding"], alone)
 
-    def test_dimensions_only_as_the_model_has_them(self):
+    def test_fewer_dimensions_are_the_first_ones_of_unit_length(self):
+        whole = self.embed(input="a dog")["data"][0]["embedding"]
+        self.assertEqual(self.embed(input="a dog", dimensions=len(whole))["data"][0]["embedding"], whole)
+        part = self.embed(input="a dog", dimensions=7)["data"][0]["embedding"]
+        length = math.sqrt(math.fsum(v * v for v in whole[:7]))
+        self.assertEqual(len(part), 7)
+        for one, other in zip(part, whole):
+            self.assertAlmostEqual(one, other / length, places=6)
+
+    def test_more_dimensions_than_the_model_has_are_refused(self):
         size = len(self.embed(input="a")["data"][0]["embedding"])
-        self.assertEqual(len(self.embed(input="a", dimensions=size)["data"][0]["embedding"]), size)
         error = self.assert_error(self.post("/v1/embeddings", {"input": "a", "dimensions": size + 1}), 400,
                                   "unsupported_parameter")
         self.assertEqual(error["param"], "dimensions")
+
+    def test_the_last_token_or_the_mean(self):
+        """Of one token both are the same; a text's mean is by the tokens' states, each the last of what ends there."""
+        ids = self.post("/tokenize", {"prompt": "a dog runs"}).json()["tokens"]
+        states = [self.embed(input=ids[: i + 1], pooling="last")["data"][0]["embedding"] for i in range(len(ids))]
+        self.assertEqual(self.embed(input=ids[:1], pooling="mean")["data"][0]["embedding"], states[0])
+        self.assertEqual(self.embed(input=["x", "a dog runs"], pooling="last")["data"][1]["embedding"], states[-1])
+        mean = self.embed(input=ids)["data"][0]["embedding"]
+        self.assertEqual(self.embed(input=ids, pooling="mean")["data"][0]["embedding"], mean)
+        self.assertNotEqual(mean, states[-1])
+        with harness.Server(config=f"models: [{{name: m, source: '{harness.SOURCE}/models/weir-tiny.gguf', pooling: last}}]\n") as s:
+            answer = s.post("/v1/embeddings", {"input": ids}).json()
+            self.assertEqual(answer["data"][0]["embedding"], states[-1])
 
     def test_usage_counts_all_inputs(self):
         one = self.embed(input="a dog")["usage"]["prompt_tokens"]
@@ -54,6 +75,7 @@ class Embeddings(harness.ServerCase):
         context = self.get("/v1/models").json()["data"][0]["context_length"]
         cases = [({}, "missing_required_parameter", "input"), ({"input": ""}, "invalid_value", "input"),
                  ({"input": "a", "encoding_format": "hex"}, "invalid_value", "encoding_format"),
+                 ({"input": "a", "pooling": "max"}, "invalid_value", "pooling"),
                  ({"input": "word " * context * 2}, "context_length_exceeded", "input"),
                  ({"input": ["x"] * 2049}, "array_above_max_length", "input")]
         for body, code, param in cases:

@@ -54,7 +54,7 @@ static enum err optional_str(const struct gguf *g, const char *key, str *ret, st
 
 static enum err read_sizes(struct reader *r, struct hparams *h)
 {
-    uint32_t value_length = 0, experts = 0;
+    uint32_t value_length = 0, experts = 0, pooling = 0;
     ERR_TRY(required_u32(r, "block_count", &h->n_layer));
     ERR_TRY(required_u32(r, "embedding_length", &h->n_embd));
     ERR_TRY(required_u32(r, "feed_forward_length", &h->n_ff));
@@ -66,6 +66,8 @@ static enum err read_sizes(struct reader *r, struct hparams *h)
     ERR_TRY(optional_u32(r, "attention.value_length", &value_length));
     ERR_TRY(optional_u32(r, "attention.sliding_window", &h->sliding_window));
     ERR_TRY(optional_u32(r, "expert_count", &experts));
+    ERR_TRY(optional_u32(r, "pooling_type", &pooling));
+    h->pooling = pooling == 3 ? POOLING_LAST : pooling == 1 ? POOLING_MEAN : POOLING_UNSAID;
     if (experts)
         return diag_set(r->d, ERR_UNSUPPORTED,
                         "a mixture of %u experts, which this build does not run", experts);

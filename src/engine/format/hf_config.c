@@ -223,6 +223,20 @@ static enum err read_llama(struct hf_folder *h, struct hparams *p, struct diag *
     return read_rope(c, p, d);
 }
 
+// What sentence-transformers keeps beside a model for embeddings.
+static enum err read_pooling(struct hf_folder *h, struct hparams *p, struct diag *d)
+{
+    struct hf_json j = {0};
+    enum err e = hf_json_read(h, "1_Pooling/config.json", &j, d);
+    if (e == ERR_OK) {
+        bool last = is_true(j.doc.root, "pooling_mode_lasttoken", false);
+        bool mean = is_true(j.doc.root, "pooling_mode_mean_tokens", false);
+        p->pooling = last ? POOLING_LAST : mean ? POOLING_MEAN : POOLING_UNSAID;
+    }
+    hf_json_done(&j);
+    return e == ERR_NOT_FOUND ? ERR_OK : e;
+}
+
 enum err hf_config(struct hf_folder *h, struct hparams *ret, struct diag *d)
 {
     yyjson_val *c = h->config.doc.root;
@@ -240,6 +254,7 @@ enum err hf_config(struct hf_folder *h, struct hparams *ret, struct diag *d)
     p.name = arena_str(&h->f->arena, json_str(json_get(c, "_name_or_path")));
     ERR_TRY(get_u32(c, (struct member){{"vocab_size"}}, &p.n_vocab, d));
     ERR_TRY(p.arch == ARCH_GPT2 ? read_gpt2(h, &p, d) : read_llama(h, &p, d));
+    ERR_TRY(read_pooling(h, &p, d));
     *ret = p;
     return ERR_OK;
 }

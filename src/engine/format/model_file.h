@@ -65,6 +65,8 @@ enum layer_kind {
     LAYER_UNTURNED = 2  // q and k are not rotated (smollm3's "NoPE" layers)
 };
 
+enum pooling { POOLING_UNSAID, POOLING_MEAN, POOLING_LAST }; // of embeddings; others are unsaid
+
 struct hparams {
     enum model_arch arch;
     str arch_name, name; // "llama", "qwen2", …; general.name or ""
@@ -79,8 +81,9 @@ struct hparams {
     struct yarn_params yarn;
     uint32_t sliding_window;    // 0 = none
     const uint8_t *layer_kinds; // [n_layer], enum layer_kind; NULL: all windowed, all rotated
-    bool tied_head;             // no "output.weight": token_embd is used
-    bool qk_norm;               // qwen3: blk.N.attn_q_norm / attn_k_norm
+    enum pooling pooling;
+    bool tied_head; // no "output.weight": token_embd is used
+    bool qk_norm;   // qwen3: blk.N.attn_q_norm / attn_k_norm
 };
 
 enum vocab_kind {

@@ -399,27 +399,43 @@ static void test_the_team_samples_and_changes_nothing(void **state)
     }
 }
 
-static void test_embedding(void **state)
+// Of ids 0 … 99, of unit length in its first `dimensions`.
+static void check_embedding(enum engine_pooling pooling, uint32_t dimensions)
 {
-    (void)state;
-    open_with(client_options());
     int32_t ids[100];
     for (int32_t i = 0; i < 100; i++)
         ids[i] = i;
     struct engine_request r = client_request(ids, 100, 0);
     r.embedding = true;
+    r.pooling = pooling;
+    r.embedding_dimensions = dimensions;
     struct client_job *c = client_run(model, r);
+    uint32_t n = dimensions && dimensions < 8 ? dimensions : 8;
     assert_int_equal(c->finish, ENGINE_FINISH_STOP);
-    assert_int_equal(c->embedding_len, 8);
+    assert_int_equal(c->embedding_len, n);
     double want[8] = {0}, norm = 0;
-    for (uint32_t k = 0; k < 8; k++) {
-        for (size_t i = 1; i <= 100; i++)
+    for (uint32_t k = 0; k < n; k++) {
+        for (size_t i = pooling == ENGINE_POOLING_LAST ? 100 : 1; i <= 100; i++)
             want[k] += (double)fake_model_hidden(ids, i, k);
         norm += want[k] * want[k];
     }
-    for (uint32_t k = 0; k < 8; k++)
+    for (uint32_t k = 0; k < n; k++)
         assert_true(fabs((double)c->embedding[k] - want[k] / sqrt(norm)) < 1e-6);
     client_free(c);
+}
+
+static void test_embedding(void **state)
+{
+    (void)state;
+    struct engine_options o = client_options();
+    o.step_tokens_max = 7; // a text comes in many chunks
+    open_with(o);
+    assert_int_equal(engine_model_info(model)->pooling, ENGINE_POOLING_MEAN);
+    check_embedding(ENGINE_POOLING_AUTO, 0);
+    check_embedding(ENGINE_POOLING_MEAN, 3);
+    check_embedding(ENGINE_POOLING_LAST, 0);
+    check_embedding(ENGINE_POOLING_LAST, 5);
+    check_embedding(ENGINE_POOLING_LAST, 800);
 }
 
 static void test_cancel_frees_blocks_at_the_next_step(void **state)
