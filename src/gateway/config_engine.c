@@ -31,8 +31,10 @@ const struct option gateway_model_table[] = {
     {.name = "chat_family",
      .type = OPTION_STRING,
      .offset = AT(gateway_model, chat_family),
-     .help = "The chat template's family (chatml, llama-2, llama-3, mistral, zephyr, phi-3, gemma, "
-             "plain) where the model's own is not known."},
+     .help =
+         "The chat template's family where the model's own is not known: chatml, llama2, llama3, "
+         "mistral, zephyr, phi3, gemma, roletag, plain; with tools chatml-tools, llama3-tools, "
+         "mistral-tools."},
     {.name = "context_max",
      .type = OPTION_INT,
      .offset = AT(gateway_model, context_max),

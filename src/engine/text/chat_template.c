@@ -24,7 +24,8 @@ static const struct family {
 };
 
 static const char family_names[] =
-    "chatml chatml-tools llama2 llama3 mistral zephyr phi3 gemma plain roletag";
+    "chatml chatml-tools llama2 llama3 llama3-tools mistral mistral-tools zephyr phi3 gemma plain "
+    "roletag";
 
 static const struct family *find(enum chat_family f)
 {
@@ -80,8 +81,12 @@ static str chatml_default_system(str source)
 // Mistral's templates differ from version to version in their blanks alone.
 static void read_brackets(str source, struct chat_template *t)
 {
-    if (source.len == 0) {
-        t->blanks = CHAT_BLANK_OPEN | CHAT_BLANK_CLOSE | CHAT_BLANK_ANSWER;
+    if (source.len ==
+        0) { // by name alone: its first version, and with tools that of the v3 tokenizer
+        t->blanks = CHAT_BLANK_OPEN | CHAT_BLANK_ANSWER;
+        t->blanks |= t->tools ? CHAT_BLANK_TOOLS | CHAT_BLANK_CALLS | CHAT_BLANK_RESULTS |
+                                    CHAT_TRIM_ANSWER | CHAT_SYSTEM_LAST
+                              : CHAT_BLANK_CLOSE;
         return;
     }
     bool answer = has(source, "' ' + message") || has(source, "\" \" + message");
@@ -139,14 +144,24 @@ static enum chat_family recognise(str source)
     return CHAT_NONE;
 }
 
+// A family's name, or the name of one with tools.
 static enum err named(const char *name, struct chat_template *t, struct diag *d)
 {
-    t->tools = strcmp(name, "chatml-tools") == 0 ? CHAT_TOOLS_HERMES : CHAT_TOOLS_NONE;
+    static const struct {
+        const char *name;
+        enum chat_family family;
+        enum chat_tools tools;
+    } with_tools[] = {{"chatml-tools", CHAT_CHATML, CHAT_TOOLS_HERMES},
+                      {"llama3-tools", CHAT_LLAMA3, CHAT_TOOLS_LLAMA3},
+                      {"mistral-tools", CHAT_MISTRAL, CHAT_TOOLS_MISTRAL}};
     for (size_t i = 0; i < ARRAY_LEN(families); i++)
         if (strcmp(name, families[i].name) == 0)
             t->family = families[i].family;
-    if (t->tools)
-        t->family = CHAT_CHATML;
+    for (size_t i = 0; i < ARRAY_LEN(with_tools); i++)
+        if (strcmp(name, with_tools[i].name) == 0) {
+            t->family = with_tools[i].family;
+            t->tools = with_tools[i].tools;
+        }
     if (t->family == CHAT_NONE)
         return diag_set(d, ERR_INVALID, "chat template family \"%s\" is unknown; choose one of %s",
                         name, family_names);

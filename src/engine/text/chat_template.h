@@ -53,7 +53,8 @@ struct chat_message {
 };
 
 // source: vocab.chat_template; family_override: NULL or "chatml" … (from configuration;
-// "chatml-tools" is ChatML with tools). An empty source without override gives CHAT_NONE.
+// "chatml-tools" is ChatML with tools, and so "llama3-tools" and "mistral-tools"). An empty source
+// without override gives CHAT_NONE.
 enum err chat_template_detect(str source, const char *family_override, struct chat_template *ret,
                               struct diag *d) MUST_USE;
 const char *chat_family_name(enum chat_family f);

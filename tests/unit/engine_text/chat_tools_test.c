@@ -147,6 +147,36 @@ static void a_result_last_keeps_the_system_message(void **state)
           "\"call_id\": \"abcdefgh1\"}[/TOOL_RESULTS]");
 }
 
+static void a_family_with_tools_can_be_named(void **state)
+{
+    static const struct {
+        const char *name;
+        enum chat_tools tools;
+        const char *begins;
+    } NAMES[] = {
+        {"chatml-tools", CHAT_TOOLS_HERMES, "<|im_start|>system\n# Tools"},
+        {"llama3-tools", CHAT_TOOLS_LLAMA3,
+         "<|start_header_id|>system<|end_header_id|>\n\nEnvironment: ipython\n<|eot_id|>"},
+        {"mistral-tools", CHAT_TOOLS_MISTRAL, "[AVAILABLE_TOOLS] [{\"type\": \"function\""},
+    };
+    (void)state;
+    const struct chat_message m = SAY("user", "x");
+    for (size_t i = 0; i < ARRAY_LEN(NAMES); i++) {
+        struct chat_template t;
+        struct diag d = {0};
+        struct buf out;
+        struct literal_text plain;
+        buf_init(&out, 1 << 16);
+        assert_int_equal(chat_template_detect(STR_NONE, NAMES[i].name, &t, &d), ERR_OK);
+        assert_int_equal(t.tools, NAMES[i].tools);
+        assert_int_equal(chat_template_render(&t, &m, 1, str_of(tools), true, &out, &d), ERR_OK);
+        assert_int_equal(literal_strip(buf_str(&out), &plain), ERR_OK);
+        assert_true(str_starts(buf_str(&plain.text), str_of(NAMES[i].begins)));
+        literal_text_done(&plain);
+        buf_done(&out);
+    }
+}
+
 static void what_clients_wrote_is_marked(void **state)
 {
     (void)state;
@@ -194,6 +224,7 @@ int main(void)
         cmocka_unit_test(a_round_of_tool_use_is_written_as_transformers_writes_it),
         cmocka_unit_test(several_calls_stand_in_one_turn),
         cmocka_unit_test(a_result_last_keeps_the_system_message),
+        cmocka_unit_test(a_family_with_tools_can_be_named),
         cmocka_unit_test(what_clients_wrote_is_marked),
         cmocka_unit_test(what_a_template_cannot_say_is_refused),
     };
