@@ -136,6 +136,7 @@ static void engine_settings(const struct serve *s, struct engine_options *ret)
     const struct gateway_engine *e = &s->config.engine;
     engine_options_default(ret);
     ret->threads = (uint32_t)e->threads;
+    ret->weights_bytes_max = (uint64_t)e->weights_bytes_max;
     ret->kv_bytes_max = (uint64_t)e->kv_bytes_max;
     ret->step_tokens_max = (uint32_t)e->step_tokens_max;
     ret->sequences_max = (uint32_t)e->sequences_max;

@@ -101,10 +101,19 @@ enum err engine_new(const struct engine_options *o, struct engine **ret, struct 
         err = choose_device(e->device, d);
     if (err == ERR_OK)
         err = team_new(options.threads, &e->team, d);
+    e->scheduler.residence = &e->residence;
+    if (err == ERR_OK && options.weights_bytes_max && options.device &&
+        strcmp(options.device, "cpu") != 0)
+        err = diag_set(d, ERR_UNSUPPORTED,
+                       "weights_bytes_max bounds this machine's memory, not "
+                       "a GPU's: it cannot be had with device %s",
+                       options.device);
     if (err == ERR_OK)
         err = scheduler_start(&e->scheduler, e->team, kernel, d);
     if (err == ERR_OK)
         err = prep_start(&e->prep, &e->scheduler, d);
+    if (err == ERR_OK)
+        err = residence_start(&e->residence, e, &options, d);
     if (err != ERR_OK) {
         engine_free(e);
         return err;
@@ -126,6 +135,7 @@ void engine_free(struct engine *e)
 {
     if (!e)
         return;
+    residence_stop(&e->residence);
     prep_stop(&e->prep);
     scheduler_stop(&e->scheduler);
     for (size_t i = 0; i < e->n_models; i++)

@@ -20,13 +20,17 @@ struct engine_options {
     uint32_t threads;      // 0 = CPUs available
     uint64_t kv_bytes_max; // all models together; 0 = a quarter of the memory, at most 4 GiB; grown
                            // on demand, never at once
-    uint32_t step_tokens_max; // token budget of one step (chunked prefill): default 256
-    uint32_t sequences_max;   // running at once: default 64
-    uint32_t queue_max;       // waiting: default 256
-    bool prefix_cache;        // default true
-    const char *isa;          // NULL = best
-    const char *device;       // NULL or "cpu"; "cuda", "cuda:1": models compute on that GPU, to the
-                              // same bits, or are refused
+    uint32_t step_tokens_max;   // token budget of one step (chunked prefill): default 256
+    uint32_t sequences_max;     // running at once: default 64
+    uint32_t queue_max;         // waiting: default 256
+    bool prefix_cache;          // default true
+    uint64_t weights_bytes_max; // weights of all models in memory: beyond, the least recently used
+                                // is unloaded until it is asked for again; 0 = no bound. Not on a
+                                // GPU
+    uint32_t weights_stay_ms;   // a model that is never idle gives way after that: 0 = 2000
+    const char *isa;            // NULL = best
+    const char *device; // NULL or "cpu"; "cuda", "cuda:1": models compute on that GPU, to the
+                        // same bits, or are refused
 };
 void engine_options_default(struct engine_options *o);
 
@@ -82,6 +86,8 @@ struct engine_model_info {
     const char *fingerprint; // model hash, numerics version and backend, for system_fingerprint
 };
 const struct engine_model_info *engine_model_info(const struct engine_model *m); // immutable
+// Has its weights in memory; else the next request loads them (weights_bytes_max).
+bool engine_model_is_loaded(const struct engine_model *m);
 struct engine_model *engine_model_find(struct engine *e, str name); // NULL when not loaded
 
 // --- Text (any thread; not on a loop for long inputs)

@@ -20,6 +20,7 @@ void engine_model_free(struct engine_model *m)
     tokenizer_free(m->tokenizer);
     model_file_free(m->file);
     mem_free(m->eog);
+    mem_free(m->kv_type);
     mem_free(m->name);
     mem_free(m->fingerprint);
     mem_free(m->file_name);
@@ -78,20 +79,62 @@ static enum err open_text(struct engine_model *m, const struct engine_model_opti
     return find_template(m, o, d);
 }
 
-// Others compute with the same team: between two of their steps.
+static struct model_options weight_options(const struct engine_model *m, const struct engine *e)
+{
+    return (struct model_options){
+        .isa = e->isa, .kv_type = m->kv_type, .device = e->device, .device_check = true};
+}
+
+enum err engine_model_open_weights(const struct engine_model *m, const struct engine *e,
+                                   struct model **ret, struct diag *d)
+{
+    struct model_options mo = weight_options(m, e);
+    ERR_TRY(team_new(1, &mo.packers, d));
+    enum err err = model_open(m->file, &mo, e->team, ret, d);
+    team_free(mo.packers);
+    return err;
+}
+
+static bool computes_on_device(const struct engine *e)
+{
+    return e->device && strcmp(e->device, "cpu") != 0;
+}
+
+// The first model is packed by the whole team; then others may be computing with it, and a GPU is
+// asked by one thread at a time: between two of their steps, or beside them.
 static enum err open_weights(struct engine_model *m, struct engine *e,
                              const struct engine_model_options *o, struct diag *d)
 {
-    const struct model_options mo = {
-        .isa = e->isa, .kv_type = o->kv_type, .device = e->device, .device_check = true};
+    const struct model_options mo = weight_options(m, e);
+    enum err err = ERR_OK;
+    bool beside = atomic_load(&e->n_models) > 0 && !computes_on_device(e);
+    if (beside)
+        err = engine_model_open_weights(m, e, &m->model, d);
     scheduler_pause(&e->scheduler);
-    enum err err = model_open(m->file, &mo, e->team, &m->model, d);
+    if (!beside)
+        err = model_open(m->file, &mo, e->team, &m->model, d);
     if (err == ERR_OK)
         err = lane_init(&m->lane, &e->scheduler, m, m->model, d);
     if (err == ERR_OK && o->speculation == ENGINE_SPECULATION_DRAFT)
         err = drafter_new(o, m->file, &mo, &e->scheduler, &m->lane.drafter, d);
     scheduler_resume(&e->scheduler);
     return err;
+}
+
+// Files hold weights a little tighter than memory: what they take there is known afterwards.
+static enum err open_within_bounds(struct engine_model *m, struct engine *e,
+                                   const struct engine_model_options *o, struct diag *d)
+{
+    struct residence *r = &e->residence;
+    uint64_t guess = 0;
+    for (size_t i = 0; i < model_file_tensor_count(m->file); i++)
+        guess += model_file_tensor_at(m->file, i)->size_bytes;
+    if (r->bytes_max && guess > r->bytes_max)
+        guess = r->bytes_max;
+    ERR_TRY(residence_make_room(r, m, guess, d));
+    ERR_TRY(open_weights(m, e, o, d));
+    atomic_store(&m->is_loaded, true);
+    return residence_make_room(r, m, model_weight_bytes(m->model), d);
 }
 
 // --- Describing
@@ -208,12 +251,25 @@ static void choose_speculation(struct engine_model *m, const struct engine_model
     m->lane.draft_tokens_max = most < DRAFT_TOKENS_MAX ? most : DRAFT_TOKENS_MAX;
 }
 
+// Positions that it was not trained for would be noise; a scaling that stands for more is said in
+// the model's file.
+static enum err check_context(const struct engine_model *m, uint32_t wanted, struct diag *d)
+{
+    uint32_t trained = model_file_hparams(m->file)->n_ctx;
+    if (wanted <= trained || model_file_tensor_count(m->file) == 0)
+        return ERR_OK;
+    return diag_set(d, ERR_INVALID,
+                    "context_max is %u, but the model was trained for %u tokens: at most these",
+                    wanted, trained);
+}
+
 static enum err load(struct engine *e, struct engine_model *m, const struct engine_model_options *o,
                      struct diag *d)
 {
     ERR_TRY(open_file(m, o, d));
+    ERR_TRY(check_context(m, o->context_max, d));
     ERR_TRY(open_text(m, o, d));
-    ERR_TRY(open_weights(m, e, o, d));
+    ERR_TRY(open_within_bounds(m, e, o, d));
     choose_speculation(m, o);
     find_eog(m, m->lane.n_vocab);
     choose_context(m, o->context_max);
@@ -240,6 +296,7 @@ enum err engine_model_load(struct engine *e, const struct engine_model_options *
         m->engine = e;
         m->grammars = grammars_new();
         m->name = mem_strdup(o->name);
+        m->kv_type = o->kv_type ? mem_strdup(o->kv_type) : NULL;
         err = load(e, m, o, d);
     }
     if (err == ERR_OK) {
@@ -250,6 +307,11 @@ enum err engine_model_load(struct engine *e, const struct engine_model_options *
     }
     pthread_mutex_unlock(&e->loading);
     return err;
+}
+
+bool engine_model_is_loaded(const struct engine_model *m)
+{
+    return atomic_load(&m->is_loaded);
 }
 
 const struct engine_model_info *engine_model_info(const struct engine_model *m)

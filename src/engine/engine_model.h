@@ -2,6 +2,8 @@
 // but for its lane, which is the scheduler's.
 #pragma once
 
+#include <stddef.h>
+
 #include "engine/arch/model.h"
 #include "engine/constraint.h"
 #include "engine/engine.h"
@@ -23,7 +25,18 @@ struct engine_model {
     size_t n_eog;
     struct grammars *grammars; // has locks of its own
     struct lane lane;
+    char *kv_type;          // as asked; NULL = the model's own
+    _Atomic bool is_loaded; // has its weights in memory (residence.h)
 };
+
+// Its weights, packed by the calling thread: other models go on computing. They are the caller's.
+enum err engine_model_open_weights(const struct engine_model *m, const struct engine *e,
+                                   struct model **ret, struct diag *d) MUST_USE;
+// The model whose lane it is.
+static inline struct engine_model *lane_owner(struct lane *l)
+{
+    return (struct engine_model *)((char *)l - offsetof(struct engine_model, lane));
+}
 
 void engine_model_free(struct engine_model *m);
 // Enough for any record of a job with this request.

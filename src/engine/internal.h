@@ -9,6 +9,7 @@
 #include "engine/engine.h"
 #include "engine/kernel/team.h"
 #include "engine/prep.h"
+#include "engine/residence.h"
 #include "engine/scheduler.h"
 
 struct engine {
@@ -17,6 +18,7 @@ struct engine {
     char *device; // NULL = the processor
     struct scheduler scheduler;
     struct prep prep;
+    struct residence residence;
     pthread_mutex_t loading;
     struct engine_model *models[KV_POOLS_MAX];
     _Atomic size_t n_models;

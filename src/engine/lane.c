@@ -22,6 +22,7 @@ enum err lane_init(struct lane *l, struct scheduler *s, const struct engine_mode
         .n_embd = model_hparams(model)->n_embd,
         .rows_max = want < rows_max ? want : (uint32_t)rows_max,
     };
+    l->loaded_ms = l->used_ms = clock_mono_ms();
     l->running_cap = l->rows_max - CHUNK_MIN;
     if (l->running_cap > s->options.sequences_max)
         l->running_cap = s->options.sequences_max;
@@ -216,7 +217,7 @@ bool lane_spare_drafts(struct scheduler *s)
 static void admit(struct lane *l)
 {
     struct scheduler *s = l->scheduler;
-    if (s->starved && s->starved != l)
+    if (l->closing || (s->starved && s->starved != l))
         return;
     s->starved = NULL;
     while (s->tenants.n_waiting > 0) {
@@ -314,6 +315,7 @@ bool lane_step(struct lane *l)
     if (s->n_rows == 0)
         return false;
     compute(l, s);
+    l->used_ms = clock_mono_ms();
     l->scheduler->counters.steps++;
     return true;
 }

@@ -34,6 +34,10 @@ struct lane {
     struct step_speed speed;   // of steps that only answer
     uint32_t draft_tokens_max; // 0: no guessing (speculate.h)
     struct drafter *drafter;   // NULL: guesses are looked up
+    // residence.h. Without weights `model` is NULL and nothing runs.
+    bool wanted;  // somebody waits for its weights
+    bool closing; // takes in nobody: another model needs the room
+    uint64_t wanted_ms, loaded_ms, used_ms;
 };
 
 // A stretch of rows of one sequence within a step.

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "engine/engine_model.h"
 #include "engine/kernel/team.h"
+#include "engine/residence.h"
 
 #include "base/banned.h"
 
@@ -184,7 +185,10 @@ static bool take_turn(struct scheduler *s)
     for (size_t i = 0; i < s->n_lanes; i++) {
         take_inbox(s);
         leave_out_the_gone(s);
-        worked |= lane_step(s->lanes[i]);
+        if (s->lanes[i]->model)
+            worked |= lane_step(s->lanes[i]);
+        else
+            residence_want(s->residence, s->lanes[i]);
     }
     publish_gauges(s);
     return worked;

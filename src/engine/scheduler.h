@@ -10,6 +10,7 @@
 #include "engine/tenant.h"
 
 struct kernel;
+struct residence;
 struct team;
 
 // Written by the scheduler, read by anyone.
@@ -42,6 +43,7 @@ struct scheduler {
     uint32_t n_running;
     uint64_t last_order, last_end_ms;
     struct step step;
+    struct residence *residence;     // set before the start; NULL: every lane has its weights
     struct team *team;               // set before the start
     struct sample_scratch *sampling; // one a member of the team
     struct buf text, piece;          // scratch

@@ -157,7 +157,7 @@ struct gateway_limits {
 };
 
 struct gateway_engine {
-    int64_t threads, kv_bytes_max, step_tokens_max, sequences_max, queue_max;
+    int64_t threads, weights_bytes_max, kv_bytes_max, step_tokens_max, sequences_max, queue_max;
     bool prefix_cache;
     str device;
 };

@@ -29,6 +29,14 @@ static struct ollama_model describe(const struct model_entry *e, str name, uint3
     };
 }
 
+static bool is_running(const struct model_entry *e)
+{
+    struct model_facts facts = {0};
+    if (!e->remote && e->provider->facts)
+        e->provider->facts(e, &facts);
+    return !e->remote && !facts.unloaded;
+}
+
 static void answer_list(struct gateway *g, struct http_call *hc, bool running)
 {
     struct visible_model *seen = mem_array(VISIBLE_MAX, sizeof *seen);
@@ -36,7 +44,7 @@ static void answer_list(struct gateway *g, struct http_call *hc, bool running)
     struct buf out;
     size_t names = visible_list(g, server_key(g, hc), seen), len = 0;
     for (size_t i = 0; i < names; i++)
-        if (!(running && seen[i].entry->remote))
+        if (!running || is_running(seen[i].entry))
             models[len++] = describe(seen[i].entry, seen[i].name, seen[i].context_max);
     buf_init(&out, PAGE_BYTES_MAX);
     if (running)

@@ -42,7 +42,8 @@ struct attempt_report {
 struct model_facts {
     str architecture, quantization;
     uint64_t parameters, bytes;
-    bool tools; // its template has a place for them
+    bool tools;    // its template has a place for them
+    bool unloaded; // its weights come into memory with the next request
 };
 
 // What a provider says of itself when it is asked in between. Its loop's.

@@ -295,6 +295,7 @@ static void facts(const struct model_entry *m, struct model_facts *ret)
         .parameters = lm->info->parameters,
         .bytes = lm->info->file_bytes,
         .tools = lm->info->chat_tools,
+        .unloaded = !engine_model_is_loaded(lm->model),
     };
 }
 

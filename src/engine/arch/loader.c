@@ -198,12 +198,12 @@ static void pack_work(void *ctx, size_t member, size_t size)
     }
 }
 
-static void pack(struct loader *l)
+static void pack(struct loader *l, struct team *packers)
 {
     uint8_t *region = alloc_region(l->m, l->bytes);
     for (size_t i = 0; i < l->n_jobs; i++)
         l->jobs[i].panels->data = region + l->jobs[i].offset;
-    team_run(l->m->team, pack_work, l);
+    team_run(packers, pack_work, l);
 }
 
 static enum err load_head(struct loader *l)
@@ -216,7 +216,7 @@ static enum err load_head(struct loader *l)
     return loader_matrix(l, "output.weight", hp->n_vocab, hp->n_embd, &m->head);
 }
 
-enum err loader_load(struct model *m, struct diag *d)
+enum err loader_load(struct model *m, struct team *packers, struct diag *d)
 {
     size_t tensors = (size_t)m->hp->n_layer * LAYER_TENSORS + 16;
     struct loader l = {.m = m, .d = d, .jobs_max = tensors};
@@ -227,7 +227,7 @@ enum err loader_load(struct model *m, struct diag *d)
     if (e == ERR_OK)
         e = m->arch->load(&l, m);
     if (e == ERR_OK)
-        pack(&l);
+        pack(&l, packers);
     mem_free(l.jobs);
     return e;
 }

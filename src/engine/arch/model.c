@@ -159,7 +159,7 @@ enum err model_open(const struct model_file *f, const struct model_options *o, s
     if (e == ERR_OK)
         e = choose_kv(f, o, &m->kv_type, d);
     if (e == ERR_OK)
-        e = loader_load(m, d);
+        e = loader_load(m, o->packers ? o->packers : team, d);
     if (e != ERR_OK) {
         model_free(m);
         return e;

@@ -19,7 +19,8 @@ struct model_options {
                          // otherwise)
     const char *device;  // NULL or "cpu"; "cuda", "cuda:1": a GPU, with the same bits. K and V are
                          // then there, by the engine's block numbers; the pool here is not touched
-    bool device_check;   // refuse a GPU that computes other bits than this processor
+    struct team *packers; // packs the weights instead of the team that computes later; NULL = it
+    bool device_check;    // refuse a GPU that computes other bits than this processor
 };
 
 // Repacks (the file may be closed afterwards only if model_borrows_file says false). Refuses

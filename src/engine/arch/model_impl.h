@@ -168,6 +168,7 @@ double *loader_doubles(struct loader *l, size_t n);
 enum err loader_refuse(struct loader *l, const char *why);
 // "blk.N.suffix", valid until the next call.
 const char *loader_name(struct loader *l, uint32_t layer, const char *suffix);
-enum err loader_load(struct model *m, struct diag *d) MUST_USE;
+// `packers` pack the matrices.
+enum err loader_load(struct model *m, struct team *packers, struct diag *d) MUST_USE;
 // Gives the matrices' memory back: they are elsewhere.
 void model_forget_region(struct model *m);

@@ -1,0 +1,83 @@
+"""Several models under one bound of memory: each answers when it is asked, whichever had to make room; /api/ps lists those in memory."""
+
+# REQ: ENG-4 API-11
+
+import tempfile
+import threading
+import unittest
+from pathlib import Path
+
+import harness
+
+CONFIG = """
+listen: 127.0.0.1:0
+engine: {{weights_bytes_max: {bound}}}
+models:
+  - {{name: one}}
+  - {{name: two, source: "{copy}"}}
+  - {{name: three, source: "{copy}", kv_type: q8_0}}
+"""
+
+
+class ThreeModels(harness.ServerCase):
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory(prefix="weir-residence-")
+        cls.addClassCleanup(folder.cleanup)
+        copy = Path(folder.name) / "copy.gguf"
+        done = harness.weir("model", "quantize", "weir-tiny", "q8_0", copy)
+        assert done.returncode == 0, done.stderr
+        cls.config = CONFIG.format(copy=copy, bound=int(copy.stat().st_size * 1.5))  # room for one
+        super().setUpClass()
+
+    def setUp(self):
+        names = lambda: {m["id"] for m in self.get("/v1/models").json()["data"]}
+        self.assertTrue(harness.wait_until(lambda: {"one", "two", "three"} <= names()))
+
+    def ask(self, name):
+        answer = self.post("/v1/completions", {"model": name, "prompt": "Once upon a time", "max_tokens": 8, "temperature": 0,
+                                               "ignore_eos": True})
+        self.assertEqual(answer.status, 200, answer)
+        return answer.json()
+
+    def in_memory(self):
+        return [m["name"].removesuffix(":latest") for m in self.get("/api/ps").json()["models"]]
+
+    def test_each_answers_and_one_is_in_memory(self):
+        first = {name: self.ask(name) for name in ("one", "two", "three")}
+        for name in ("two", "one", "three", "one"):
+            answer = self.ask(name)
+            self.assertEqual(answer["choices"], first[name]["choices"])
+            self.assertEqual(self.in_memory(), [name])
+        self.assertEqual(first["one"]["choices"][0]["text"], first["two"]["choices"][0]["text"])
+        self.assertTrue(first["three"]["system_fingerprint"].endswith("-kv-q8_0"))
+        self.assertNotEqual(first["three"]["system_fingerprint"], first["two"]["system_fingerprint"])
+
+    def test_all_at_once_are_all_answered(self):
+        answers = []
+        threads = [threading.Thread(target=lambda name=name: answers.append(self.ask(name))) for name in ("one", "two", "three") * 3]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(len(answers), 9)
+
+
+class Refusals(unittest.TestCase):
+    def refused(self, text):
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+            file.write("listen: 127.0.0.1:0\n" + text)
+            file.flush()
+            done = harness.weir("serve", "--config", file.name)
+        self.assertNotEqual(done.returncode, 0)
+        return done.stderr
+
+    def test_a_model_beyond_the_bound_is_refused_by_name(self):
+        self.assertIn("weights_bytes_max", self.refused("engine: {weights_bytes_max: 1MB}\n"))
+
+    def test_a_context_beyond_the_trained_one_is_refused(self):
+        self.assertIn("was trained for", self.refused("models: [{name: m, context_max: 1000000}]\n"))
+
+
+if __name__ == "__main__":
+    harness.main()
