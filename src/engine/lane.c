@@ -276,6 +276,17 @@ static void leave_out_the_gone(struct lane *l)
 
 // --- Computing it
 
+static void note_chunk(struct lane *l, const struct step *s, double us)
+{
+    double base, per_row;
+    if (!speed_get(&l->speed, &base, &per_row))
+        return;
+    double now = (us - base - per_row * (s->n_rows - s->prefill_rows)) / s->prefill_rows;
+    now = now > 0.01 ? now : 0.01;
+    double before = l->chunk_us_per_row;
+    l->chunk_us_per_row = before > 0 ? before + (now - before) * 0.2 : now;
+}
+
 static void note_speed(struct lane *l, const struct step *s, uint64_t us)
 {
     if (s->n_rows >= 2 * CHUNK_MIN) {
@@ -284,6 +295,8 @@ static void note_speed(struct lane *l, const struct step *s, uint64_t us)
     }
     if (s->decode_rows && s->prefill_rows == 0)
         speed_note(&l->speed, s->n_rows, (double)us);
+    else if (s->decode_rows)
+        note_chunk(l, s, (double)us);
     if (s->decode_rows && us) {
         _Atomic double *rate = &l->scheduler->counters.decode_tokens_per_s;
         double now = s->answer_tokens * 1e6 / (double)us, before = atomic_load(rate);

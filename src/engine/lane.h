@@ -31,6 +31,7 @@ struct lane {
     struct engine_job **running; // oldest first
     uint32_t n_running, running_cap;
     double us_per_row;         // moving average of large steps
+    double chunk_us_per_row;   // what prompts add to a step that answers too
     struct step_speed speed;   // of steps that only answer
     uint32_t draft_tokens_max; // 0: no guessing (speculate.h)
     struct drafter *drafter;   // NULL: guesses are looked up

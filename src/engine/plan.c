@@ -232,6 +232,22 @@ static void plan_prompts(struct lane *l, struct step *s, uint32_t rows)
     }
 }
 
+// Running streams wait for the step: with chunks of prompts in it, it takes at most so many times
+// as long as without, as far as the smallest chunk allows.
+static uint32_t rows_that_streams_bear(const struct lane *l, const struct step *s)
+{
+    const double stretch = 2.5;
+    double base, per_row, chunk = l->chunk_us_per_row > 0 ? l->chunk_us_per_row : l->us_per_row;
+    if (s->decode_rows == 0 || !speed_get(&l->speed, &base, &per_row))
+        return UINT32_MAX;
+    if (chunk <= 0)
+        return 2 * CHUNK_MIN; // nothing is known yet
+    double usual = base + per_row * s->n_rows, most = stretch * usual;
+    most = most < STEP_TARGET_US ? most : STEP_TARGET_US;
+    double rows = most > usual ? (most - usual) / chunk : 0;
+    return rows < UINT32_MAX / 2 ? (uint32_t)rows : UINT32_MAX / 2;
+}
+
 // As many prompt rows as fit the step's budget, its rows, and its time by the speed seen so far.
 static uint32_t prompt_rows(const struct lane *l, const struct step *s)
 {
@@ -240,6 +256,8 @@ static uint32_t prompt_rows(const struct lane *l, const struct step *s)
         budget = (uint32_t)(STEP_TARGET_US / l->us_per_row);
     uint32_t answers = s->decode_rows + s->draft_rows;
     uint32_t rows = budget > answers ? budget - answers : 0;
+    uint32_t bearable = rows_that_streams_bear(l, s);
+    rows = rows < bearable ? rows : bearable;
     rows = rows > CHUNK_MIN ? rows : CHUNK_MIN;
     uint32_t left = l->rows_max - s->n_rows;
     return rows < left ? rows : left;

@@ -198,10 +198,11 @@ static uint64_t run_row(const struct model *m, uint8_t *pool, const struct model
     return history;
 }
 
-static void pass_time(void)
+static void pass_time(size_t rows)
 {
-    struct timespec t = {.tv_nsec = (long)fake.step_us * 1000};
-    if (fake.step_us)
+    long us = (long)(fake.step_us + rows * fake.row_us);
+    struct timespec t = {.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000};
+    if (us)
         nanosleep(&t, NULL);
 }
 
@@ -230,7 +231,7 @@ enum err model_forward(struct model *m, uint8_t *kv_pool, const struct model_row
         }
     }
     if (!m->is_timeless)
-        pass_time();
+        pass_time(n_rows);
     return e;
 }
 

@@ -19,7 +19,8 @@ enum { FAKE_BOS = 256, FAKE_EOS = 257 };
 struct fake_model {
     uint32_t n_vocab, n_ctx, n_embd, rows_max;
     uint32_t block_pad_bytes; // a block is this much larger than it must be
-    _Atomic uint32_t step_us; // a forward pass takes so long
+    _Atomic uint32_t step_us; // a forward pass takes so long, and for each row
+    _Atomic uint32_t row_us;  // this more
     int32_t poison_token;     // its logits are not finite; -1 = none
     // The token that habitually follows the last one has this much more: text that repeats itself
     // where it is large (speculation).

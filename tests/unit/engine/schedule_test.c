@@ -23,6 +23,7 @@ static struct engine_model *model;
 static int32_t ids[8192];
 static struct {
     uint32_t prefill, decode;
+    uint64_t us;
 } steps[STEPS_MAX];
 static _Atomic uint32_t n_steps;
 
@@ -48,11 +49,12 @@ static int teardown(void **state)
 static void note_step(void *ctx, const struct engine_model *m, uint32_t prefill_tokens,
                       uint32_t decode_rows, uint64_t duration_us)
 {
-    (void)ctx, (void)m, (void)duration_us;
+    (void)ctx, (void)m;
     uint32_t n = n_steps;
     if (n < STEPS_MAX) {
         steps[n].prefill = prefill_tokens;
         steps[n].decode = decode_rows;
+        steps[n].us = duration_us;
         n_steps = n + 1;
     }
 }
@@ -90,6 +92,63 @@ static void test_a_long_prompt_stalls_no_stream(void **state)
     assert_int_equal(with_prompt, 50); // and the prompt takes as many steps as it needs
     client_free(stream);
     client_free(prompt);
+}
+
+static int by_size(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+// Of the steps that a stream took part in, with or without chunks of prompts.
+static uint64_t median_us(bool with_prompt, uint32_t *ret_count)
+{
+    static uint64_t all[STEPS_MAX];
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < n_steps; i++)
+        if (steps[i].decode > 0 && (steps[i].prefill > 0) == with_prompt)
+            all[n++] = steps[i].us;
+    qsort(all, n, sizeof *all, by_size);
+    *ret_count = n;
+    return n ? all[n / 2] : 0;
+}
+
+// How many times its usual step a stream waits while a prompt of 2000 tokens is read.
+static double stretch_of_steps(void)
+{
+    uint32_t n_usual, n_mixed;
+    n_steps = 0;
+    struct engine_request long_answer = client_request(ids, 5, 8000);
+    long_answer.prompt_logprobs = true; // much room for events: it never rests for its reader
+    struct client_job *stream = client_start(model, long_answer);
+    assert_true(client_wait_answer(stream, 30, 10000));
+    struct client_job *prompt = client_start(model, client_request(ids + 100, 2000, 1));
+    while (!client_wait(prompt, 1))
+        client_read(stream);
+    uint64_t usual = median_us(false, &n_usual), mixed = median_us(true, &n_mixed);
+    assert_true(n_usual > 10);
+    assert_in_range(n_mixed, 2000 / 256, 2000 / 16 + 1);
+    client_free(stream);
+    client_free(prompt);
+    return (double)mixed / (double)usual;
+}
+
+// Without that care a step of 256 rows would take six times the usual one.
+static void test_a_long_prompt_stretches_no_gap_of_a_stream_too_far(void **state)
+{
+    (void)state;
+    fake->step_us = 3000;
+    fake->row_us = 60;
+    struct engine_options o = client_options();
+    o.step_tokens_max = 256;
+    o.prefix_cache = false;
+    open_with(o);
+    double stretch = 9;
+    for (int tries = 0; tries < 5 && stretch > 3;
+         tries++) // a busy machine disturbs what is measured
+        stretch = stretch_of_steps();
+    assert_true(stretch > 1.2);
+    assert_true(stretch <= 3);
 }
 
 static void test_a_short_prompt_does_not_wait_for_a_long_one(void **state)
@@ -339,6 +398,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_a_long_prompt_stalls_no_stream),
+        TEST(test_a_long_prompt_stretches_no_gap_of_a_stream_too_far),
         TEST(test_a_short_prompt_does_not_wait_for_a_long_one),
         TEST(test_a_long_prompt_is_not_starved_by_short_ones),
         TEST(test_a_quiet_tenant_does_not_wait_for_a_loud_one),

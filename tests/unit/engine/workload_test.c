@@ -1,7 +1,7 @@
 // Random workloads: requests of every kind arrive, are cancelled, run out of memory and are
 // computed again, read slowly or not before all others have ended; each that ends by itself must
 // have, bit for bit, the answer it gets alone. The model underneath checks that every block table
-// holds its sequence's own history. Every other workload guesses tokens ahead.
+// holds its sequence's own history. Two of three workloads guess tokens ahead.
 //
 // REQ: ENG-3 ENG-4 ENG-6 ENG-9
 #include <string.h>
@@ -29,6 +29,7 @@ struct job {
 
 static struct job jobs[JOBS_MANY];
 static size_t n_jobs;
+static uint64_t drafted;
 
 static void make_prompt(struct random *r, struct job *j)
 {
@@ -172,7 +173,8 @@ static void run_workload(uint64_t seed, size_t n, uint64_t blocks)
     engine_free(together);
     compare_with_alone(alone_model);
     engine_free(alone);
-    assert_int_equal(s.drafted_tokens > 0, seed % 3 > 0);
+    assert_true(seed % 3 || s.drafted_tokens == 0);
+    drafted += s.drafted_tokens;
     print_message("workload %u: %u steps, %u preemptions, %u of %u prompt tokens from the cache, "
                   "%u of %u guesses right\n",
                   (unsigned)seed, (unsigned)s.steps, (unsigned)s.preemptions,
@@ -185,6 +187,7 @@ static void test_schedules_change_no_answer(void **state)
     (void)state;
     for (uint64_t seed = 1; seed <= 6; seed++)
         run_workload(seed, JOBS, 40);
+    assert_true(drafted > 0);
 }
 
 static void test_many_requests_in_a_tiny_memory(void **state)
