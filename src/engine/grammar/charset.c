@@ -111,55 +111,71 @@ bool charset_has(const struct charset *s, uint32_t c)
 
 // --- UTF-8
 
+// Ranges come in order, so that what begins with the same bytes as the one before shares its
+// states: a byte then leads to one place, and not to as many as there are ranges.
+struct encoding {
+    struct graph *graph;
+    uint32_t to;
+    struct {
+        uint32_t from, state;
+        int byte; // -1: none yet
+    } shared[3];  // the latest single byte, by how many follow it
+};
+
 // n bytes of 80 to BF.
-static void lay_tail(struct graph *g, uint32_t from, uint32_t to, size_t n)
+static void lay_tail(struct encoding *e, uint32_t from, size_t n)
 {
     for (; n > 1; n--) {
-        uint32_t next = graph_state(g);
-        graph_bytes(g, from, next, 0x80, 0xBF);
+        uint32_t next = graph_state(e->graph);
+        graph_bytes(e->graph, from, next, 0x80, 0xBF);
         from = next;
     }
-    graph_bytes(g, from, to, 0x80, 0xBF);
+    graph_bytes(e->graph, from, e->to, 0x80, 0xBF);
+}
+
+// Behind a byte that n more follow.
+static uint32_t after_byte(struct encoding *e, uint32_t from, uint8_t byte, size_t n)
+{
+    if (e->shared[n - 1].byte != byte || e->shared[n - 1].from != from) {
+        uint32_t next = graph_state(e->graph);
+        graph_bytes(e->graph, from, next, byte, byte);
+        e->shared[n - 1].from = from;
+        e->shared[n - 1].byte = byte;
+        e->shared[n - 1].state = next;
+    }
+    return e->shared[n - 1].state;
 }
 
 // The encodings from `low` to `high`, both of n bytes.
-static void lay_between(struct graph *g, uint32_t from, uint32_t to, const char *low,
-                        const char *high, size_t n)
+static void lay_between(struct encoding *e, uint32_t from, const char *low, const char *high,
+                        size_t n)
 {
     uint8_t a = (uint8_t)low[0], b = (uint8_t)high[0];
-    uint32_t next;
     if (n == 1) {
-        graph_bytes(g, from, to, a, b);
+        graph_bytes(e->graph, from, e->to, a, b);
         return;
     }
     if (a == b) {
-        next = graph_state(g);
-        graph_bytes(g, from, next, a, a);
-        lay_between(g, next, to, low + 1, high + 1, n - 1);
+        lay_between(e, after_byte(e, from, a, n - 1), low + 1, high + 1, n - 1);
         return;
     }
     static const char lowest[3] = {(char)0x80, (char)0x80, (char)0x80};
     static const char highest[3] = {(char)0xBF, (char)0xBF, (char)0xBF};
     if (memcmp(low + 1, lowest, n - 1) != 0) {
-        next = graph_state(g);
-        graph_bytes(g, from, next, a, a);
-        lay_between(g, next, to, low + 1, highest, n - 1);
+        lay_between(e, after_byte(e, from, a, n - 1), low + 1, highest, n - 1);
         a++;
     }
     bool cut = memcmp(high + 1, highest, n - 1) != 0;
     if (a + (cut ? 1 : 0) <= b) {
-        next = graph_state(g);
-        graph_bytes(g, from, next, a, cut ? (uint8_t)(b - 1) : b);
-        lay_tail(g, next, to, n - 1);
+        uint32_t next = graph_state(e->graph);
+        graph_bytes(e->graph, from, next, a, cut ? (uint8_t)(b - 1) : b);
+        lay_tail(e, next, n - 1);
     }
-    if (cut) {
-        next = graph_state(g);
-        graph_bytes(g, from, next, b, b);
-        lay_between(g, next, to, lowest, high + 1, n - 1);
-    }
+    if (cut)
+        lay_between(e, after_byte(e, from, b, n - 1), lowest, high + 1, n - 1);
 }
 
-static void lay_range(struct graph *g, uint32_t from, uint32_t to, uint32_t low, uint32_t high)
+static void lay_range(struct encoding *e, uint32_t from, uint32_t low, uint32_t high)
 {
     static const struct char_range lengths[] = {
         {0, 0x7F}, {0x80, 0x7FF}, {0x800, 0xD7FF}, {0xE000, 0xFFFF}, {0x10000, LAST_CHARACTER}};
@@ -171,14 +187,17 @@ static void lay_range(struct graph *g, uint32_t from, uint32_t to, uint32_t low,
             continue;
         size_t n = utf8_encode(a, first);
         (void)utf8_encode(b, last);
-        lay_between(g, from, to, first, last, n);
+        lay_between(e, from, first, last, n);
     }
 }
 
 void charset_lay(const struct charset *s, struct graph *g, uint32_t from, uint32_t to)
 {
+    struct encoding e = {.graph = g, .to = to};
+    for (size_t i = 0; i < ARRAY_LEN(e.shared); i++)
+        e.shared[i].byte = -1;
     for (size_t i = 0; i < s->len && !graph_is_full(g); i++)
-        lay_range(g, from, to, s->ranges[i].low, s->ranges[i].high);
+        lay_range(&e, from, s->ranges[i].low, s->ranges[i].high);
 }
 
 // --- Between the quotes of a JSON string

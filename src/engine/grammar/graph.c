@@ -18,6 +18,13 @@ void graph_done(struct graph *g)
     *g = (struct graph){0};
 }
 
+void graph_work(struct graph *g, uint64_t steps)
+{
+    g->work += steps < GRAPH_WORK_MAX ? steps : GRAPH_WORK_MAX;
+    if (g->work >= GRAPH_WORK_MAX)
+        g->full = true;
+}
+
 uint32_t graph_state(struct graph *g)
 {
     if (g->n_states == GRAPH_STATES_MAX) {
@@ -55,8 +62,12 @@ static void add(struct graph *g, struct edge e)
     g->edges[g->n_edges++] = e;
 }
 
+// Once: "||||" would be gone through again and again.
 void graph_nothing(struct graph *g, uint32_t from, uint32_t to)
 {
+    const struct edge *last = g->n_edges ? &g->edges[g->n_edges - 1] : NULL;
+    if (last && last->kind == EDGE_NOTHING && last->from == from && last->to == to)
+        return;
     add(g, (struct edge){.from = from, .to = to, .kind = EDGE_NOTHING});
 }
 

@@ -4,7 +4,8 @@
 // state a to state b.
 //
 // Owner: whoever compiles; one thread. Bounded: past a limit the graph is `full`, takes no more,
-// and automaton_new refuses it; loops over counts ask graph_is_full.
+// and automaton_new refuses it; loops over counts ask graph_is_full. What takes time without laying
+// anything (comparing lists, reading a class again) counts as work.
 #pragma once
 
 #include "base/err.h"
@@ -14,6 +15,7 @@ enum {
     GRAPH_STATES_MAX = 1 << 18,
     GRAPH_EDGES_MAX = 1 << 19,
     GRAPH_RULES_MAX = 1 << 15,
+    GRAPH_WORK_MAX = 1 << 25, // a tenth of a second, or less
 };
 
 enum edge_kind { EDGE_NOTHING, EDGE_BYTES, EDGE_RULE };
@@ -36,6 +38,7 @@ struct graph {
     struct graph_rule *rules;
     size_t n_rules, rules_cap;
     uint32_t n_states;
+    uint64_t work;
     bool full;
 };
 
@@ -45,6 +48,9 @@ static inline bool graph_is_full(const struct graph *g)
 {
     return g->full;
 }
+
+// Steps that are about to be taken, each of a few nanoseconds.
+void graph_work(struct graph *g, uint64_t steps);
 
 uint32_t graph_state(struct graph *g);
 uint32_t graph_rule(struct graph *g); // with a start and an end, and nothing between yet

@@ -161,6 +161,7 @@ static void step_together(struct laying *l, const struct stand *at, struct stand
         if (m->moves[k].kind != MOVE_SET || graph_is_full(l->graph))
             continue;
         const struct charset *own = &m->sets[m->moves[k].set];
+        graph_work(l->graph, own->len + (shared ? shared->len : own->len));
         if (shared)
             charset_meet(&met, shared, own);
         else

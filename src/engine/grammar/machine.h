@@ -4,7 +4,7 @@
 // ASCII. Refused by name: look-around, back references, \b, \p, flags. What a negated class or \D
 // \W \S stands for is kept to what every dialect of expressions agrees on.
 //
-// Immutable once made. Bounded: MACHINE_STATES_MAX.
+// Immutable once made. Bounded: MACHINE_STATES_MAX, MACHINE_READ_MAX.
 #pragma once
 
 #include "engine/grammar/charset.h"
@@ -12,7 +12,8 @@
 enum {
     MACHINE_STATES_MAX = 1 << 16,
     MACHINE_NESTING_MAX = 64,
-    MACHINES_MAX = 4, // at once
+    MACHINE_READ_MAX = 1 << 21, // bytes of text, each as often as it is counted
+    MACHINES_MAX = 4,           // at once
 };
 
 struct machine;

@@ -303,10 +303,12 @@ enum err network_new(const struct graph *g, uint32_t root, uint32_t depth_max,
                      const bool has_byte[static 256], struct network **ret, struct diag *d)
 {
     if (g->full)
-        return diag_set(d, ERR_LIMIT,
-                        "it is too large: at most %d states, %d edges and %d rules are allowed "
-                        "(counts such as {0,1000} are what makes it grow)",
-                        GRAPH_STATES_MAX, GRAPH_EDGES_MAX, GRAPH_RULES_MAX);
+        return diag_set(
+            d, ERR_LIMIT,
+            "it is too large: at most %d states, %d edges and %d rules are allowed, and "
+            "so much work (counts such as {0,1000}, large classes and long lists are "
+            "what makes it grow)",
+            GRAPH_STATES_MAX, GRAPH_EDGES_MAX, GRAPH_RULES_MAX);
     struct network *n = mem_new(struct network);
     n->n_states = g->n_states;
     n->n_rules = g->n_rules;

@@ -10,6 +10,7 @@ struct reading {
     str text;
     size_t at;
     uint32_t nesting;
+    size_t read; // bytes of atoms, by copies
     struct machine *machine;
     struct diag *diag;
 };
@@ -389,8 +390,12 @@ static enum err lay_copy(struct reading *r, size_t atom, uint32_t from, uint32_t
 {
     if (r->machine->full)
         return wrong(r, ERR_LIMIT, "is too large: its counts make more than 65536 states");
+    if (r->read > MACHINE_READ_MAX)
+        return wrong(r, ERR_LIMIT, "is too large: its counts repeat more than 2 MiB of text");
     r->at = atom;
-    return lay_atom(r, from, to);
+    enum err e = lay_atom(r, from, to);
+    r->read += r->at - atom;
+    return e;
 }
 
 static enum err lay_loop(struct reading *r, size_t atom, uint32_t from, uint32_t to, bool once)

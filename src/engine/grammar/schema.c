@@ -17,10 +17,17 @@ enum err schema_refuse(struct schema_compiler *c, enum err e, const struct item 
 
 static enum err too_large(struct schema_compiler *c)
 {
-    return diag_set(c->diag, ERR_LIMIT,
-                    "the schema is too large: its counts, unions and references make more than %d "
-                    "states or %d different values",
-                    GRAPH_STATES_MAX, SCHEMA_VIEWS_MAX);
+    return diag_set(
+        c->diag, ERR_LIMIT,
+        "the schema is too large: its counts, lists, unions and references make more than "
+        "%d states or %d different values, or too much to compare",
+        GRAPH_STATES_MAX, SCHEMA_VIEWS_MAX);
+}
+
+enum err schema_work(struct schema_compiler *c, uint64_t steps)
+{
+    graph_work(c->graph, steps);
+    return graph_is_full(c->graph) ? too_large(c) : ERR_OK;
 }
 
 str schema_child(struct schema_compiler *c, str where, const char *member, str name)
@@ -273,22 +280,23 @@ static uint32_t type_of_value(yyjson_val *v)
     return json_is_int(v, &whole) ? TYPE_INTEGER : TYPE_FRACTION;
 }
 
-static bool item_lists(const struct item *item, yyjson_val *value)
+// `known`: the list that the value is from, or NULL.
+static bool item_lists(const struct item *item, const yyjson_val *known, yyjson_val *value)
 {
     yyjson_val *one = json_get(item->schema, "const"), *list = json_get(item->schema, "enum"), *v;
     size_t i, max;
     if (one && !yyjson_equals(one, value))
         return false;
-    if (!yyjson_is_arr(list))
+    if (!yyjson_is_arr(list) || list == known)
         return true;
     yyjson_arr_foreach(list, i, max, v) if (yyjson_equals(v, value)) return true;
     return false;
 }
 
-static bool value_fits(const struct view *v, yyjson_val *value)
+static bool value_fits(const struct view *v, const yyjson_val *known, yyjson_val *value)
 {
     for (size_t i = 0; i < v->n; i++)
-        if (!item_lists(&v->items[i], value))
+        if (!item_lists(&v->items[i], known, value))
             return false;
     return type_of_value(value) & view_types_named(v);
 }
@@ -322,15 +330,27 @@ static enum err add_text(struct schema_compiler *c, yyjson_val *value, str *ret)
     return failed || !ret->ptr ? too_large(c) : ERR_OK;
 }
 
+// How many values the other items list, that each value of the list may be compared with.
+static uint64_t count_others(const struct view *v, const yyjson_val *list)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < v->n; i++) {
+        yyjson_val *other = json_get(v->items[i].schema, "enum");
+        n += other == list ? 0 : yyjson_arr_size(other);
+    }
+    return n;
+}
+
 static enum err lay_listed(struct schema_compiler *c, const struct view *v, yyjson_val *list,
                            uint32_t from, uint32_t to)
 {
     size_t i, max, n = 0;
+    ERR_TRY(schema_work(c, yyjson_arr_size(list) * (1 + count_others(v, list))));
     yyjson_val *value;
     str *texts = arena_zalloc(&c->arena, yyjson_arr_size(list) + 1, sizeof *texts);
     if (!texts)
         return too_large(c);
-    yyjson_arr_foreach(list, i, max, value) if (value_fits(v, value))
+    yyjson_arr_foreach(list, i, max, value) if (value_fits(v, list, value))
         ERR_TRY(add_text(c, value, &texts[n++]));
     graph_texts(c->graph, from, to, texts, n);
     return ERR_OK;
@@ -353,7 +373,7 @@ static enum err lay_values(struct schema_compiler *c, const struct view *v, uint
                                  "must be an array with at least one value");
         if (!one)
             return lay_listed(c, v, list, from, to);
-        if (!value_fits(v, one))
+        if (!value_fits(v, NULL, one))
             return ERR_OK;
         ERR_TRY(add_text(c, one, &text));
         graph_text(c->graph, from, to, text);
@@ -400,6 +420,7 @@ static enum err alternative(struct schema_compiler *c, const struct view *v, siz
                             const char *member, size_t number, struct view *ret, bool *ret_never)
 {
     const struct item *i = &v->items[item];
+    ERR_TRY(schema_work(c, number)); // an array is walked to find its nth
     str name = arena_printf(&c->arena, "%zu", number);
     *ret = *v;
     ret->items[item].took |= *member == 'a' ? TOOK_ANY_OF : TOOK_ONE_OF;
@@ -419,7 +440,9 @@ static enum err check_apart(struct schema_compiler *c, const struct view *v, siz
                 continue;
             ERR_TRY(alternative(c, v, item, "oneOf", i, &a, &never));
             ERR_TRY(alternative(c, v, item, "oneOf", k, &b, &never));
-            if (!never && !schema_is_apart(c, &a, &b))
+            bool apart = never || schema_is_apart(c, &a, &b);
+            ERR_TRY(schema_work(c, 1)); // what is too much to compare is not apart
+            if (!apart)
                 return schema_refuse(c, ERR_UNSUPPORTED, &v->items[item], "oneOf",
                                      "has alternatives that may fit the same value: use 'anyOf', "
                                      "or give each a required property with a 'const' of its own");
@@ -559,9 +582,10 @@ static enum err rule_of(struct schema_compiler *c, const struct view *v, uint32_
 enum err schema_lay_view(struct schema_compiler *c, const struct view *v, uint32_t from,
                          uint32_t to)
 {
+    enum { LOOKS = 16 }; // at each member, to find some
     uint32_t rule;
-    if (graph_is_full(c->graph))
-        return too_large(c);
+    for (size_t i = 0; i < v->n; i++)
+        ERR_TRY(schema_work(c, LOOKS * (1 + yyjson_obj_size(v->items[i].schema))));
     if (is_leaf(v))
         return lay_body(c, v, from, to);
     ERR_TRY(rule_of(c, v, &rule));

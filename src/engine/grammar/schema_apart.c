@@ -22,6 +22,13 @@ static bool expanded(struct schema_compiler *c, const struct view *from, struct 
     return ok && !never;
 }
 
+// False: it is too much, and nothing is known; check_apart says so.
+static bool affords(struct schema_compiler *c, uint64_t steps)
+{
+    graph_work(c->graph, steps);
+    return !graph_is_full(c->graph);
+}
+
 static yyjson_val *list_of(const struct view *v, yyjson_val **ret_one)
 {
     for (size_t i = 0; i < v->n; i++) {
@@ -49,11 +56,12 @@ static bool is_same(yyjson_val *x, yyjson_val *y)
     return yyjson_equals(x, y);
 }
 
-static bool lists_are_apart(const struct view *a, const struct view *b)
+static bool lists_are_apart(struct schema_compiler *c, const struct view *a, const struct view *b)
 {
     yyjson_val *one_a, *one_b, *x, *y;
     yyjson_val *list_a = list_of(a, &one_a), *list_b = list_of(b, &one_b);
-    if (!list_a || !list_b)
+    if (!list_a || !list_b ||
+        !affords(c, (1 + yyjson_arr_size(list_a)) * (1 + yyjson_arr_size(list_b))))
         return false;
     for (size_t i = 0; (x = nth(list_a, one_a, i)); i++)
         for (size_t k = 0; (y = nth(list_b, one_b, k)); k++)
@@ -94,6 +102,18 @@ static bool may_say(const struct view *v, str name)
     return !named || requires(v, name);
 }
 
+// How many members and names are gone through to look for one.
+static uint64_t size_of(const struct view *v)
+{
+    uint64_t n = 1;
+    for (size_t i = 0; i < v->n; i++) {
+        n += yyjson_obj_size(v->items[i].schema);
+        n += yyjson_obj_size(json_get(v->items[i].schema, "properties"));
+        n += yyjson_arr_size(json_get(v->items[i].schema, "required"));
+    }
+    return n;
+}
+
 static bool property_view(struct schema_compiler *c, const struct view *v, str name,
                           struct view *ret)
 {
@@ -117,6 +137,8 @@ static bool objects_are_apart(struct schema_compiler *c, const struct view *a, c
         yyjson_arr_foreach(json_get(b->items[i].schema, "required"), k, max, name)
         {
             struct view in_a, in_b;
+            if (!affords(c, size_of(a) + size_of(b)))
+                return false;
             if (!may_say(a, json_str(name)))
                 return true;
             if (look > 0 && property_view(c, a, json_str(name), &in_a) &&
@@ -133,7 +155,7 @@ static bool is_apart(struct schema_compiler *c, const struct view *a, const stru
     if (!expanded(c, a, &x) || !expanded(c, b, &y))
         return false;
     uint32_t shared = view_types(&x) & view_types_named(&y); // as said, and as it fits
-    if (!shared || lists_are_apart(&x, &y))
+    if (!shared || lists_are_apart(c, &x, &y))
         return true;
     return shared == TYPE_OBJECT && objects_are_apart(c, &x, &y, look);
 }

@@ -54,6 +54,8 @@ struct schema_compiler {
 enum err schema_refuse(struct schema_compiler *c, enum err e, const struct item *item,
                        const char *member, const char *why);
 str schema_child(struct schema_compiler *c, str where, const char *member, str name);
+// Refuses what takes too much: graph_work, said of the schema.
+enum err schema_work(struct schema_compiler *c, uint64_t steps) MUST_USE;
 // The view and one more schema; false schemas make *ret_never true.
 enum err view_add(struct schema_compiler *c, struct view *v, yyjson_val *schema, str where,
                   bool *ret_never) MUST_USE;

@@ -4,6 +4,7 @@
 // REQ: ENG-8
 #include "base/buf.h"
 #include "base/random.h"
+#include "base/utf8.h"
 #include "engine/grammar/gbnf.h"
 #include "engine/grammar/machine.h"
 #include "support/grammar_words.h"
@@ -116,6 +117,59 @@ static void test_expressions_take_what_they_mean(void **state UNUSED)
             fail_msg("%s with '%s'", rows[i].expression, rows[i].text);
         automaton_free(a);
     }
+}
+
+static void put_every_other(struct buf *text, uint32_t n)
+{
+    char bytes[4];
+    for (uint32_t c = 0; c < n; c++)
+        (void)buf_append(text, bytes, utf8_encode(0x4E00 + 2 * c, bytes));
+}
+
+// 2000 characters, each a range of its own, and none is lost.
+static void test_a_large_class_takes_each_of_its_characters(void **state UNUSED)
+{
+    struct buf text;
+    buf_init(&text, 1 << 16);
+    (void)buf_append_char(&text, '[');
+    put_every_other(&text, 2000);
+    (void)buf_append_str(&text, STR("]"));
+    (void)buf_append_char(&text, '\0');
+    struct automaton *a = of_regex(buf_ptr(&text), false, false, any_length);
+    for (uint32_t c = 0; c < 4000; c++) {
+        char bytes[4];
+        size_t n = utf8_encode(0x4E00 + c, bytes);
+        assert_int_equal(grammar_fits(a, str_slice(bytes, n)), c % 2 == 0);
+    }
+    automaton_free(a);
+    buf_done(&text);
+}
+
+// A short text can ask for much work: reading a class again for each of its copies.
+static void test_work_has_a_bound(void **state UNUSED)
+{
+    struct diag d = {0};
+    struct machine *m;
+    struct buf text;
+    buf_init(&text, 1 << 16);
+    (void)buf_append_char(&text, '[');
+    put_every_other(&text, 4000);
+    (void)buf_append_str(&text, STR("]{60000}"));
+    assert_int_equal(machine_new(buf_str(&text), false, &m, &d), ERR_LIMIT);
+    assert_non_null(strstr(d.text, "2 MiB"));
+    buf_done(&text);
+}
+
+// An empty alternative is one, however often it is written.
+static void test_empty_alternatives_cost_nothing(void **state UNUSED)
+{
+    struct diag d = {0};
+    struct graph g;
+    uint32_t root;
+    graph_init(&g);
+    assert_int_equal(gbnf_lay(STR("root ::= \"a\" ||||||||||||||||"), &g, &root, &d), ERR_OK);
+    assert_true(g.n_edges < 10);
+    graph_done(&g);
 }
 
 static void test_in_json_strings_escapes_are_characters(void **state UNUSED)
@@ -361,6 +415,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_expressions_take_what_they_mean),
+        cmocka_unit_test(test_a_large_class_takes_each_of_its_characters),
+        cmocka_unit_test(test_work_has_a_bound),
+        cmocka_unit_test(test_empty_alternatives_cost_nothing),
         cmocka_unit_test(test_in_json_strings_escapes_are_characters),
         cmocka_unit_test(test_lengths_count_characters),
         cmocka_unit_test(test_what_is_not_understood_is_named),

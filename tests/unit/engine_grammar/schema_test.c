@@ -315,6 +315,43 @@ static void test_what_nothing_fits_is_refused(void **state UNUSED)
     }
 }
 
+// Short schemas that ask for long comparisons: refused in a moment, and a long list is none of
+// them.
+static void test_work_has_a_bound(void **state UNUSED)
+{
+    enum { NAMES = 60, DEPTH = 4, VALUES = 20000 };
+    struct diag d = {0};
+    struct buf b;
+    buf_init(&b, 1 << 20);
+    (void)buf_append_str(&b, STR("{\"$defs\":{"));
+    for (int i = 0; i < DEPTH; i++) {
+        (void)buf_printf(&b, "%s\"D%d\":{\"type\":\"object\",\"required\":[", i ? "," : "", i);
+        for (int k = 0; k < NAMES; k++)
+            (void)buf_printf(&b, "%s\"p%d\"", k ? "," : "", k);
+        (void)buf_append_str(&b, STR("],\"properties\":{"));
+        for (int k = 0; k < NAMES; k++)
+            (void)buf_printf(&b, "%s\"p%d\":{\"$ref\":\"#/$defs/D%d\"}", k ? "," : "", k,
+                             i + 1 < DEPTH ? i + 1 : i);
+        (void)buf_append_str(&b, STR("}}"));
+    }
+    (void)buf_append_str(&b, STR("},\"oneOf\":[{\"$ref\":\"#/$defs/D0\"},"
+                                 "{\"allOf\":[{\"$ref\":\"#/$defs/D0\"}]}]}"));
+    (void)buf_append_char(&b, '\0');
+    assert_null(of_schema(buf_ptr(&b), &d));
+    assert_int_equal(d.code, ERR_LIMIT);
+    buf_clear(&b);
+    (void)buf_append_str(&b, STR("{\"enum\":["));
+    for (int i = 0; i < VALUES; i++)
+        (void)buf_printf(&b, "%s%d", i ? "," : "", 10000 + i);
+    (void)buf_append_str(&b, STR("]}"));
+    (void)buf_append_char(&b, '\0');
+    struct automaton *a = of_schema(buf_ptr(&b), &d);
+    assert_true(grammar_fits(a, STR("29999")));
+    assert_false(grammar_fits(a, STR("30000")));
+    automaton_free(a);
+    buf_done(&b);
+}
+
 // What is said by rambling is JSON, whole characters, and ends.
 static void test_ramblings_are_json(void **state UNUSED)
 {
@@ -385,6 +422,7 @@ int main(void)
         cmocka_unit_test(test_unions_and_references),
         cmocka_unit_test(test_what_cannot_be_held_is_named),
         cmocka_unit_test(test_what_nothing_fits_is_refused),
+        cmocka_unit_test(test_work_has_a_bound),
         cmocka_unit_test(test_ramblings_are_json),
         cmocka_unit_test(test_parts_are_alternatives),
     };
