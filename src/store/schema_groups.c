@@ -9,6 +9,7 @@
 enum { REQUEST_COLUMNS = 36, ATTEMPT_COLUMNS = 25, SHADOW_COLUMNS = 23 };
 
 #define GROUP_RECORDS   512
+#define GROUP_BYTES_MAX (4u << 20) // a group ends with the record that passes it
 #define ROW_BYTES_MAX   (16u << 20)
 #define ATTEMPTS_A_CALL 64
 
@@ -28,7 +29,7 @@ struct mover {
     struct group_writer groups;
     sqlite3_stmt *attempts;
     struct record *records[GROUP_RECORDS];
-    size_t len;
+    size_t len, bytes;
     struct row_column request[REQUEST_COLUMNS + 3], attempt[ATTEMPT_COLUMNS + 1],
         shadow[SHADOW_COLUMNS + 3];
 };
@@ -38,18 +39,19 @@ static enum err flush(struct mover *m, struct diag *d)
     enum err e = m->len ? group_write(&m->groups, m->records, m->len, d) : ERR_OK;
     for (size_t i = 0; i < m->len; i++)
         mem_free(m->records[i]);
-    m->len = 0;
+    m->len = m->bytes = 0;
     return e;
 }
 
 static enum err add(struct mover *m, int64_t run, int64_t seq, struct record *r, struct diag *d)
 {
     enum err e = ERR_OK;
-    if (m->len == GROUP_RECORDS || run != m->groups.run)
+    if (m->len == GROUP_RECORDS || m->bytes >= GROUP_BYTES_MAX || run != m->groups.run)
         e = flush(m, d);
     m->groups.run = run;
     r->seq = (uint64_t)seq;
     m->records[m->len++] = r;
+    m->bytes += r->len;
     return e;
 }
 

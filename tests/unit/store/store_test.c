@@ -520,6 +520,35 @@ static void records_of_an_older_weir_are_kept(void **state)
     arena_done(&a);
 }
 
+// Shadows may carry two texts of 64 KiB each: 512 of them are more than one group may be.
+static void long_records_of_an_older_weir_are_kept(void **state)
+{
+    struct place *p = *state;
+    struct arena a;
+    struct store_shadow shadow;
+    struct db b;
+    struct diag d = {0};
+    assert_int_equal(db_open(p->path, DB_CREATE, &b, &d), ERR_OK);
+    assert_int_equal(schema_upgrade_to(&b, 5, &d), ERR_OK);
+    assert_int_equal(
+        db_exec(&b,
+                "INSERT INTO run(pid, started_ms, ended_ms) VALUES(1, 1, 2);"
+                "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 520) "
+                "INSERT INTO shadow(run, seq, request, outcome, answer_text, shadow_text) "
+                "SELECT 1, n, 'req-' || n, 'same', t, t FROM n, "
+                "(SELECT replace(hex(zeroblob(32768)), '00', 'ab') AS t)",
+                &d),
+        ERR_OK);
+    db_close(&b);
+    store_close(open_store(p));
+    b = open_file(p);
+    arena_init(&a, 1u << 20);
+    assert_int_equal(store_shadow_find(&b, STR("req-520"), &a, &shadow, &d), ERR_OK);
+    assert_int_equal(shadow.shadow_text.len, 65536);
+    arena_done(&a);
+    db_close(&b);
+}
+
 // Ids that tell their time are looked for from there, others from the newest group.
 static void ids_of_any_kind_are_found_and_the_newest_of_two(void **state)
 {
@@ -599,6 +628,7 @@ int main(void)
         T(a_name_is_taken_until_its_key_is_revoked),
         T(nobody_else_can_read_the_file),
         T(records_of_an_older_weir_are_kept),
+        T(long_records_of_an_older_weir_are_kept),
         T(ids_of_any_kind_are_found_and_the_newest_of_two),
         T(a_file_of_a_newer_weir_is_refused),
         T(a_file_that_is_no_database_is_refused),
