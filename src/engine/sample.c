@@ -64,8 +64,7 @@ static float *mask_logits(const struct sample_task *t, struct sample_scratch *s)
     }
     if (!constraint_mask(j->seq.constraint, j, s->sampler.ahead, s->sampler.ahead_len, s->mask))
         return NULL;
-    for (uint32_t i = 0; i < n; i++)
-        s->masked[i] = s->mask[i / 64] >> (i % 64) & 1 ? t->logits[i] : -INFINITY;
+    token_mask_apply(s->mask, t->logits, n, s->masked);
     return s->masked;
 }
 

@@ -1,4 +1,4 @@
-# REQ: API-1 API-2 API-3 API-4 API-10 API-11
+# REQ: ENG-8 API-1 API-2 API-3 API-4 API-10 API-11
 """OpenAI's own SDK for Python, unmodified."""
 
 import asyncio
@@ -62,6 +62,31 @@ class Sdk(harness.ServerCase):
                          self.create(seed=9, max_tokens=16).choices[0].message.content)
         scored = self.create(max_tokens=4, logprobs=True, top_logprobs=3).choices[0].logprobs.content
         self.assertTrue(all(len(t.top_logprobs) == 3 for t in scored))
+
+    def test_answers_come_parsed_into_classes(self):
+        from typing import Literal, Optional, Union
+
+        from pydantic import BaseModel, Field
+
+        class Cat(BaseModel):
+            kind: Literal["cat"]
+            lives: int = Field(ge=1, le=9)
+
+        class Dog(BaseModel):
+            kind: Literal["dog"]
+            name: str = Field(max_length=10, pattern="^[A-Z][a-z]+$")
+
+        class Owner(BaseModel):
+            name: str = Field(max_length=12)
+            born: Optional[int] = Field(ge=1900, le=2020)
+            pets: list[Union[Cat, Dog]] = Field(max_length=2)
+
+        for seed in range(4):
+            choice = self.client.chat.completions.parse(model=self.model, messages=MESSAGES, response_format=Owner, seed=seed,
+                                                        max_tokens=400).choices[0]
+            self.assertIsInstance(choice.message.parsed, Owner, choice)
+            answer = self.client.responses.parse(model=self.model, input="Hi", text_format=Owner, temperature=1.3)
+            self.assertIsInstance(answer.output_parsed, Owner, answer)
 
     def test_legacy_completions(self):
         answer = self.client.completions.create(model=self.model, prompt="Once upon a time", echo=True, logprobs=1,

@@ -406,27 +406,28 @@ size_t automaton_bytes(const struct automaton *a)
 
 // --- Tokens
 
-static void allow(const struct token_trie *t, int32_t token, uint64_t *mask)
+static void allow(uint64_t *mask, int32_t token)
 {
-    for (; token >= 0; token = t->also[token])
-        mask[(uint32_t)token / 64] |= (uint64_t)1 << ((uint32_t)token % 64);
+    mask[(uint32_t)token / 64] |= (uint64_t)1 << ((uint32_t)token % 64);
 }
 
 static void walk(struct automaton *a, uint64_t *mask)
 {
     const struct token_trie *t = a->trie;
     for (size_t i = 0; i < t->len;) {
-        const struct trie_node *node = &t->nodes[i];
-        uint32_t to = step(a, a->path[node->depth], node->byte);
+        const struct trie_node node = t->nodes[i];
+        uint32_t to = step(a, a->path[node.depth], node.byte);
         if (to == AUTOMATON_DEAD) {
-            i = node->past;
+            i = node.past;
             continue;
         }
-        a->path[node->depth + 1] = to;
+        a->path[node.depth + 1] = to;
         if (a->bytes > AUTOMATON_BYTES_MAX)
-            forget_but(a, a->path, (size_t)node->depth + 2);
-        if (node->token >= 0)
-            allow(t, node->token, mask);
+            forget_but(a, a->path, (size_t)node.depth + 2);
+        if (node.token >= 0)
+            allow(mask, node.token);
+        for (int32_t token = node.token; node.shared && token >= 0; token = t->also[token])
+            allow(mask, token);
         i++;
     }
 }

@@ -70,14 +70,20 @@ static bool lists_are_apart(struct schema_compiler *c, const struct view *a, con
     return true;
 }
 
-static bool
-    requires(const struct view *v, str name)
+static bool is_required(const struct view *v, str name)
 {
     size_t k, max;
-    yyjson_val *required;
-    for (size_t i = 0; i < v->n; i++)
-        yyjson_arr_foreach(json_get(v->items[i].schema, "required"), k, max,
-                           required) if (str_eq(json_str(required), name)) return true;
+    yyjson_val *name_required;
+    for (size_t i = 0; i < v->n; i++) {
+        yyjson_val *list = json_get(v->items[i].schema, "required");
+        if (!yyjson_is_arr(list))
+            continue;
+        yyjson_arr_foreach(list, k, max, name_required)
+        {
+            if (str_eq(json_str(name_required), name))
+                return true;
+        }
+    }
     return false;
 }
 
@@ -99,7 +105,7 @@ static bool may_say(const struct view *v, str name)
             return true;
         named = named || yyjson_obj_size(properties) || others;
     }
-    return !named || requires(v, name);
+    return !named || is_required(v, name);
 }
 
 // How many members and names are gone through to look for one.
@@ -127,24 +133,34 @@ static bool property_view(struct schema_compiler *c, const struct view *v, str n
     return ret->n > 0;
 }
 
-// A property required by `a` that tells what it says from all that fits b.
+// Whether a property that `b` requires tells what `a` says from all that fits b.
+static bool property_is_apart(struct schema_compiler *c, const struct view *a, const struct view *b,
+                              str name, int look)
+{
+    struct view in_a, in_b;
+    if (!affords(c, size_of(a) + size_of(b)))
+        return false;
+    if (!may_say(a, name))
+        return true;
+    return look > 0 && property_view(c, a, name, &in_a) && property_view(c, b, name, &in_b) &&
+           is_apart(c, &in_a, &in_b, look - 1);
+}
+
 static bool objects_are_apart(struct schema_compiler *c, const struct view *a, const struct view *b,
                               int look)
 {
     size_t k, max;
     yyjson_val *name;
-    for (size_t i = 0; i < b->n; i++)
-        yyjson_arr_foreach(json_get(b->items[i].schema, "required"), k, max, name)
+    for (size_t i = 0; i < b->n; i++) {
+        yyjson_val *list = json_get(b->items[i].schema, "required");
+        if (!yyjson_is_arr(list))
+            continue;
+        yyjson_arr_foreach(list, k, max, name)
         {
-            struct view in_a, in_b;
-            if (!affords(c, size_of(a) + size_of(b)))
-                return false;
-            if (!may_say(a, json_str(name)))
-                return true;
-            if (look > 0 && property_view(c, a, json_str(name), &in_a) &&
-                property_view(c, b, json_str(name), &in_b) && is_apart(c, &in_a, &in_b, look - 1))
+            if (property_is_apart(c, a, b, json_str(name), look))
                 return true;
         }
+    }
     return false;
 }
 

@@ -56,7 +56,9 @@ static enum err collect_names(struct schema_compiler *c, const struct view *v, s
     yyjson_val *key, *value;
     for (size_t i = 0; i < v->n; i++) {
         yyjson_val *properties = json_get(v->items[i].schema, "properties");
-        if (properties && !yyjson_is_obj(properties))
+        if (!properties)
+            continue;
+        if (!yyjson_is_obj(properties))
             return schema_refuse(c, ERR_INVALID, &v->items[i], "properties", "must be an object");
         yyjson_obj_foreach(properties, k, max, key, value)
             ERR_TRY(add_property(c, o, &v->items[i], json_str(key)));

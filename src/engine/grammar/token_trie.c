@@ -1,5 +1,6 @@
 #include "engine/grammar/token_trie.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
@@ -69,6 +70,7 @@ static void build(struct token_trie *t, const struct entry *entries, size_t n)
     for (size_t i = 0; i < n; i++) {
         if (i && str_eq(entries[i - 1].text, entries[i].text)) {
             t->also[entries[i - 1].token] = entries[i].token;
+            t->nodes[path[open - 1]].shared = true;
             continue;
         }
         close_below(t, path, &open, i ? common(entries[i - 1].text, entries[i].text) : 0);
@@ -97,4 +99,22 @@ void token_trie_done(struct token_trie *t)
     mem_free(t->nodes);
     mem_free(t->also);
     *t = (struct token_trie){0};
+}
+
+void token_mask_apply(const uint64_t *mask, const float *logits, uint32_t n_tokens, float *ret)
+{
+    for (uint32_t from = 0; from < n_tokens; from += 64) {
+        uint64_t word = mask[from / 64];
+        uint32_t n = n_tokens - from < 64 ? n_tokens - from : 64;
+        if (word == UINT64_MAX) {
+            memcpy(ret + from, logits + from, n * sizeof *ret);
+            continue;
+        }
+        for (uint32_t i = 0; i < n; i++)
+            ret[from + i] = -INFINITY;
+        for (; word; word &= word - 1) {
+            uint32_t i = (uint32_t)__builtin_ctzll(word);
+            ret[from + i] = logits[from + i];
+        }
+    }
 }

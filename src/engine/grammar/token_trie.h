@@ -10,6 +10,7 @@ struct trie_node {
     int32_t token; // the first token that ends here, or -1
     uint16_t depth;
     uint8_t byte;
+    bool shared; // another token has the same text
 };
 
 struct token_trie {
@@ -28,3 +29,5 @@ static inline size_t token_mask_words(uint32_t n_tokens)
 {
     return ((size_t)n_tokens + 63) / 64;
 }
+// The logits of the tokens whose bits are set; minus infinity for the others.
+void token_mask_apply(const uint64_t *mask, const float *logits, uint32_t n_tokens, float *ret);
