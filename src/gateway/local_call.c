@@ -130,7 +130,7 @@ static bool take_key(struct local_call *c)
 {
     static const struct {
         const char *name;
-        int member;
+        enum local_call_member member;
     } members[] = {{"name", LOCAL_CALL_NAME},
                    {"arguments", LOCAL_CALL_ARGUMENTS},
                    {"parameters", LOCAL_CALL_ARGUMENTS},

@@ -14,6 +14,8 @@ enum local_call_step {
     LOCAL_CALL_NONE  // no call, and nothing of it was told; the byte is not taken
 };
 
+enum local_call_member { LOCAL_CALL_OTHER, LOCAL_CALL_NAME, LOCAL_CALL_ARGUMENTS };
+
 struct local_call {
     // What is to be told, and how.
     uint32_t index;
@@ -26,7 +28,7 @@ struct local_call {
     struct json_steps steps;
     struct buf text; // of the object; forgotten once the call is told
     size_t key_at, value_at;
-    enum { LOCAL_CALL_OTHER, LOCAL_CALL_NAME, LOCAL_CALL_ARGUMENTS } member;
+    enum local_call_member member;
     size_t name_at, name_len; // in the text, with quotes; 0 until known
     bool told;                // the name, and arguments follow
     bool in_arguments;

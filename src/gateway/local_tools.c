@@ -183,7 +183,7 @@ static bool at_start(struct local_tools *t, char c)
         begin_call(t);
         return false;
     }
-    t->matched = t->listed && t->pending.len && buf_str(&t->pending).ptr[t->pending.len - 1] == '[';
+    t->matched = t->listed && str_ends(buf_str(&t->pending), STR("["));
     if (!t->matched)
         show_pending(t);
     t->listed = false;
@@ -239,7 +239,7 @@ static void reread(struct local_tools *t)
     t->matched = 0;
     t->state = LOCAL_TOOLS_TEXT;
     str s = buf_str(&held);
-    for (size_t i = 0; i < s.len; i++)
+    for (size_t i = 0; s.ptr && i < s.len; i++)
         while (!in_text(t, s.ptr[i]))
             continue;
     buf_done(&held);
@@ -302,7 +302,7 @@ static void take(struct local_tools *t, char c, const struct out *o)
 
 static void take_all(struct local_tools *t, str text, const struct out *o)
 {
-    for (size_t i = 0; i < text.len; i++)
+    for (size_t i = 0; text.ptr && i < text.len; i++)
         take(t, text.ptr[i], o);
 }
 
