@@ -43,6 +43,7 @@ struct automaton {
     size_t n_frames, frames_cap;
     struct table known_table, frame_table;
     size_t bytes;
+    uint64_t work; // places looked at
     uint32_t epoch, start;
     // While one state is made from another:
     struct place *todo, *found;
@@ -345,6 +346,7 @@ static uint32_t find_step(struct automaton *a, uint32_t state, uint8_t byte)
                 byte <= n->edges[e].high)
                 expand(a, n->edges[e].to, p.stack);
     }
+    a->work += k->n + a->n_seen;
     uint32_t to = finish_state(a);
     row_of(a, state)[byte] = to;
     return to;
@@ -411,10 +413,12 @@ static void allow(uint64_t *mask, int32_t token)
     mask[(uint32_t)token / 64] |= (uint64_t)1 << ((uint32_t)token % 64);
 }
 
-static void walk(struct automaton *a, uint64_t *mask)
+// False: it is too much work.
+static bool walk(struct automaton *a, uint64_t *mask)
 {
     const struct token_trie *t = a->trie;
-    for (size_t i = 0; i < t->len;) {
+    uint64_t work_max = a->work + AUTOMATON_WORK_MAX;
+    for (size_t i = 0; i < t->len && a->work <= work_max;) {
         const struct trie_node node = t->nodes[i];
         uint32_t to = step(a, a->path[node.depth], node.byte);
         if (to == AUTOMATON_DEAD) {
@@ -430,6 +434,7 @@ static void walk(struct automaton *a, uint64_t *mask)
             allow(mask, token);
         i++;
     }
+    return a->work <= work_max;
 }
 
 const uint64_t *automaton_mask(struct automaton *a, uint32_t *state)
@@ -439,7 +444,8 @@ const uint64_t *automaton_mask(struct automaton *a, uint32_t *state)
     size_t words = token_mask_words(a->trie->n_tokens);
     uint64_t *mask = mem_array(words, sizeof *mask);
     a->path[0] = *state;
-    walk(a, mask);
+    if (!walk(a, mask))
+        memset(mask, 0, words * sizeof *mask);
     *state = a->path[0];
     a->known[*state].mask = mask;
     a->bytes += words * sizeof *mask;

@@ -9,7 +9,9 @@
 // states kept; beyond it all are forgotten but those in hand, the epoch counts up, and states of an
 // earlier epoch are void: lead the bytes through again. More than AUTOMATON_PLACES_MAX places at
 // once (a very ambiguous grammar), or rules more than AUTOMATON_DEPTH_MAX deep in each other: what
-// is too much is not allowed; what is left is still within the grammar.
+// is too much is not allowed; what is left is still within the grammar. A mask that would take a
+// look at more than AUTOMATON_WORK_MAX places (some 20 ms; only grammars that are made for it do)
+// allows nothing.
 #pragma once
 
 #include "engine/grammar/graph.h"
@@ -19,6 +21,7 @@ enum {
     AUTOMATON_BYTES_MAX = 24 << 20,
     AUTOMATON_PLACES_MAX = 512,
     AUTOMATON_DEPTH_MAX = 96,
+    AUTOMATON_WORK_MAX = 1 << 21,
     AUTOMATON_DEAD = 0,
 };
 

@@ -372,6 +372,43 @@ static void test_rambling_never_gets_stuck(void **state UNUSED)
     }
 }
 
+// Each letter may be the one that counts: every text is a state of its own, of hundreds of places.
+static void test_a_mask_that_is_too_much_work_allows_nothing(void **state UNUSED)
+{
+    struct token_trie wide;
+    static char letters[26 * 26 * 26][3];
+    static str texts[26 * 26 * 26 + 26];
+    size_t n = 0;
+    for (uint32_t i = 0; i < 26 * 26 * 26; i++) {
+        letters[i][0] = (char)('a' + i % 26);
+        letters[i][1] = (char)('a' + i / 26 % 26);
+        letters[i][2] = (char)('a' + i / 676);
+        texts[n++] = str_slice(letters[i], 3);
+    }
+    for (uint32_t i = 0; i < 26; i++)
+        texts[n++] = str_slice(letters[i], 1);
+    token_trie_init(&wide, texts, (uint32_t)n);
+    struct graph g;
+    struct automaton *a;
+    struct diag d;
+    uint32_t root;
+    graph_init(&g);
+    const str grammar = STR("root ::= ([a-z]* [aeiou] [a-z]{120}) | ([a-z]* [a-m] [a-z]{121}) |"
+                            "([a-z]* [acegikmoqsuwy] [a-z]{122}) |"
+                            "([a-z]* [abefijmnqruvyz] [a-z]{123})");
+    assert_int_equal(gbnf_lay(grammar, &g, &root, &d), ERR_OK);
+    assert_int_equal(automaton_new(&g, root, &wide, &a, &d), ERR_OK);
+    uint32_t at = automaton_start(a);
+    for (int i = 0; i < 300; i++)
+        at = automaton_step(a, at, (uint8_t)('a' + i * 7 % 26));
+    const uint64_t *mask = automaton_mask(a, &at);
+    for (size_t i = 0; i < token_mask_words((uint32_t)n); i++)
+        assert_int_equal(mask[i], 0);
+    automaton_free(a);
+    graph_done(&g);
+    token_trie_done(&wide);
+}
+
 static void test_depth_is_bounded_without_a_dead_end(void **state UNUSED)
 {
     struct diag d;
@@ -426,6 +463,7 @@ int main(void)
         cmocka_unit_test(test_a_token_may_span_several_symbols),
         cmocka_unit_test(test_masks_agree_with_steps),
         cmocka_unit_test(test_rambling_never_gets_stuck),
+        cmocka_unit_test(test_a_mask_that_is_too_much_work_allows_nothing),
         cmocka_unit_test(test_depth_is_bounded_without_a_dead_end),
         cmocka_unit_test(test_what_the_vocabulary_cannot_say_is_left_out),
     };
