@@ -118,18 +118,19 @@ static int status_of(enum err e)
 }
 
 int model_write(struct command_call *call, struct model_file *f, const char *path,
-                struct model_save_options *o, bool json)
+                const struct model_save_options *o, bool json)
 {
     struct term_progress progress;
+    struct model_save_options save = *o;
     struct outcome x = {.path = path, .source_bytes = model_file_bytes(f)};
     struct diag d = {0};
     uint64_t start_us = clock_mono_us();
     float *divisors = divisors_of(model_file_hparams(f));
-    o->rope_divisors = divisors;
-    o->progress = on_progress;
-    o->progress_ctx = &progress;
+    save.rope_divisors = divisors;
+    save.progress = on_progress;
+    save.progress_ctx = &progress;
     term_progress_begin(&progress, "writing", 0, 0, true);
-    enum err e = model_save(f, path, o, &x.report, &d);
+    enum err e = model_save(f, path, &save, &x.report, &d);
     term_progress_end(&progress);
     mem_free(divisors);
     model_file_free(f);

@@ -20,4 +20,4 @@ str model_write_default_path(struct arena *a, str source, const char *type);
 
 // Frees the model. The exit status.
 int model_write(struct command_call *call, struct model_file *f, const char *path,
-                struct model_save_options *o, bool json);
+                const struct model_save_options *o, bool json);

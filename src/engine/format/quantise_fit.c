@@ -109,6 +109,7 @@ struct fit fit_range(const float *x, int levels, bool negative_low)
 float fit_signed_levels(const float *x, size_t n, float scale, int low, int high, float *ret_q)
 {
     float inverse = scale != 0.0f ? 1.0f / scale : 0.0f, squares[FIT_VALUES];
+    ASSERT(n == 16 || n == FIT_VALUES);
     if (isinf(inverse))
         inverse = scale = 0.0f;
     for (size_t i = 0; i < n; i++) {

@@ -73,8 +73,9 @@ static void refit(struct super *s)
 {
     double uu = 0, uv = 0, vv = 0, xu = 0, xv = 0;
     for (size_t i = 0; i < VALUES; i++) {
-        double u = (double)s->scale[i / FIT_VALUES] * (double)s->q[i];
-        double v = -(double)s->min[i / FIT_VALUES], x = (double)s->x[i];
+        size_t g = i / FIT_VALUES;
+        double u = (double)s->scale[g] * (double)s->q[i];
+        double v = -(double)s->min[g], x = (double)s->x[i];
         uu += u * u;
         uv += u * v;
         vv += v * v;
@@ -190,16 +191,15 @@ static float choose_scales(const float *in, const float *wanted, struct super_6 
     float error = 0.0f;
     for (size_t g = 0; g < GROUPS_6; g++) {
         float best = HUGE_VALF, q[GROUP_6];
-        float middle = s->d != 0.0f ? nearbyintf(wanted[g] / s->d) : 0.0f;
-        middle = fminf(fmaxf(middle, -127.0f), 126.0f); // d may have been rounded down
-        for (float a = middle - 1.0f; a <= middle + 1.0f; a += 1.0f) {
-            if (a < -128.0f || a > 127.0f)
-                continue;
-            float off = fit_signed_levels(in + g * GROUP_6, GROUP_6, s->d * a, -32, 31, q);
+        float wish = s->d != 0.0f ? nearbyintf(wanted[g] / s->d) : 0.0f;
+        int middle = (int)fminf(fmaxf(wish, -127.0f), 126.0f); // d may have been rounded down
+        for (int a = middle - 1; a <= middle + 1; a++) {
+            float scale = s->d * (float)a;
+            float off = fit_signed_levels(in + g * GROUP_6, GROUP_6, scale, -32, 31, q);
             if (off >= best)
                 continue;
             best = off;
-            s->scale[g] = (int)a;
+            s->scale[g] = a;
             memcpy(s->q + g * GROUP_6, q, sizeof q);
         }
         error += best;
@@ -211,7 +211,8 @@ static float refit_6(const float *in, const struct super_6 *s)
 {
     double uu = 0, xu = 0;
     for (size_t i = 0; i < VALUES; i++) {
-        double u = (double)s->scale[i / GROUP_6] * (double)s->q[i];
+        size_t g = i / GROUP_6;
+        double u = (double)s->scale[g] * (double)s->q[i];
         uu += u * u;
         xu += (double)in[i] * u;
     }
