@@ -5,26 +5,13 @@
 #include "base/banned.h"
 
 static const struct option options[] = {
-    {.name = "threads",
-     .type = OPTION_INT,
-     .offset = offsetof(struct model_write_options, threads),
-     .value = "0",
-     .min = 0,
-     .max = MODEL_SAVE_THREADS_MAX,
-     .arg = "N",
-     .help = "Threads that compute; 0: as many as there are CPUs. The file does not depend on it."},
+    MODEL_WRITE_THREADS,
     {.name = "requantize",
      .type = OPTION_BOOL,
      .offset = offsetof(struct model_write_options, requantize),
      .help = "Take a model that is quantised already, though rounding twice costs quality."},
-    {.name = "force",
-     .type = OPTION_BOOL,
-     .offset = offsetof(struct model_write_options, force),
-     .help = "Write over a file that is there."},
-    {.name = "json",
-     .type = OPTION_BOOL,
-     .offset = offsetof(struct model_write_options, json),
-     .help = "Print JSON that a program can read."},
+    MODEL_WRITE_FORCE,
+    MODEL_WRITE_JSON,
     {0},
 };
 

@@ -11,6 +11,28 @@ struct model_write_options {
     int64_t type; // index into model_write_types; the first is "keep"
 };
 
+// Rows of the verbs' tables of options.
+#define MODEL_WRITE_THREADS                                                                        \
+    {.name = "threads",                                                                            \
+     .type = OPTION_INT,                                                                           \
+     .offset = offsetof(struct model_write_options, threads),                                      \
+     .value = "0",                                                                                 \
+     .min = 0,                                                                                     \
+     .max = MODEL_SAVE_THREADS_MAX,                                                                \
+     .arg = "N",                                                                                   \
+     .help =                                                                                       \
+         "Threads that compute; 0: as many as there are CPUs. The file does not depend on it."}
+#define MODEL_WRITE_FORCE                                                                          \
+    {.name = "force",                                                                              \
+     .type = OPTION_BOOL,                                                                          \
+     .offset = offsetof(struct model_write_options, force),                                        \
+     .help = "Write over a file that is there."}
+#define MODEL_WRITE_JSON                                                                           \
+    {.name = "json",                                                                               \
+     .type = OPTION_BOOL,                                                                          \
+     .offset = offsetof(struct model_write_options, json),                                         \
+     .help = "Print JSON that a program can read."}
+
 extern const char *const model_write_types[]; // "keep", "f16", …; NULL-ended
 // "q4_k"; ERR_INVALID with the types that there are.
 enum err model_write_type(str name, enum tensor_type *ret, struct diag *d) MUST_USE;

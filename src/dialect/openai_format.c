@@ -40,12 +40,15 @@ static bool take_choices(struct reader *r, const char *name, yyjson_val *v)
 {
     size_t i, max;
     yyjson_val *item;
-    bool fits = yyjson_is_arr(v) && yyjson_arr_size(v);
+    bool fits = yyjson_arr_size(v) > 0;
     yyjson_arr_foreach(v, i, max, item) fits = fits && yyjson_is_str(item);
     r->request->format_choices = v;
     if (fits)
         return take(r, name, EXCHANGE_FORMAT_CHOICE);
-    return field_wrong_type(r, name, "an array of at least one string", v);
+    if (yyjson_is_arr(v))
+        return field_refuse(r, API_INVALID_VALUE, name,
+                            "must have at least one string, and nothing else.");
+    return field_wrong_type(r, name, "an array of strings", v);
 }
 
 // --- OpenAI's

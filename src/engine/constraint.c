@@ -29,6 +29,7 @@ struct grammars {
 
 struct constraint {
     struct shared_grammar *grammar;
+    bool stands; // where is known: state, of that epoch
     uint32_t state, epoch;
     struct buf said; // to lead it through again when the automaton has forgotten
 };
@@ -130,9 +131,11 @@ static struct shared_grammar *find(struct grammars *g, str key)
     return NULL;
 }
 
+// One that is at work keeps its last count: whoever asks is a thread that must not wait.
 static void count_bytes(struct shared_grammar *s)
 {
-    pthread_mutex_lock(&s->lock);
+    if (pthread_mutex_trylock(&s->lock) != 0)
+        return;
     s->bytes = automaton_bytes(s->automaton);
     pthread_mutex_unlock(&s->lock);
 }
@@ -198,14 +201,27 @@ static void restart(struct constraint *c)
     struct automaton *a = c->grammar->automaton;
     c->state = automaton_feed(a, automaton_start(a), buf_str(&c->said));
     c->epoch = automaton_epoch(a);
+    c->stands = true;
 }
 
 // Under the lock: where the answer stands.
 static uint32_t state_of(struct constraint *c)
 {
-    if (c->epoch != automaton_epoch(c->grammar->automaton))
+    if (!c->stands || c->epoch != automaton_epoch(c->grammar->automaton))
         restart(c);
     return c->state;
+}
+
+// Nothing said fits any grammar, and then there is nothing to wait for: the scheduler may be at
+// work on a mask of it.
+static bool fits(struct constraint *c)
+{
+    if (!c->said.len)
+        return true;
+    pthread_mutex_lock(&c->grammar->lock);
+    bool yes = state_of(c) != AUTOMATON_DEAD;
+    pthread_mutex_unlock(&c->grammar->lock);
+    return yes;
 }
 
 enum err constraint_new(const struct engine_model *m, const struct engine_request *r,
@@ -217,11 +233,7 @@ enum err constraint_new(const struct engine_model *m, const struct engine_reques
     c->grammar = s;
     buf_init(&c->said, SIZE_MAX); // the answer's own length
     (void)buf_append_str(&c->said, r->grammar_said);
-    pthread_mutex_lock(&s->lock);
-    restart(c);
-    bool fits = c->state != AUTOMATON_DEAD;
-    pthread_mutex_unlock(&s->lock);
-    if (fits) {
+    if (fits(c)) {
         *ret = c;
         return ERR_OK;
     }

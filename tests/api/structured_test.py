@@ -170,7 +170,7 @@ class Structured(harness.ServerCase):
                  ({"guided_regex": "a(?!b)"}, "unsupported_parameter", "guided_regex", "look-around"),
                  ({"guided_regex": "(a{900}){900}"}, "invalid_value", "guided_regex", "too large"),
                  ({"grammar": "root ::= root \"a\" | \"b\""}, "invalid_value", "grammar", "left recursion"),
-                 ({"guided_choice": []}, "invalid_type", "guided_choice", "at least one"),
+                 ({"guided_choice": []}, "invalid_value", "guided_choice", "at least one"),
                  ({"guided_choice": ["a"], "guided_regex": "b"}, "invalid_value", "guided_regex", "one form")]
         for fields, code, param, words in cases:
             with self.subTest(words):

@@ -1,5 +1,7 @@
-// Rows of f32 to the storage types of model files, for tests and generators. The simple quantisers
-// follow ggml's reference; those of the K types are ours: valid blocks, not the best ones.
+// Rows of f32 to the storage types of model files, for tests and generators. Independent of the
+// product's own (engine/format/quantise.h), which quantise_row_test holds to it: files made with
+// that one would agree with a reader that is wrong in the same way. The simple quantisers follow
+// ggml's reference; those of the K types are ours: valid blocks, not the best ones.
 #pragma once
 
 #include "engine/format/model_file.h"
