@@ -69,7 +69,8 @@ static const struct option options[] = {
      .type = OPTION_STRING,
      .offset = FIELD(isa),
      .arg = "NAME",
-     .help = "Instruction set: avx512, avx2, neon or portable; without it, the best this CPU has."},
+     .help = "Instruction set: amx, avx512, avx2, neon or portable; without it, the best this CPU "
+             "has."},
     {.name = "device",
      .type = OPTION_STRING,
      .offset = FIELD(device),

@@ -71,8 +71,8 @@ static enum err probe_isa(struct arena *arena, const char *isa, struct probe *re
 static void compare(struct doctor *doc, struct arena *arena, const struct probe *best,
                     const char *best_isa)
 {
-    static const char *const others[] = {"avx512",  "avxvnni", "avx2",
-                                         "neondot", "neon",    "portable"};
+    static const char *const others[] = {"amx",     "avx512", "avxvnni", "avx2",
+                                         "neondot", "neon",   "portable"};
     char agreed[128] = "", isa[32];
     for (size_t i = 0; i < ARRAY_LEN(others); i++) {
         struct probe p = {0};

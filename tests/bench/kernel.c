@@ -94,17 +94,18 @@ static void just_read(void *ctx, size_t member, size_t size)
     }
 }
 
-// Runs a second.
+// Runs a second: the best one's, since on a machine that others use too the mean is theirs as well.
 static double rate(struct bench *b, void (*work)(void *, size_t, size_t))
 {
-    double start = now(), passed;
-    size_t runs = 0;
+    double start = now(), last = start, best = 1e9;
     do {
         atomic_store(&b->next, 0);
         team_run(b->team, work, b);
-        runs++;
-    } while ((passed = now() - start) < b->seconds);
-    return (double)runs / passed;
+        double t = now();
+        best = t - last < best ? t - last : best;
+        last = t;
+    } while (last - start < b->seconds);
+    return 1 / best;
 }
 
 static void fill(struct bench *b)

@@ -14,7 +14,7 @@ struct model;
 struct team; // engine/kernel/team.h: the fixed set of compute threads
 
 struct model_options {
-    const char *isa;     // NULL = best this CPU has; "portable" "avx2" "avx512" "neon"
+    const char *isa;     // NULL = best this CPU has; "portable" "avx2" "avx512" "amx" "neon"
     const char *kv_type; // "f32" "f16" "q8_0"; NULL = the model's numerics (f32 for F32 models, f16
                          // otherwise)
     const char *device;  // NULL or "cpu"; "cuda", "cuda:1": a GPU, with the same bits. K and V are

@@ -4,7 +4,7 @@
 #include "engine/kernel/kernel.h"
 
 #if defined(__x86_64__)
-extern const struct kernel kernel_avx512, kernel_avxvnni, kernel_avx2;
+extern const struct kernel kernel_amx, kernel_avx512, kernel_avxvnni, kernel_avx2;
 #elif defined(__aarch64__)
 extern const struct kernel kernel_neondot, kernel_neon;
 #endif

@@ -269,28 +269,39 @@ static void kv_store_q8(uint8_t *k_block, uint8_t *v_block, uint32_t slot, const
     }
 }
 
+// One vector of K into its slot, of V into its row. The lanes of K that there are: n.
+INLINE void kv_store_lanes(uint8_t *k_block, uint8_t *v_block, size_t k_at, size_t v_at, vf k, vf v,
+                           size_t n, bool kv_f16)
+{
+    if (kv_f16) {
+        uint16_t half[LANES], *to = (uint16_t *)(void *)k_block + k_at;
+        vf_store_f16(half, k);
+        for (size_t i = 0; i < n; i++)
+            to[i * LANES] = half[i];
+        vf_store_f16((uint16_t *)(void *)v_block + v_at, v);
+    } else {
+        float part[LANES], *to = (float *)(void *)k_block + k_at;
+        vf_store(part, k);
+        for (size_t i = 0; i < n; i++)
+            to[i * LANES] = part[i];
+        vf_store((float *)(void *)v_block + v_at, v);
+    }
+}
+
 static void kv_store_whole(uint8_t *k_block, uint8_t *v_block, uint32_t slot, const float *k,
                            const float *v, uint32_t head_dim, bool kv_f16)
 {
-    for (size_t d = 0; d < head_dim; d += LANES) {
-        size_t n = min_size(LANES, head_dim - d);
-        float part[LANES] = {0};
-        uint16_t half[LANES];
-        memcpy(part, k + d, n * sizeof *part);
-        vf_store_f16(half, vf_load(part));
-        for (size_t i = 0; i < n; i++) {
-            size_t at = (d + i) * LANES + slot;
-            if (kv_f16)
-                memcpy(k_block + at * 2, &half[i], 2);
-            else
-                memcpy(k_block + at * 4, &part[i], 4);
-        }
-        size_t at = slot * round_up(head_dim, LANES) + d;
-        memcpy(part, v + d, n * sizeof *part);
-        if (kv_f16)
-            vf_store_f16((uint16_t *)(void *)v_block + at, vf_load(part));
-        else
-            vf_store((float *)(void *)v_block + at, vf_load(part));
+    size_t padded = round_up(head_dim, LANES), d = 0;
+    for (; d + LANES <= head_dim; d += LANES)
+        kv_store_lanes(k_block, v_block, d * LANES + slot, slot * padded + d, vf_load(k + d),
+                       vf_load(v + d), LANES, kv_f16);
+    if (d < head_dim) {
+        size_t n = head_dim - d;
+        float k_last[LANES] = {0}, v_last[LANES] = {0};
+        memcpy(k_last, k + d, n * sizeof *k_last);
+        memcpy(v_last, v + d, n * sizeof *v_last);
+        kv_store_lanes(k_block, v_block, d * LANES + slot, slot * padded + d, vf_load(k_last),
+                       vf_load(v_last), n, kv_f16);
     }
 }
 

@@ -11,6 +11,7 @@
 #endif
 
 #include "engine/kernel/backends.h"
+#include "engine/kernel/tiles.h"
 
 #include "base/banned.h"
 
@@ -24,6 +25,11 @@ static bool has_avx512(void)
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
            __builtin_cpu_supports("avx512vnni");
+}
+
+static bool has_amx(void)
+{
+    return has_avx512() && tiles_here();
 }
 
 static bool has_avx2(void)
@@ -62,9 +68,8 @@ struct backend {
 static const struct backend BACKENDS[] = {
 // best first
 #if defined(__x86_64__)
-    {&kernel_avx512, has_avx512},
-    {&kernel_avxvnni, has_avxvnni},
-    {&kernel_avx2, has_avx2},
+    {&kernel_amx, has_amx},         {&kernel_avx512, has_avx512},
+    {&kernel_avxvnni, has_avxvnni}, {&kernel_avx2, has_avx2},
 #elif defined(__aarch64__)
     {&kernel_neondot, has_dot},
     {&kernel_neon, always},

@@ -110,7 +110,7 @@ struct kernel {
 };
 
 // The best backend of this CPU (name NULL) or the named one: "portable", "avx2", "avxvnni",
-// "avx512", "neon", "neondot". NULL when this build or this CPU has none of that name.
+// "avx512", "amx", "neon", "neondot". NULL when this build or this CPU has none of that name.
 const struct kernel *kernel_find(const char *name);
 // All that this build has and this CPU runs, best first; NULL at the end.
 const struct kernel *kernel_at(size_t i);

@@ -5,4 +5,7 @@
 #define KERNEL_NAME "avx512"
 #include "engine/kernel/backends.h"
 #include "engine/kernel/kernel_impl.h"
+#include "engine/kernel/tiles.h"
+
+const struct kernel kernel_amx = KERNEL_TABLE("amx", tiles_matmul);
 #endif

@@ -13,20 +13,23 @@
 #include "engine/kernel/impl_rows.h"
 #include "engine/kernel/impl_sample.h"
 
-const struct kernel KERNEL = {
-    .name = KERNEL_NAME,
-    .matmul = matmul,
-    .quantise = quantise,
-    .layer_norm = layer_norm,
-    .rms_norm = rms_norm,
-    .add = add,
-    .gelu = gelu,
-    .silu_mul = silu_mul,
-    .kv_store = kv_store,
-    .attention = attention,
-    .all_finite = all_finite,
-    .max = max_of,
-    .exp_weights = exp_weights,
-    .exp_sum = exp_sum,
-    .exp = exp_each,
-};
+#define KERNEL_TABLE(NAME, MATMUL)                                                                 \
+    {                                                                                              \
+        .name = NAME,                                                                              \
+        .matmul = MATMUL,                                                                          \
+        .quantise = quantise,                                                                      \
+        .layer_norm = layer_norm,                                                                  \
+        .rms_norm = rms_norm,                                                                      \
+        .add = add,                                                                                \
+        .gelu = gelu,                                                                              \
+        .silu_mul = silu_mul,                                                                      \
+        .kv_store = kv_store,                                                                      \
+        .attention = attention,                                                                    \
+        .all_finite = all_finite,                                                                  \
+        .max = max_of,                                                                             \
+        .exp_weights = exp_weights,                                                                \
+        .exp_sum = exp_sum,                                                                        \
+        .exp = exp_each,                                                                           \
+    }
+
+const struct kernel KERNEL = KERNEL_TABLE(KERNEL_NAME, matmul);
