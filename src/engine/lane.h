@@ -17,6 +17,7 @@ struct scheduler;
 
 enum {
     CHUNK_MIN = KV_BLOCK_TOKENS, // prompts advance by whole blocks
+    CHUNK_LEAST = 4,             // but by fewer rows where streams run that would wait too long
     SCORING_ROWS_MAX = 64,       // rows a step whose logits only score a prompt
     REST_MAX_MS = 250,           // whose reader is away for longer makes room for those who wait
 };
@@ -61,6 +62,7 @@ struct step {
     uint32_t n_tasks, tasks_max, n_hidden;
     uint32_t n_rows, n_plans, n_turn;
     uint32_t decode_rows, draft_rows, prefill_rows, scoring_rows;
+    bool chunks_are_small;  // beside streams: less than a block
     uint32_t answer_tokens; // that the step brought
 };
 

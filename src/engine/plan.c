@@ -141,9 +141,10 @@ static bool is_being_computed(const struct lane *l, const struct step *s,
         return false;
     for (uint32_t i = 0; i < s->n_turn; i++) {
         const struct sequence *other = &s->turn[i]->seq;
-        if (other != q && other->chunk >= KV_BLOCK_TOKENS && other->serial == q->serial &&
-            other->n_done == q->n_done && other->n_published == q->n_published &&
-            memcmp(other->tokens + other->n_done, q->tokens + q->n_done,
+        if (other != q && other->chunk > 0 && other->serial == q->serial &&
+            other->n_published == q->n_published &&
+            other->n_tokens >= q->n_done + KV_BLOCK_TOKENS &&
+            memcmp(other->tokens + q->n_done, q->tokens + q->n_done,
                    KV_BLOCK_TOKENS * sizeof *q->tokens) == 0)
             return true;
     }
@@ -177,7 +178,7 @@ static uint32_t widen_chunk(struct lane *l, struct step *s, struct engine_job *j
     } else if (room_for_events(j, 1) == 0) {
         return 0;
     }
-    if (n < sequence_pending(q))
+    if (n < sequence_pending(q) && !(s->chunks_are_small && whole_blocks(q, n) == 0))
         n = whole_blocks(q, n);
     if (n <= had || (had == 0 && is_being_computed(l, s, j)))
         return 0;
@@ -204,6 +205,14 @@ static struct engine_job *shortest_prompt(const struct step *s)
     return best;
 }
 
+// A quarter; of a few rows all, every fourth time.
+static uint32_t share_of_oldest(const struct lane *l, uint32_t rows)
+{
+    if (rows / 4 >= CHUNK_MIN)
+        return rows / 4;
+    return l->scheduler->counters.steps % 4 == 0 ? rows : 0;
+}
+
 // A quarter goes to the oldest prompt, so that it is never starved; the rest to the shortest first,
 // so that a short prompt does not wait for a long one.
 static void plan_prompts(struct lane *l, struct step *s, uint32_t rows)
@@ -213,8 +222,7 @@ static void plan_prompts(struct lane *l, struct step *s, uint32_t rows)
         if (!has_prompt_to_do(j))
             continue;
         lane_adopt_prefix(l, j);
-        uint32_t quarter = rows / 4 > CHUNK_MIN ? rows / 4 : CHUNK_MIN;
-        rows -= widen_chunk(l, s, j, quarter < rows ? quarter : rows);
+        rows -= widen_chunk(l, s, j, share_of_oldest(l, rows));
         break;
     }
     for (struct engine_job *j; (j = shortest_prompt(s));) {
@@ -249,16 +257,19 @@ static uint32_t rows_that_streams_bear(const struct lane *l, const struct step *
 }
 
 // As many prompt rows as fit the step's budget, its rows, and its time by the speed seen so far.
-static uint32_t prompt_rows(const struct lane *l, const struct step *s)
+static uint32_t prompt_rows(const struct lane *l, struct step *s)
 {
     uint32_t budget = l->scheduler->options.step_tokens_max;
     if (l->us_per_row > 0 && STEP_TARGET_US / l->us_per_row < budget)
         budget = (uint32_t)(STEP_TARGET_US / l->us_per_row);
     uint32_t answers = s->decode_rows + s->draft_rows;
     uint32_t rows = budget > answers ? budget - answers : 0;
-    uint32_t bearable = rows_that_streams_bear(l, s);
+    uint32_t bearable = rows_that_streams_bear(l, s), least = CHUNK_MIN;
+    s->chunks_are_small = bearable < CHUNK_MIN;
+    if (s->chunks_are_small)
+        least = bearable > CHUNK_LEAST ? bearable : CHUNK_LEAST;
     rows = rows < bearable ? rows : bearable;
-    rows = rows > CHUNK_MIN ? rows : CHUNK_MIN;
+    rows = rows > least ? rows : least;
     uint32_t left = l->rows_max - s->n_rows;
     return rows < left ? rows : left;
 }

@@ -94,6 +94,35 @@ static void test_a_long_prompt_stalls_no_stream(void **state)
     client_free(prompt);
 }
 
+// Neither beside a stream, which leaves but a few rows to prompts.
+static void test_a_short_prompt_does_not_wait_beside_a_stream(void **state)
+{
+    (void)state;
+    fake->step_us = 300;
+    fake->row_us = 400;
+    open_with(client_options());
+    struct engine_request long_answer = client_request(ids, 5, 8000);
+    long_answer.prompt_logprobs = true;
+    struct client_job *stream = client_start(model, long_answer);
+    assert_true(client_wait_answer(stream, 10, 5000));
+    n_steps = 0;
+    struct client_job *longer = client_start(model, client_request(ids, 2000, 2));
+    while (n_steps < 5)
+        client_read(stream);
+    struct client_job *shorter = client_start(model, client_request(ids + 7000, 40, 1));
+    while (!client_wait(shorter, 1))
+        client_read(stream);
+    client_read(longer);
+    assert_int_equal(longer->n_answer, 0);
+    uint32_t small = 0;
+    for (uint32_t i = 0; i < n_steps; i++)
+        small += steps[i].prefill > 0 && steps[i].prefill < 16 && steps[i].decode == 1;
+    assert_true(small > 3); // chunks of less than a block
+    client_free(longer);
+    client_free(shorter);
+    client_free(stream);
+}
+
 static int by_size(const void *a, const void *b)
 {
     uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
@@ -400,6 +429,7 @@ int main(void)
         TEST(test_a_long_prompt_stalls_no_stream),
         TEST(test_a_long_prompt_stretches_no_gap_of_a_stream_too_far),
         TEST(test_a_short_prompt_does_not_wait_for_a_long_one),
+        TEST(test_a_short_prompt_does_not_wait_beside_a_stream),
         TEST(test_a_long_prompt_is_not_starved_by_short_ones),
         TEST(test_a_quiet_tenant_does_not_wait_for_a_loud_one),
         TEST(test_two_models_share_the_memory),
