@@ -173,7 +173,7 @@ static void lay_length(struct sizes *s, uint32_t from, uint32_t length)
     for (uint32_t at = 0; at <= length; at++)
         for (uint32_t k = 0; k < width; k++) {
             uint32_t state = states[at * width + k], rest = k % s->multiple;
-            struct tight t = {k / s->multiple / 2, k / s->multiple % 2};
+            struct tight t = {k / s->multiple / 2, s->high && k / s->multiple % 2};
             if (!state || graph_is_full(s->graph))
                 continue;
             if (at == length) {

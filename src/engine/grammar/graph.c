@@ -59,6 +59,7 @@ static void add(struct graph *g, struct edge e)
         g->edges_cap = g->edges_cap * 2 + 64;
         g->edges = mem_resize(g->edges, g->edges_cap, sizeof *g->edges);
     }
+    ASSERT(g->edges);
     g->edges[g->n_edges++] = e;
 }
 

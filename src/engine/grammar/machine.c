@@ -42,7 +42,7 @@ static bool same_set(const struct charset *a, const struct charset *b)
 static uint32_t keep_set(struct machine *m, struct charset *set)
 {
     enum { RECENT = 32 }; // copies of one atom come close together
-    for (size_t i = m->n_sets; i-- > 0 && m->n_sets - i < RECENT;)
+    for (size_t i = m->n_sets > RECENT ? m->n_sets - RECENT : 0; i < m->n_sets; i++)
         if (same_set(&m->sets[i], set))
             return (uint32_t)i;
     if (m->n_sets == m->sets_cap) {
@@ -152,6 +152,7 @@ static void step_together(struct laying *l, const struct stand *at, struct stand
                           const struct charset *shared, uint32_t from)
 {
     if (i == l->n) {
+        ASSERT(shared); // there is one machine at least
         lay_set(l, shared, from, state_of(l, to));
         return;
     }

@@ -177,7 +177,7 @@ static enum err take_class_character(struct reading *r, uint32_t *ret)
 
 static enum err take_class_item(struct reading *r, struct charset *set)
 {
-    uint32_t low, high;
+    uint32_t low = 0, high;
     if (peek(r) == '\\' && r->at + 1 < r->text.len && add_shorthand(r->text.ptr[r->at + 1], set)) {
         r->at += 2;
         return ERR_OK;
@@ -270,7 +270,7 @@ static void lay_dot(struct machine *m, uint32_t from, uint32_t to)
 static enum err lay_character(struct reading *r, uint32_t from, uint32_t to)
 {
     struct charset set = {0};
-    uint32_t c;
+    uint32_t c = 0;
     if (peek(r) == '\\' && r->at + 1 < r->text.len && add_shorthand(r->text.ptr[r->at + 1], &set)) {
         r->at += 2;
     } else {
