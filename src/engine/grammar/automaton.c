@@ -19,9 +19,18 @@ struct frame {
     uint32_t depth;
 };
 
+// Where each byte leads from a state, and how many places are looked at to find it: that much work
+// a walk that comes by here is charged, once, whether it is the first to find it or not.
+struct row {
+    uint32_t next[256]; // UNKNOWN: not asked for yet
+    uint16_t cost[256];
+    uint64_t charged[4]; // a bit for each byte, for the walk of that number
+    uint32_t walk;
+};
+
 struct known {
     uint32_t first, n; // in places
-    uint32_t *next;    // by byte; NULL: never left yet
+    struct row *row;   // NULL: never left yet
     uint64_t *mask;    // NULL: not asked for yet
     bool accepts;
 };
@@ -43,7 +52,8 @@ struct automaton {
     size_t n_frames, frames_cap;
     struct table known_table, frame_table;
     size_t bytes;
-    uint64_t work; // places looked at
+    uint32_t walks;            // through the trie
+    uint64_t work, walk_bytes; // of this walk, as if nothing had been known before
     uint32_t epoch, start;
     // While one state is made from another:
     struct place *todo, *found;
@@ -273,7 +283,7 @@ static uint32_t finish_state(struct automaton *a)
 static void forget(struct automaton *a)
 {
     for (size_t i = 0; i < a->n_known; i++) {
-        mem_free(a->known[i].next);
+        mem_free(a->known[i].row);
         mem_free(a->known[i].mask);
     }
     table_clear(&a->known_table);
@@ -323,15 +333,15 @@ static void forget_but(struct automaton *a, uint32_t *path, size_t n)
 
 // --- Steps
 
-static uint32_t *row_of(struct automaton *a, uint32_t state)
+static struct row *row_of(struct automaton *a, uint32_t state)
 {
     struct known *k = &a->known[state];
-    if (!k->next) {
-        k->next = mem_alloc(256 * sizeof *k->next);
-        memset(k->next, 0xFF, 256 * sizeof *k->next);
-        a->bytes += 256 * sizeof *k->next;
+    if (!k->row) {
+        k->row = mem_new(struct row);
+        memset(k->row->next, 0xFF, sizeof k->row->next);
+        a->bytes += sizeof *k->row;
     }
-    return k->next;
+    return k->row;
 }
 
 static uint32_t find_step(struct automaton *a, uint32_t state, uint8_t byte)
@@ -346,17 +356,19 @@ static uint32_t find_step(struct automaton *a, uint32_t state, uint8_t byte)
                 byte <= n->edges[e].high)
                 expand(a, n->edges[e].to, p.stack);
     }
-    a->work += k->n + a->n_seen;
+    size_t cost = min_size(k->n + a->n_seen, UINT16_MAX);
     uint32_t to = finish_state(a);
-    row_of(a, state)[byte] = to;
+    struct row *row = row_of(a, state);
+    row->next[byte] = to;
+    row->cost[byte] = (uint16_t)cost;
     return to;
 }
 
 static inline uint32_t step(struct automaton *a, uint32_t state, uint8_t byte)
 {
-    const uint32_t *row = a->known[state].next;
-    if (row && row[byte] != UNKNOWN)
-        return row[byte];
+    const struct row *row = a->known[state].row;
+    if (row && row->next[byte] != UNKNOWN)
+        return row->next[byte];
     return find_step(a, state, byte);
 }
 
@@ -413,28 +425,55 @@ static void allow(uint64_t *mask, int32_t token)
     mask[(uint32_t)token / 64] |= (uint64_t)1 << ((uint32_t)token % 64);
 }
 
+static inline void charge(struct automaton *a, uint32_t state, uint8_t byte)
+{
+    struct row *row = a->known[state].row;
+    uint64_t bit = (uint64_t)1 << (byte % 64);
+    if (row->walk != a->walks) {
+        row->walk = a->walks;
+        memset(row->charged, 0, sizeof row->charged);
+        a->walk_bytes += sizeof *row;
+    }
+    if (row->charged[byte / 64] & bit)
+        return;
+    row->charged[byte / 64] |= bit;
+    a->work += row->cost[byte];
+    a->walk_bytes += row->cost[byte] * sizeof(struct place);
+}
+
+// Not by what is kept, which depends on what was asked before: forgetting makes this walk do (and
+// be charged for) some work again. The second bound is for memory's sake alone.
+static bool must_forget(const struct automaton *a)
+{
+    return a->walk_bytes > AUTOMATON_BYTES_MAX / 2 || a->bytes > 3 * (size_t)AUTOMATON_BYTES_MAX;
+}
+
 // False: it is too much work.
 static bool walk(struct automaton *a, uint64_t *mask)
 {
     const struct token_trie *t = a->trie;
-    uint64_t work_max = a->work + AUTOMATON_WORK_MAX;
-    for (size_t i = 0; i < t->len && a->work <= work_max;) {
+    a->walks++;
+    a->work = a->walk_bytes = 0;
+    for (size_t i = 0; i < t->len && a->work <= AUTOMATON_WORK_MAX;) {
         const struct trie_node node = t->nodes[i];
         uint32_t to = step(a, a->path[node.depth], node.byte);
+        charge(a, a->path[node.depth], node.byte);
         if (to == AUTOMATON_DEAD) {
             i = node.past;
             continue;
         }
         a->path[node.depth + 1] = to;
-        if (a->bytes > AUTOMATON_BYTES_MAX)
+        if (must_forget(a)) {
             forget_but(a, a->path, (size_t)node.depth + 2);
+            a->walk_bytes = 0;
+        }
         if (node.token >= 0)
             allow(mask, node.token);
         for (int32_t token = node.token; node.shared && token >= 0; token = t->also[token])
             allow(mask, token);
         i++;
     }
-    return a->work <= work_max;
+    return a->work <= AUTOMATON_WORK_MAX;
 }
 
 const uint64_t *automaton_mask(struct automaton *a, uint32_t *state)
@@ -443,6 +482,8 @@ const uint64_t *automaton_mask(struct automaton *a, uint32_t *state)
         return a->known[*state].mask;
     size_t words = token_mask_words(a->trie->n_tokens);
     uint64_t *mask = mem_array(words, sizeof *mask);
+    if (a->bytes > AUTOMATON_BYTES_MAX)
+        forget_but(a, state, 1);
     a->path[0] = *state;
     if (!walk(a, mask))
         memset(mask, 0, words * sizeof *mask);

@@ -11,7 +11,8 @@
 // once (a very ambiguous grammar), or rules more than AUTOMATON_DEPTH_MAX deep in each other: what
 // is too much is not allowed; what is left is still within the grammar. A mask that would take a
 // look at more than AUTOMATON_WORK_MAX places (some 20 ms; only grammars that are made for it do)
-// allows nothing.
+// allows nothing; work that earlier masks have done already counts the same, so that a state always
+// allows the same.
 #pragma once
 
 #include "engine/grammar/graph.h"
