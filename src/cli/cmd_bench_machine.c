@@ -162,7 +162,7 @@ static int run(struct command_call *call)
 {
     const struct machine_options *o = call->options;
     struct buf out;
-    struct json_writer w;
+    struct json_writer w = {0};
     struct diag d = {0};
     struct machine m = {.o = o, .out = &out, .w = o->json ? &w : NULL, .threads = {1}, .n = 1};
     size_t all = o->threads ? (size_t)o->threads : thread_cpu_count();

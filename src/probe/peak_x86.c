@@ -16,7 +16,7 @@
 #define N_CHAINS 12
 #define EACH(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) DO(11)
 #define CHAINS(TYPE, FROM)                                                                         \
-    TYPE v0 = FROM, v1 = v0, v2 = v0, v3 = v0, v4 = v0, v5 = v0, v6 = v0, v7 = v0, v8 = v0,        \
+    TYPE v0 = (FROM), v1 = v0, v2 = v0, v3 = v0, v4 = v0, v5 = v0, v6 = v0, v7 = v0, v8 = v0,      \
          v9 = v0, v10 = v0, v11 = v0
 // The compiler must not see that nobody uses the value.
 #define KEPT(V) __asm__ volatile("" : "+v"(V))

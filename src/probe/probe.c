@@ -72,7 +72,8 @@ typedef uint64_t line __attribute__((vector_size(64)));
     do {                                                                                           \
         size_t each = (LINES) / 8;                                                                 \
         for (size_t i = 0; i < each; i++)                                                          \
-            _Pragma("GCC unroll 8") for (size_t s = 0; s < 8; s++) SUMS[s] ^= FROM[s * each + i];  \
+            _Pragma("GCC unroll 8") for (size_t s = 0; s < 8; s++)(SUMS)[s] ^=                     \
+                (FROM)[s * each + i];                                                              \
     } while (0)
 
 static uint64_t fold(const line sums[8])
