@@ -17,7 +17,7 @@ struct scheduler;
 
 enum {
     CHUNK_MIN = KV_BLOCK_TOKENS, // prompts advance by whole blocks
-    CHUNK_LEAST = 4,             // but by fewer rows where streams run that would wait too long
+    CHUNK_LEAST = 8,             // but by fewer rows where streams run that would wait too long
     SCORING_ROWS_MAX = 64,       // rows a step whose logits only score a prompt
     REST_MAX_MS = 250,           // whose reader is away for longer makes room for those who wait
 };
