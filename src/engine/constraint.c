@@ -276,6 +276,7 @@ static void try_each(struct constraint *c, const struct engine_job *j, uint32_t 
                      uint64_t *mask)
 {
     struct automaton *a = c->grammar->automaton;
+    memset(mask, 0, token_mask_words(j->model->info.n_vocab) * sizeof *mask);
     for (int32_t id = 0; id < (int32_t)j->model->info.n_vocab; id++)
         set(mask, id, feed_token(a, j, state_of(c), position, id) != AUTOMATON_DEAD);
 }

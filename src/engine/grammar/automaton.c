@@ -249,7 +249,8 @@ static void keep_places(struct automaton *a, struct known *k)
     k->first = (uint32_t)a->n_places;
     k->n = (uint32_t)a->n_found;
     k->accepts = a->accepts;
-    memcpy(a->places + a->n_places, a->found, a->n_found * sizeof *a->places);
+    if (a->n_found)
+        memcpy(a->places + a->n_places, a->found, a->n_found * sizeof *a->places);
     a->n_places += a->n_found;
     a->bytes += sizeof *k + a->n_found * sizeof *a->places;
 }
@@ -313,7 +314,8 @@ static void forget_but(struct automaton *a, uint32_t *path, size_t n)
     memcpy(frames, a->frames, a->n_frames * sizeof *frames);
     struct known *old = mem_array(n + 1, sizeof *old);
     struct place *places = mem_array(a->n_places + 1, sizeof *places);
-    memcpy(places, a->places, a->n_places * sizeof *places);
+    if (a->n_places)
+        memcpy(places, a->places, a->n_places * sizeof *places);
     for (size_t i = 0; i < n; i++)
         old[i] = a->known[path[i]];
     forget(a);
