@@ -321,7 +321,8 @@ static bool plan_continuation(const struct model_entry *m, str said, struct aren
         return ok ? no_memory(e) : false;
     if (!exact)
         kept_len = len = 0;
-    memcpy(all, p->ids, p->len * sizeof *all);
+    if (p->ids)
+        memcpy(all, p->ids, p->len * sizeof *all);
     if (len)
         memcpy(all + p->len, ids, len * sizeof *all);
     p->ids = all;

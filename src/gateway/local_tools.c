@@ -306,13 +306,18 @@ static void take_all(struct local_tools *t, str text, const struct out *o)
         take(t, text.ptr[i], o);
 }
 
+static void take_begun(struct local_tools *t, const struct out *o)
+{
+    take_all(t, buf_str(&t->begun), o);
+    buf_clear(&t->begun);
+}
+
 void local_tools_feed(struct local_tools *t, str tag, str text, uint32_t choice,
                       struct exchange_events *q)
 {
     const struct out o = {choice, q};
     arena_reset(&t->arena);
-    take_all(t, buf_str(&t->begun), &o);
-    buf_clear(&t->begun);
+    take_begun(t, &o);
     take_all(t, tag, &o);
     take_all(t, text, &o);
     local_call_flush(&t->call, choice, &t->arena, q);
@@ -322,7 +327,8 @@ void local_tools_feed(struct local_tools *t, str tag, str text, uint32_t choice,
 void local_tools_end(struct local_tools *t, uint32_t choice, struct exchange_events *q)
 {
     const struct out o = {choice, q};
-    local_tools_feed(t, STR_NONE, STR_NONE, choice, q);
+    take_begun(t, &o);
+    local_call_flush(&t->call, choice, &t->arena, q);
     bool blank = t->state == LOCAL_TOOLS_TEXT || t->state == LOCAL_TOOLS_START;
     bool lost =
         t->state == LOCAL_TOOLS_AFTER || (blank && t->calls && !str_trim(buf_str(&t->pending)).len);

@@ -48,6 +48,7 @@ bool local_tools_is_tag(const struct local_tools *t, str piece);
 // the next feed.
 void local_tools_feed(struct local_tools *t, str tag, str text, uint32_t choice,
                       struct exchange_events *q);
+// Events of the last feed stay valid.
 void local_tools_end(struct local_tools *t, uint32_t choice, struct exchange_events *q);
 // What the prompt begins of a call that must be made: of the tool `name`, or (empty) of any.
 str local_tools_opening(enum chat_tools format, str name, struct arena *arena);

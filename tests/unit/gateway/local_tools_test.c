@@ -230,6 +230,27 @@ static void a_name_is_told_before_its_arguments_and_these_as_they_come(void **st
     exchange_events_done(&q);
 }
 
+// The last text and the end come in one, and are read after both.
+static void the_end_leaves_the_last_events_as_they_are(void **state)
+{
+    (void)state;
+    struct local_tools t;
+    struct exchange_events q = {0};
+    struct line l = {0};
+    buf_init(&l.out, 1 << 20);
+    local_tools_init(&t, CHAT_TOOLS_HERMES, NULL, STR_NONE);
+    local_tools_feed(&t, STR_NONE,
+                     STR("Hm. <tool_call>{\"name\":\"f\",\"arguments\":{}}</tool_call>a <tool"), 0,
+                     &q);
+    local_tools_end(&t, 0, &q);
+    gather(&q, &l);
+    close_call(&l);
+    assert_string_equal(buf_cstr(&l.out), "Hm.{0:f({})}a <tool");
+    local_tools_done(&t);
+    exchange_events_done(&q);
+    buf_done(&l.out);
+}
+
 static void control_tokens_open_calls(void **state)
 {
     (void)state;
@@ -284,6 +305,7 @@ int main(void)
         cmocka_unit_test(any_cutting_gives_the_same_events),
         cmocka_unit_test(any_cutting_of_damaged_calls_gives_the_same_events),
         cmocka_unit_test(a_name_is_told_before_its_arguments_and_these_as_they_come),
+        cmocka_unit_test(the_end_leaves_the_last_events_as_they_are),
         cmocka_unit_test(control_tokens_open_calls),
         cmocka_unit_test(a_call_begun_in_the_prompt_is_completed),
     };
