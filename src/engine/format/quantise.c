@@ -3,7 +3,6 @@
 #include <math.h>
 
 #include "engine/format/half.h"
-#include "engine/format/quantise_fit.h"
 #include "engine/format/quantise_k.h"
 
 #include "base/banned.h"
@@ -47,14 +46,6 @@ static void put_u16(uint8_t *out, uint16_t v)
     out[1] = (uint8_t)(v >> 8);
 }
 
-// The scale as it will be read.
-static float put_f16(uint8_t *out, float f)
-{
-    uint16_t h = quantise_to_f16(f);
-    put_u16(out, h);
-    return half_from_f16(h);
-}
-
 static void block_f32(const float *in, uint8_t *out)
 {
     uint32_t bits = bits_of(in[0]);
@@ -85,25 +76,45 @@ static void block_q8_0(const float *in, uint8_t *out)
         out[2 + i] = (uint8_t)(int8_t)roundf(in[i] * inverse);
 }
 
-static void put_nibbles(const float *q, float offset, uint8_t *out)
+// Low nibbles are the first half. x * inverse + offset is cut off, so that is where it is rounded.
+static void put_nibbles(const float *in, float low, float inverse, float offset, uint8_t *out)
 {
-    for (size_t i = 0; i < 16; i++)
-        out[i] = (uint8_t)((int)(q[i] + offset) | (int)(q[i + 16] + offset) << 4);
+    for (size_t i = 0; i < 16; i++) {
+        int first = (int)fminf(15.0f, (in[i] - low) * inverse + offset);
+        int second = (int)fminf(15.0f, (in[i + 16] - low) * inverse + offset);
+        out[i] = (uint8_t)(first | second << 4);
+    }
 }
 
+static float inverse_of(float d)
+{
+    float inverse = d != 0.0f ? 1.0f / d : 0.0f;
+    return isinf(inverse) ? 0.0f : inverse;
+}
+
+// The format's definition: the value of the largest magnitude is -8 steps.
 static void block_q4_0(const float *in, uint8_t *out)
 {
-    float q[FIT_VALUES], d = put_f16(out, fit_signed(in, 32, -8, 7));
-    (void)fit_signed_levels(in, 32, d, -8, 7, q);
-    put_nibbles(q, 8.0f, out + 2);
+    float most = 0.0f;
+    for (size_t i = 0; i < 32; i++)
+        most = fabsf(in[i]) > fabsf(most) ? in[i] : most;
+    float d = most / -8.0f;
+    put_u16(out, quantise_to_f16(d));
+    put_nibbles(in, 0.0f, inverse_of(d), 8.5f, out + 2);
 }
 
+// The format's definition: 15 steps from the least value to the largest.
 static void block_q4_1(const float *in, uint8_t *out)
 {
-    struct fit f = fit_range(in, 15, false);
-    float q[FIT_VALUES], d = put_f16(out, f.scale), low = put_f16(out + 2, f.low);
-    (void)fit_levels(in, d, low, 15, q);
-    put_nibbles(q, 0.0f, out + 4);
+    float low = in[0], high = in[0];
+    for (size_t i = 1; i < 32; i++) {
+        low = fminf(low, in[i]);
+        high = fmaxf(high, in[i]);
+    }
+    float d = (high - low) / 15.0f;
+    put_u16(out, quantise_to_f16(d));
+    put_u16(out + 2, quantise_to_f16(low));
+    put_nibbles(in, low, inverse_of(d), 0.5f, out + 4);
 }
 
 static const struct quantiser {

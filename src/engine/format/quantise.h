@@ -1,7 +1,7 @@
-// Rows of f32 to the storage types of model files. F16 and BF16 round to the nearest even; Q8_0 is
-// the format's customary definition, byte for byte; the 4-, 5- and 6-bit types are searched: scales
-// and minima that make the sum of squared differences small (quantise_fit.h). IEEE operations in
-// one fixed order: the same bytes on every machine. Pure; any thread.
+// Rows of f32 to the storage types of model files. F16 and BF16 round to the nearest even; Q8_0,
+// Q4_0 and Q4_1 are the formats' customary definitions, byte for byte; the K types are searched:
+// scales and minima that make the sum of squared differences small (quantise_fit.h). IEEE
+// operations in one fixed order: the same bytes on every machine. Pure; any thread.
 #pragma once
 
 #include "engine/format/model_file.h"
