@@ -80,7 +80,9 @@ static enum err collect_required(struct schema_compiler *c, const struct view *v
                 return schema_refuse(c, ERR_INVALID, &v->items[i], "required",
                                      "must be an array of names");
             ERR_TRY(add_property(c, o, &v->items[i], json_str(name)));
-            find(o, json_str(name))->required = true;
+            struct property *p = find(o, json_str(name));
+            ASSERT(p); // just added
+            p->required = true;
         }
     }
     return ERR_OK;

@@ -15,8 +15,8 @@
 
 #define KERNEL_TABLE(NAME, MATMUL)                                                                 \
     {                                                                                              \
-        .name = NAME,                                                                              \
-        .matmul = MATMUL,                                                                          \
+        .name = (NAME),                                                                            \
+        .matmul = (MATMUL),                                                                        \
         .quantise = quantise,                                                                      \
         .layer_norm = layer_norm,                                                                  \
         .rms_norm = rms_norm,                                                                      \
