@@ -28,6 +28,8 @@ static struct lane *choose(const struct residence *r, const struct engine_model 
         struct lane *l = s->lanes[i];
         if (!l->model || l->engine_model == of)
             continue;
+        if (busy && l->closing) // once chosen it stays so: two that are in use must not both close
+            return l;
         bool used = l->n_running > 0 || is_waited_for(l);
         if (used && (!busy || now - l->loaded_ms < r->stay_ms))
             continue;
