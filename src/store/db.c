@@ -84,9 +84,11 @@ enum err db_open(const char *path, enum db_open_mode mode, struct db *ret, struc
     enum err e = code == SQLITE_OK ? ERR_OK : db_fail(&b, d);
     if (e == ERR_OK) {
         sqlite3_busy_timeout(b.handle, DB_BUSY_MS);
+        // The cache, in KiB, is small: what is written is hardly read again.
         e = db_exec(&b,
                     "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; "
-                    "PRAGMA trusted_schema=OFF",
+                    "PRAGMA trusted_schema=OFF; "
+                    "PRAGMA cache_size=-256",
                     d);
     }
     if (e != ERR_OK) {
