@@ -123,11 +123,15 @@ bool store_flush(struct store *s, uint64_t timeout_ms)
 
 // --- The store's thread: records
 
+static bool batch_full(const struct store *s)
+{
+    return s->batch_len >= batch_max(&s->writer) || s->batch_bytes >= BATCH_BYTES_MAX;
+}
+
 // The numbers of dropped records are skipped, so that they show as a gap.
 static void take_batch(struct store *s)
 {
-    size_t max = batch_max(&s->writer);
-    while (s->batch_len < max && s->batch_bytes < BATCH_BYTES_MAX) {
+    while (!batch_full(s)) {
         struct record *r = ring_mpsc_pop(&s->queue);
         if (!r)
             return;
@@ -254,16 +258,19 @@ static void nap(struct store *s, unsigned ms)
         usleep(ms * 1000);
 }
 
+// What waits, in full batches; what comes meanwhile gathers for the next time, but for the last.
 // False: the disk refuses.
-static bool write_waiting(struct store *s)
+static bool write_waiting(struct store *s, bool all)
 {
-    for (;;) {
+    for (bool full = true; full || all;) {
         take_batch(s);
         if (!s->batch_len)
             return true;
+        full = batch_full(s);
         if (!write_batch(s))
             return false;
     }
+    return true;
 }
 
 static void thread_main(void *arg)
@@ -278,7 +285,7 @@ static void thread_main(void *arg)
             nap(s, GATHER_MS);
         }
         atomic_store(&s->hurry, false);
-        bool wrote = write_waiting(s);
+        bool wrote = write_waiting(s, last);
         if (last)
             return;
         if (!wrote)
