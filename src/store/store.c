@@ -18,7 +18,7 @@
 #include "base/banned.h"
 
 // How long a group gathers before it is written, and how often others' changes are looked for.
-#define GATHER_MS      20
+#define GATHER_MS      50
 #define LOOK_MS        250
 #define RETRY_MS       500
 #define WARN_EVERY_MS  10000

@@ -1,6 +1,6 @@
 // The store: records of requests, keys and spend, in one SQLite file. One thread of it writes; the
 // rest of the program hands records over and never waits. Records are numbered in the order in
-// which they came; they are written in groups, of what comes within some 20 ms, and those up to
+// which they came; they are written in groups, of what comes within some 50 ms, and those up to
 // store_durable are on disk: a crash or a power cut loses none of them. A full queue drops the
 // record and counts it.
 //
