@@ -88,8 +88,15 @@ enum { STREAMS_MAX = 256 };
 // What one run of `streams` equal generations took.
 struct run_result {
     double prefill_tokens_per_s; // all prompts, from submit to the last first token
-    double decode_tokens_per_s;  // all streams, from the last first token to the first end
+    double decode_tokens_per_s;  // all streams, whose prompts were computed before
     double first_token_ms;       // median
+};
+
+// When the generations of one half of a run had their tokens.
+struct times {
+    uint64_t start_ns, last_first_ns, last_ns;
+    uint64_t decoded; // tokens after last_first_ns
+    double first_token_ms;
 };
 
 struct stream {
@@ -115,8 +122,8 @@ static void random_prompt(const struct bench *b, uint32_t stream, int32_t *ids, 
     }
 }
 
-static enum err submit(struct bench *b, struct engine_wait *w, uint32_t index, struct stream *s,
-                       struct diag *d)
+static enum err submit(struct bench *b, struct engine_wait *w, uint32_t index, uint32_t tokens,
+                       struct stream *s, struct diag *d)
 {
     size_t n = (size_t)b->o->prompt_tokens;
     int32_t *ids = mem_array(n, sizeof *ids);
@@ -125,7 +132,7 @@ static enum err submit(struct bench *b, struct engine_wait *w, uint32_t index, s
     engine_request_default(&r);
     r.prompt_ids = ids;
     r.prompt_len = n;
-    r.tokens_max = (uint32_t)b->o->tokens;
+    r.tokens_max = tokens;
     r.temperature = 0;
     r.ignore_eos = true;
     engine_wait_attach(w, &r);
@@ -178,47 +185,40 @@ static double median(double *v, size_t n)
     return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
 }
 
-// Prefill: all prompts, until the last stream has its first token. Decode: every token that came
-// after that moment.
-static void summarise(const struct bench *b, const struct stream *streams, uint32_t n,
-                      uint64_t start_ns, struct run_result *ret)
+static void summarise(const struct stream *streams, uint32_t n, struct times *ret)
 {
-    uint64_t last_first = 0, last = 0, decoded = 0;
     double waits[STREAMS_MAX];
     for (uint32_t i = 0; i < n; i++) {
         uint64_t first = streams[i].times_ns[0];
-        last_first = first > last_first ? first : last_first;
-        waits[i] = (double)(first - start_ns) / 1e6;
+        ret->last_first_ns = first > ret->last_first_ns ? first : ret->last_first_ns;
+        waits[i] = (double)(first - ret->start_ns) / 1e6;
     }
     for (uint32_t i = 0; i < n; i++)
         for (uint32_t t = 0; t < streams[i].tokens; t++) {
-            decoded += streams[i].times_ns[t] > last_first;
-            last = streams[i].times_ns[t] > last ? streams[i].times_ns[t] : last;
+            uint64_t at = streams[i].times_ns[t];
+            ret->decoded += at > ret->last_first_ns;
+            ret->last_ns = at > ret->last_ns ? at : ret->last_ns;
         }
-    double prefill_s = (double)(last_first - start_ns) / 1e9;
-    double decode_s = (double)(last - last_first) / 1e9;
-    ret->prefill_tokens_per_s = prefill_s > 0 ? (double)(b->o->prompt_tokens * n) / prefill_s : 0;
-    ret->decode_tokens_per_s = decode_s > 0 ? (double)decoded / decode_s : 0;
     ret->first_token_ms = median(waits, n);
 }
 
-static enum err run_once(struct bench *b, uint32_t n, struct run_result *ret, struct diag *d)
+static enum err generate(struct bench *b, uint32_t n, uint32_t tokens, struct times *ret,
+                         struct diag *d)
 {
     struct stream streams[STREAMS_MAX] = {0};
     struct engine_wait w;
     engine_wait_init(&w);
-    b->round++;
-    uint64_t start = clock_mono_ns();
+    *ret = (struct times){.start_ns = clock_mono_ns()};
     enum err e = ERR_OK;
     uint32_t submitted = 0;
     for (; submitted < n && e == ERR_OK; submitted++) {
-        streams[submitted].times_ns = mem_array((size_t)b->o->tokens + 1, sizeof(uint64_t));
-        e = submit(b, &w, submitted, &streams[submitted], d);
+        streams[submitted].times_ns = mem_array((size_t)tokens + 1, sizeof(uint64_t));
+        e = submit(b, &w, submitted, tokens, &streams[submitted], d);
     }
     if (e == ERR_OK && !drain_all(&w, streams, n, d))
         e = d->code;
     if (e == ERR_OK)
-        summarise(b, streams, n, start, ret);
+        summarise(streams, n, ret);
     for (uint32_t i = 0; i < n; i++) {
         if (streams[i].job)
             engine_job_release(streams[i].job);
@@ -226,6 +226,26 @@ static enum err run_once(struct bench *b, uint32_t n, struct run_result *ret, st
     }
     engine_wait_done(&w);
     return e;
+}
+
+static double rate(uint64_t tokens, uint64_t from_ns, uint64_t to_ns)
+{
+    return to_ns > from_ns ? (double)tokens * 1e9 / (double)(to_ns - from_ns) : 0;
+}
+
+// Prompts and answers apart, as other benches have it: the prompts for one token each, and then,
+// from the prefix cache, the answers, which so begin together.
+static enum err run_once(struct bench *b, uint32_t n, struct run_result *ret, struct diag *d)
+{
+    struct times prompts, answers;
+    b->round++;
+    ERR_TRY(generate(b, n, 1, &prompts, d));
+    ERR_TRY(generate(b, n, (uint32_t)b->o->tokens, &answers, d));
+    ret->prefill_tokens_per_s =
+        rate((uint64_t)b->o->prompt_tokens * n, prompts.start_ns, prompts.last_first_ns);
+    ret->decode_tokens_per_s = rate(answers.decoded, answers.last_first_ns, answers.last_ns);
+    ret->first_token_ms = prompts.first_token_ms;
+    return ERR_OK;
 }
 
 static enum err run_row(struct bench *b, uint32_t n, struct run_result *ret, struct diag *d)
