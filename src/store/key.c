@@ -29,11 +29,11 @@ const struct row_column store_key_columns[] = {
 static enum err insert(struct db *b, struct arena *a, const struct store_key *k, struct diag *d)
 {
     sqlite3_stmt *s;
-    str sql = row_insert_sql(a, "key", "", 0, store_key_columns);
+    str sql = row_insert_sql(a, "key", store_key_columns);
     if (!sql.ptr)
         return ERR_LIMIT;
     ERR_TRY(db_prepare(b, sql.ptr, &s, d));
-    row_bind(s, 1, store_key_columns, k);
+    row_bind(s, store_key_columns, k);
     enum err e = db_run(b, s, d);
     sqlite3_finalize(s);
     return e;
@@ -84,7 +84,7 @@ enum err store_key_list(struct db *b, struct arena *a, struct store_key **ret, s
     ERR_TRY(db_prepare(b, sql.ptr, &s, d));
     enum err e = ERR_OK;
     while (e == ERR_OK && len < (size_t)count && (e = db_step(b, s, &row, d)) == ERR_OK && row)
-        e = row_read(s, 0, store_key_columns, &keys[len++], a);
+        e = row_read(s, store_key_columns, &keys[len++], a);
     sqlite3_finalize(s);
     *ret = keys;
     *ret_len = len;

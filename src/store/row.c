@@ -11,8 +11,9 @@ static const void *field(const void *row, const struct row_column *c)
     return (const char *)row + c->offset;
 }
 
-void row_bind(sqlite3_stmt *s, int from, const struct row_column *columns, const void *row)
+void row_bind(sqlite3_stmt *s, const struct row_column *columns, const void *row)
 {
+    int from = 1;
     for (const struct row_column *c = columns; c->name; c++, from++) {
         const void *f = field(row, c);
         if (c->type == ROW_STR)
@@ -26,9 +27,9 @@ void row_bind(sqlite3_stmt *s, int from, const struct row_column *columns, const
     }
 }
 
-enum err row_read(sqlite3_stmt *s, int from, const struct row_column *columns, void *row,
-                  struct arena *a)
+enum err row_read(sqlite3_stmt *s, const struct row_column *columns, void *row, struct arena *a)
 {
+    int from = 0;
     for (const struct row_column *c = columns; c->name; c++, from++) {
         void *f = (char *)row + c->offset;
         bool null = sqlite3_column_type(s, from) == SQLITE_NULL;
@@ -49,13 +50,12 @@ static str in_arena(struct arena *a, struct buf *sql)
     return made;
 }
 
-str row_insert_sql(struct arena *a, const char *table, const char *first, size_t first_len,
-                   const struct row_column *columns)
+str row_insert_sql(struct arena *a, const char *table, const struct row_column *columns)
 {
     struct buf sql;
-    size_t values = first_len;
+    size_t values = 0;
     buf_init(&sql, SQL_BYTES_MAX);
-    (void)buf_printf(&sql, "INSERT INTO %s(%s", table, first);
+    (void)buf_printf(&sql, "INSERT INTO %s(", table);
     for (const struct row_column *c = columns; c->name; c++, values++)
         (void)buf_printf(&sql, "%s%s", values ? ", " : "", c->name);
     (void)buf_append_str(&sql, STR(") VALUES("));

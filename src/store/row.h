@@ -17,14 +17,12 @@ struct row_column {
     size_t offset;
 };
 
-// Bind all fields at `from` and those after it.
-void row_bind(sqlite3_stmt *s, int from, const struct row_column *columns, const void *row);
-// The statement's columns from `from` on are those of the list. ERR_LIMIT: the arena is full.
-enum err row_read(sqlite3_stmt *s, int from, const struct row_column *columns, void *row,
+// Bind all fields, from the first place on.
+void row_bind(sqlite3_stmt *s, const struct row_column *columns, const void *row);
+// The statement's columns are those of the list. ERR_LIMIT: the arena is full.
+enum err row_read(sqlite3_stmt *s, const struct row_column *columns, void *row,
                   struct arena *a) MUST_USE;
-// "INSERT INTO table(c0, c1, extra…) VALUES(?,?…)" where `first` names the columns that come before
-// the list's ("run, seq"); "SELECT a, b FROM table " for reading.
-str row_insert_sql(struct arena *a, const char *table, const char *first, size_t first_len,
-                   const struct row_column *columns) MUST_USE;
+// "INSERT INTO table(a, b) VALUES(?,?)" for binding, "SELECT a, b FROM table " for reading.
+str row_insert_sql(struct arena *a, const char *table, const struct row_column *columns) MUST_USE;
 str row_select_sql(struct arena *a, const char *table, const struct row_column *columns,
                    const char *rest) MUST_USE;

@@ -68,7 +68,7 @@ static enum err read_attempts(struct mover *m, int64_t run, int64_t seq, struct 
     db_bind_int(m->attempts, 2, seq);
     while (e == ERR_OK && r->attempts_len < ATTEMPTS_A_CALL &&
            (e = db_step(m->db, m->attempts, &row, d)) == ERR_OK && row)
-        e = row_read(m->attempts, 0, m->attempt, &r->attempts[r->attempts_len++], a);
+        e = row_read(m->attempts, m->attempt, &r->attempts[r->attempts_len++], a);
     sqlite3_reset(m->attempts);
     return e;
 }
@@ -76,7 +76,7 @@ static enum err read_attempts(struct mover *m, int64_t run, int64_t seq, struct 
 static enum err move_request(struct mover *m, sqlite3_stmt *s, struct arena *a, struct diag *d)
 {
     struct placed_request p = {.run = 0};
-    ERR_TRY(row_read(s, 0, m->request, &p, a));
+    ERR_TRY(row_read(s, m->request, &p, a));
     ERR_TRY(read_attempts(m, p.run, p.seq, a, &p.r, d));
     return add(m, p.run, p.seq, record_of_request(&p.r), d);
 }
@@ -84,7 +84,7 @@ static enum err move_request(struct mover *m, sqlite3_stmt *s, struct arena *a, 
 static enum err move_shadow(struct mover *m, sqlite3_stmt *s, struct arena *a, struct diag *d)
 {
     struct placed_shadow p = {.run = 0};
-    ERR_TRY(row_read(s, 0, m->shadow, &p, a));
+    ERR_TRY(row_read(s, m->shadow, &p, a));
     return add(m, p.run, p.seq, record_of_shadow(&p.r, 0), d);
 }
 

@@ -194,6 +194,21 @@ static void closing_writes_what_waits(void **state)
     assert_found(*state, 2000);
 }
 
+// A commit has its price whatever it holds: what comes while one runs waits for the next.
+static void a_steady_stream_of_records_does_not_commit_without_a_pause(void **state)
+{
+    struct store *s = open_store(*state);
+    uint64_t begun = clock_mono_ms();
+    for (uint64_t n = 1; n <= 2000; n++) {
+        assert_true(put(s, n));
+        usleep(150);
+    }
+    uint64_t took_ms = clock_mono_ms() - begun;
+    store_close(s);
+    assert_int_equal(requests(*state), 2000);
+    assert_in_range(number(*state, "SELECT count(*) FROM record_group"), 1, took_ms / 40 + 3);
+}
+
 static void money_grows_with_the_records(void **state)
 {
     struct store *s = open_store(*state);
@@ -619,6 +634,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(a_record_comes_back_as_it_was),
         T(closing_writes_what_waits),
+        T(a_steady_stream_of_records_does_not_commit_without_a_pause),
         T(money_grows_with_the_records),
         T(money_is_summed_by_key_and_day),
         T(a_full_queue_drops_and_counts_and_leaves_a_gap),
