@@ -246,7 +246,8 @@ void engine_stats(const struct engine *e, struct engine_stats *ret)
         .last_step_ms = get(&c->last_step_ms),
         .decode_tokens_per_s = atomic_load(&c->decode_tokens_per_s),
     };
-    if (atomic_load(&e->scheduler.n_pausing)) // a model is being packed: no step can be due
+    // A model is being packed, or there is nothing to do: no step can be due.
+    if (atomic_load(&e->scheduler.n_pausing) || atomic_load(&c->idle))
         ret->last_step_ms = clock_mono_ms();
     for (size_t i = 0; i < ARRAY_LEN(ret->jobs_finished); i++)
         ret->jobs_finished[i] = get(&c->jobs_finished[i]);

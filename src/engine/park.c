@@ -22,7 +22,8 @@ static void sleep_while_asleep(struct park *p, uint32_t timeout_ms)
 {
     struct timespec t = {.tv_sec = timeout_ms / 1000,
                          .tv_nsec = (long)(timeout_ms % 1000) * 1000000};
-    syscall(SYS_futex, &p->state, FUTEX_WAIT_PRIVATE, ASLEEP, &t, NULL, 0);
+    syscall(SYS_futex, &p->state, FUTEX_WAIT_PRIVATE, ASLEEP,
+            timeout_ms == PARK_FOREVER ? NULL : &t, NULL, 0);
 }
 
 static void rouse(struct park *p)
@@ -35,7 +36,8 @@ static void sleep_while_asleep(struct park *p, uint32_t timeout_ms)
 {
     enum { LOOK_MS = 2 };
     struct timespec t = {.tv_nsec = LOOK_MS * 1000000L};
-    for (uint32_t slept = 0; slept < timeout_ms && atomic_load(&p->state) == ASLEEP;
+    for (uint32_t slept = 0;
+         (slept < timeout_ms || timeout_ms == PARK_FOREVER) && atomic_load(&p->state) == ASLEEP;
          slept += LOOK_MS)
         nanosleep(&t, NULL);
 }

@@ -13,5 +13,6 @@ struct park {
 
 void park_init(struct park *p);
 void park_signal(struct park *p);
+#define PARK_FOREVER UINT32_MAX
 // Returns after a signal, after timeout_ms, or early for no reason: the caller looks again.
-void park_wait(struct park *p, uint32_t timeout_ms);
+void park_wait(struct park *p, uint32_t timeout_ms); // PARK_FOREVER: no time ends it

@@ -5,8 +5,6 @@
 
 #include "base/banned.h"
 
-enum { LOOK_MS = 60000 };
-
 static enum err encode(const struct engine_job *j, struct token_ids *ids, struct diag *d)
 {
     const struct engine_model *m = j->model;
@@ -63,7 +61,7 @@ static void run(void *arg)
         }
         if (stop)
             return;
-        park_wait(&p->park, LOOK_MS);
+        park_wait(&p->park, PARK_FOREVER);
     }
 }
 

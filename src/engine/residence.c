@@ -10,7 +10,7 @@
 
 #include "base/banned.h"
 
-enum { STAY_MS_DEFAULT = 2000, LOOK_AGAIN_MS = 10, IDLE_MS = 60000 };
+enum { STAY_MS_DEFAULT = 2000, LOOK_AGAIN_MS = 10 };
 
 static bool is_waited_for(const struct lane *l)
 {
@@ -194,7 +194,7 @@ static void run(void *arg)
         if (l)
             load(r, l);
         else
-            park_wait(&r->park, IDLE_MS);
+            park_wait(&r->park, PARK_FOREVER);
     }
 }
 

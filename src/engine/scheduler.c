@@ -77,10 +77,20 @@ void scheduler_give_up_place(struct scheduler *s)
     atomic_fetch_sub(&s->n_queued, 1);
 }
 
+// From now on a step is due: the heart's age counts from here.
+static void end_idle(struct scheduler *s)
+{
+    if (!atomic_load(&s->counters.idle))
+        return;
+    atomic_store(&s->counters.last_step_ms, clock_mono_ms());
+    atomic_store(&s->counters.idle, false);
+}
+
 void scheduler_submit(struct scheduler *s, struct engine_job *j)
 {
     bool pushed = ring_mpsc_push(&s->inbox, j);
     ASSERT(pushed); // a place was taken, and the ring has as many
+    end_idle(s);
     park_signal(&s->door->park);
 }
 
@@ -207,9 +217,11 @@ static uint64_t sooner_if_resting(const struct engine_job *j, uint64_t now, uint
     return since && until > now && until < than ? until : than;
 }
 
-// Until the next deadline, or the next look.
+// Until the next deadline, or the next look; with nobody to look after, until somebody comes.
 static uint32_t rest_ms(const struct scheduler *s)
 {
+    if (s->n_running == 0 && s->tenants.n_waiting == 0)
+        return PARK_FOREVER;
     uint64_t now = clock_mono_ms(), until = now + IDLE_LOOK_MS;
     for (size_t i = 0; i < s->tenants.n; i++)
         for (struct engine_job *j = s->tenants.all[i]->first; j; j = j->seq.next)
@@ -234,6 +246,13 @@ static void end_all(struct scheduler *s)
             lane_end(s->lanes[i], s->lanes[i]->running[0], ENGINE_FINISH_CANCELLED);
 }
 
+static void rest(struct scheduler *s, uint32_t ms)
+{
+    atomic_store(&s->counters.idle, ms == PARK_FOREVER);
+    park_wait(&s->door->park, ms);
+    end_idle(s);
+}
+
 static void run(void *arg)
 {
     struct scheduler *s = arg;
@@ -243,7 +262,7 @@ static void run(void *arg)
         uint32_t ms = worked ? 0 : rest_ms(s);
         pthread_mutex_unlock(&s->turn);
         if (!worked)
-            park_wait(&s->door->park, ms);
+            rest(s, ms);
     }
     end_all(s);
     publish_gauges(s);

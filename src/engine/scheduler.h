@@ -20,6 +20,7 @@ struct counters {
     _Atomic uint64_t preemptions, steps, last_step_ms, jobs_finished[4];
     _Atomic uint64_t kv_total, kv_used, kv_cached;
     _Atomic uint32_t running, waiting;
+    _Atomic bool idle; // the thread sleeps until it is given something: no step can be due
     _Atomic double decode_tokens_per_s;
     _Atomic double ms_between_ends; // moving average, while there is work
 };

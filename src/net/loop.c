@@ -1,5 +1,7 @@
 #include "net/loop_internal.h"
 
+#include <sched.h>
+
 #include "base/clock.h"
 #include "base/mem.h"
 
@@ -52,6 +54,37 @@ bool loop_running(const struct loop *l, void (**ret_function)(void), uint64_t *r
     *ret_function = atomic_load_explicit(&l->running, memory_order_relaxed);
     *ret_us = now > since ? (now - since) / 1000 : 0;
     return true;
+}
+
+enum stir { STIR_NONE, STIR_WANTED, STIR_RUNS };
+
+// The watcher says what it wants and then looks whether a turn runs; the loop says that a turn runs
+// and then looks whether it is wanted (both sequentially consistent): one of them sees the other.
+bool loop_stir_once(struct loop *l, void (*stir)(void *ctx), void *ctx)
+{
+    loop_stir_quiet(l);
+    l->stir = stir;
+    l->stir_ctx = ctx;
+    atomic_store(&l->stir_state, STIR_WANTED);
+    return atomic_load(&l->running_since_ns) == 0;
+}
+
+void loop_stir_quiet(struct loop *l)
+{
+    int wanted = STIR_WANTED;
+    if (!atomic_compare_exchange_strong(&l->stir_state, &wanted, STIR_NONE))
+        while (atomic_load(&l->stir_state) == STIR_RUNS)
+            sched_yield(); // it takes a lock and signals, no more
+}
+
+static void stir_watcher(struct loop *l)
+{
+    int wanted = STIR_WANTED;
+    if (LIKELY(atomic_load(&l->stir_state) != STIR_WANTED) ||
+        !atomic_compare_exchange_strong(&l->stir_state, &wanted, STIR_RUNS))
+        return;
+    l->stir(l->stir_ctx);
+    atomic_store(&l->stir_state, STIR_NONE);
 }
 
 const struct loop_stats *loop_stats(const struct loop *l)
@@ -345,7 +378,8 @@ void loop_turn_began(struct loop *l)
     l->now_ms = l->turn_began_ns / 1000000;
     l->busy = false;
     loop_note(l, NULL);
-    atomic_store_explicit(&l->running_since_ns, l->mark_ns, memory_order_relaxed);
+    atomic_store(&l->running_since_ns, l->mark_ns);
+    stir_watcher(l);
 }
 
 static int wait_ms(struct loop *l, uint32_t max_wait_ms)

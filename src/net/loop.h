@@ -1,8 +1,8 @@
 // An event loop: descriptors, timers, posted work. One thread owns a loop and everything hung on
-// it; only loop_post, loop_wake_signal, loop_stop and loop_running may be called from other
-// threads. Nothing run by a loop may block or compute for over 1 ms: a lag histogram (loop_stats)
-// and a watchdog line (net/watchdog.h) name offenders.
-// Two backends: epoll (Linux) and poll (everywhere; tested here too).
+// it; only loop_post, loop_wake_signal, loop_stop, loop_running and loop_stir_* may be called from
+// other threads. Nothing run by a loop may block or compute for over 1 ms: a lag histogram
+// (loop_stats) and a watchdog line (net/watchdog.h) name offenders. Two backends: epoll (Linux) and
+// poll (everywhere; tested here too).
 #pragma once
 
 #include <stdatomic.h>
@@ -111,6 +111,11 @@ void loop_stats_reset(struct loop *l);
 void loop_note(struct loop *l, void (*function)(void));
 // Any thread: what callback runs now and for how long; false when the loop waits.
 bool loop_running(const struct loop *l, void (**ret_function)(void), uint64_t *ret_us);
+// For one watcher on another thread, so that it need not look while nothing happens: `stir` is
+// called once, on the loop's thread, when the loop's next turn begins. False when a turn runs
+// already. The watcher quiets it before it goes: afterwards stir is not called, nor does it run.
+bool loop_stir_once(struct loop *l, void (*stir)(void *ctx), void *ctx);
+void loop_stir_quiet(struct loop *l);
 
 // --- Scratch memory of the loop, for reads: valid until the callback returns, by one user at a
 // time (streams).

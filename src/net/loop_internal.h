@@ -47,6 +47,10 @@ struct loop {
     // Published for the watchdog: what runs, since when (0: nothing, the loop waits).
     _Atomic uint64_t running_since_ns;
     void (*_Atomic running)(void);
+    // The watcher's call at the next turn (loop_stir_once).
+    _Atomic int stir_state;
+    void (*stir)(void *ctx);
+    void *stir_ctx;
     uint64_t mark_ns; // end of the last callback
     bool busy;        // a callback ran in this turn
     struct loop_stats stats;

@@ -18,8 +18,8 @@ struct watched {
 struct watchdog {
     struct thread thread;
     pthread_mutex_t mutex;
-    pthread_cond_t stop;
-    bool stopping;
+    pthread_cond_t roused;
+    bool stopping, stirred; // a loop has begun a turn since they were all found waiting
     uint32_t limit_ms;
     _Atomic uint64_t stalls;
     size_t len;
@@ -48,6 +48,31 @@ static void look_at(struct watchdog *w, struct watched *at)
               LOG_I("for_ms", us / 1000));
 }
 
+// On a loop's thread.
+static void stir(void *ctx)
+{
+    struct watchdog *w = ctx;
+    pthread_mutex_lock(&w->mutex);
+    w->stirred = true;
+    pthread_cond_signal(&w->roused);
+    pthread_mutex_unlock(&w->mutex);
+}
+
+// While no loop does anything there is nothing to look at.
+static void sleep_while_all_wait(struct watchdog *w)
+{
+    bool all_wait = true;
+    pthread_mutex_lock(&w->mutex);
+    w->stirred = false;
+    pthread_mutex_unlock(&w->mutex);
+    for (size_t i = 0; all_wait && i < w->len; i++)
+        all_wait = loop_stir_once(w->watched[i].loop, stir, w);
+    pthread_mutex_lock(&w->mutex);
+    while (all_wait && !w->stirred && !w->stopping)
+        pthread_cond_wait(&w->roused, &w->mutex);
+    pthread_mutex_unlock(&w->mutex);
+}
+
 // Wait for `ms`; true when it is time to stop.
 static bool wait_ms(struct watchdog *w, uint32_t ms)
 {
@@ -60,8 +85,9 @@ static bool wait_ms(struct watchdog *w, uint32_t ms)
         until.tv_nsec -= 1000000000;
     }
     pthread_mutex_lock(&w->mutex);
-    if (!w->stopping)
-        pthread_cond_timedwait(&w->stop, &w->mutex, &until);
+    int waited = 0;
+    while (!w->stopping && waited == 0)
+        waited = pthread_cond_timedwait(&w->roused, &w->mutex, &until);
     bool stopping = w->stopping;
     pthread_mutex_unlock(&w->mutex);
     return stopping;
@@ -71,14 +97,18 @@ static void watch(void *ctx)
 {
     struct watchdog *w = ctx;
     uint32_t period_ms = w->limit_ms / 2 ? w->limit_ms / 2 : 1;
-    while (!wait_ms(w, period_ms))
+    do {
         for (size_t i = 0; i < w->len; i++)
             look_at(w, &w->watched[i]);
+        sleep_while_all_wait(w);
+    } while (!wait_ms(w, period_ms));
+    for (size_t i = 0; i < w->len; i++)
+        loop_stir_quiet(w->watched[i].loop);
 }
 
 static void watchdog_free(struct watchdog *w)
 {
-    pthread_cond_destroy(&w->stop);
+    pthread_cond_destroy(&w->roused);
     pthread_mutex_destroy(&w->mutex);
     mem_free(w);
 }
@@ -88,7 +118,7 @@ enum err watchdog_start(struct loop *const *loops, size_t len, uint32_t limit_ms
 {
     struct watchdog *w = mem_zalloc(sizeof *w + len * sizeof w->watched[0]);
     pthread_mutex_init(&w->mutex, NULL);
-    pthread_cond_init(&w->stop, NULL);
+    pthread_cond_init(&w->roused, NULL);
     w->limit_ms = limit_ms;
     w->len = len;
     for (size_t i = 0; i < len; i++)
@@ -108,7 +138,7 @@ void watchdog_stop(struct watchdog *w)
         return;
     pthread_mutex_lock(&w->mutex);
     w->stopping = true;
-    pthread_cond_signal(&w->stop);
+    pthread_cond_signal(&w->roused);
     pthread_mutex_unlock(&w->mutex);
     thread_join(&w->thread);
     watchdog_free(w);

@@ -1,6 +1,6 @@
 // A thread that looks at event loops from outside and says, in one log line, which callback has
-// held one for too long, while it still holds it. Owner: main. Any thread may start and stop it;
-// the loops must outlive it.
+// held one for too long, while it still holds it. It sleeps while all of them wait. Owner: main.
+// Any thread may start and stop it; the loops must outlive it.
 #pragma once
 
 #include "net/loop.h"

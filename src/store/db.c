@@ -178,6 +178,13 @@ void db_bind_str(sqlite3_stmt *s, int at, str v)
         sqlite3_bind_null(s, at);
 }
 
+void db_tell(const struct db *b)
+{
+    const char *path = sqlite3_db_filename(b->handle, "main");
+    if (path && utimensat(AT_FDCWD, path, NULL, 0) != 0)
+        return; // they look from time to time
+}
+
 void db_bind_int(sqlite3_stmt *s, int at, int64_t v)
 {
     sqlite3_bind_int64(s, at, v);

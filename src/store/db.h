@@ -29,6 +29,9 @@ enum err db_begin(struct db *b, struct diag *d) MUST_USE;
 enum err db_commit(struct db *b, struct diag *d) MUST_USE;
 void db_rollback(struct db *b);
 #define DB_BUSY_MS 5000
+// Tells processes that sleep on the file (sleep.h) that what was committed is there to be read: the
+// writes themselves come before it is.
+void db_tell(const struct db *b);
 
 // --- Statements
 enum err db_prepare(struct db *b, const char *sql, sqlite3_stmt **ret, struct diag *d) MUST_USE;

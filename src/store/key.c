@@ -49,6 +49,8 @@ enum err store_key_insert(struct db *b, const struct store_key *k, struct diag *
         return diag_set(d, e,
                         "a key named '" STR_FMT "' is in use: choose another name, or revoke it",
                         STR_ARG(k->name));
+    if (e == ERR_OK)
+        db_tell(b);
     return e;
 }
 
@@ -66,6 +68,8 @@ enum err store_key_revoke(struct db *b, str which, int64_t now_ms, struct diag *
     if (e == ERR_OK && !sqlite3_changes(b->handle))
         return diag_set(d, ERR_NOT_FOUND, "there is no key in use called '" STR_FMT "'",
                         STR_ARG(which));
+    if (e == ERR_OK)
+        db_tell(b);
     return e;
 }
 

@@ -14,12 +14,11 @@
 #include "store/batch.h"
 #include "store/run.h"
 #include "store/schema.h"
+#include "store/sleep.h"
 
 #include "base/banned.h"
 
-// How long a group gathers before it is written, and how often others' changes are looked for.
-#define GATHER_MS      50
-#define LOOK_MS        250
+#define GATHER_MS      50 // how long a group gathers before it is written
 #define RETRY_MS       500
 #define WARN_EVERY_MS  10000
 #define KEYS_BYTES_MAX (64u << 20)
@@ -32,10 +31,10 @@ struct store {
     char *path;
     struct thread thread;
     struct ring_mpsc queue;
-    // Asleep: whoever puts something rings.
-    pthread_mutex_t lock;
-    pthread_cond_t wake, done;
-    _Atomic bool asleep, closing, hurry;
+    struct sleeper sleeper; // whoever puts something rings
+    pthread_mutex_t lock;   // for `done`: something was written
+    pthread_cond_t done;
+    _Atomic bool closing, hurry;
     _Atomic uint64_t taken, put, dropped; // `put` and `dropped` by any thread
     _Atomic uint64_t durable, written, failures;
     uint64_t seq, drops_seen, missing, warned_ms;
@@ -46,15 +45,6 @@ struct store {
 
 // --- Any thread
 
-static void ring_bell(struct store *s)
-{
-    if (!atomic_load(&s->asleep))
-        return;
-    pthread_mutex_lock(&s->lock);
-    pthread_cond_signal(&s->wake);
-    pthread_mutex_unlock(&s->lock);
-}
-
 static bool put(struct store *s, struct record *r)
 {
     if (!ring_mpsc_push(&s->queue, r)) {
@@ -63,7 +53,7 @@ static bool put(struct store *s, struct record *r)
         return false;
     }
     atomic_fetch_add(&s->put, 1);
-    ring_bell(s);
+    sleeper_ring(&s->sleeper);
     return true;
 }
 
@@ -113,8 +103,8 @@ bool store_flush(struct store *s, uint64_t timeout_ms)
     uint64_t wanted = atomic_load(&s->put);
     int waited = 0;
     atomic_store(&s->hurry, true);
+    sleeper_ring(&s->sleeper);
     pthread_mutex_lock(&s->lock);
-    pthread_cond_signal(&s->wake);
     while (atomic_load(&s->written) < wanted && waited == 0)
         waited = pthread_cond_timedwait(&s->done, &s->lock, &end);
     pthread_mutex_unlock(&s->lock);
@@ -239,17 +229,12 @@ static enum err look(struct store *s, bool always, struct diag *d)
 
 // --- The store's thread
 
-static void sleep_until_rung(struct store *s)
+static bool has_nothing_to_do(const void *ctx)
 {
-    struct timespec end = after_ms(LOOK_MS);
-    pthread_mutex_lock(&s->lock);
-    atomic_store(&s->asleep, true);
+    const struct store *s = ctx;
     struct store_stats now;
     store_stats(s, &now);
-    if (!now.waiting && !atomic_load(&s->closing) && !atomic_load(&s->hurry))
-        pthread_cond_timedwait(&s->wake, &s->lock, &end);
-    atomic_store(&s->asleep, false);
-    pthread_mutex_unlock(&s->lock);
+    return !now.waiting && !atomic_load(&s->closing) && !atomic_load(&s->hurry);
 }
 
 static void nap(struct store *s, unsigned ms)
@@ -281,13 +266,15 @@ static void thread_main(void *arg)
         struct diag d = {0};
         bool last = atomic_load(&s->closing);
         if (!last) {
-            sleep_until_rung(s);
-            nap(s, GATHER_MS);
+            sleeper_sleep(&s->sleeper, sleeper_ms_max(&s->sleeper), has_nothing_to_do, s);
+            if (!has_nothing_to_do(s))
+                nap(s, GATHER_MS);
         }
         atomic_store(&s->hurry, false);
         bool wrote = write_waiting(s, last);
         if (last)
             return;
+        sleeper_forget_writes(&s->sleeper); // its own among them; others' are looked for now
         if (!wrote)
             nap(s, RETRY_MS);
         else if (look(s, false, &d) != ERR_OK)
@@ -304,6 +291,7 @@ static enum err begin(struct store *s, struct diag *d)
     ERR_TRY(run_begin(&s->db, &run, &missing, d));
     s->missing = (uint64_t)missing;
     ERR_TRY(batch_prepare(&s->writer, &s->db, run, s->o.records_max, d));
+    ERR_TRY(sleeper_open(&s->sleeper, s->path, d));
     ERR_TRY(look(s, true, d));
     return thread_start(&s->thread, "store", thread_main, s, d);
 }
@@ -315,7 +303,6 @@ enum err store_open(const struct store_options *o, struct store **ret, struct di
     s->path = mem_strdup(o->path);
     s->o.path = s->path;
     pthread_mutex_init(&s->lock, NULL);
-    pthread_cond_init(&s->wake, NULL);
     pthread_cond_init(&s->done, NULL);
     ring_mpsc_init(&s->queue, STORE_QUEUE_MAX);
     enum err e = db_open(s->path, DB_CREATE, &s->db, d);
@@ -346,9 +333,7 @@ static void stop_thread(struct store *s)
     if (!s->thread.running)
         return;
     atomic_store(&s->closing, true);
-    pthread_mutex_lock(&s->lock);
-    pthread_cond_signal(&s->wake);
-    pthread_mutex_unlock(&s->lock);
+    sleeper_ring(&s->sleeper);
     thread_join(&s->thread);
     if (run_end(&s->db, s->writer.groups.run, NULL) != ERR_OK)
         log_write(LOG_WARN, "the store could not be closed in order");
@@ -364,7 +349,7 @@ void store_close(struct store *s)
     batch_done(&s->writer);
     if (s->db.handle)
         db_close(&s->db);
-    pthread_cond_destroy(&s->wake);
+    sleeper_close(&s->sleeper);
     pthread_cond_destroy(&s->done);
     pthread_mutex_destroy(&s->lock);
     mem_free(s->path);

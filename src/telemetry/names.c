@@ -229,7 +229,7 @@ const struct metric names_table[METRIC_COUNT + 1] = {
     [METRIC_ENGINE_STEPS] = COUNTER("weir_engine_steps_total", NULL,
         "Steps taken.", MODEL),
     [METRIC_ENGINE_LAST_STEP] = GAUGE("weir_engine_last_step_timestamp_seconds", "seconds",
-        "When the engine last stepped, or looked for work, in seconds since 1970.", MODEL),
+        "When the engine last stepped, in seconds since 1970; the present while it has nothing to do.", MODEL),
     [METRIC_ENGINE_PREFIX_QUERY_TOKENS] = COUNTER(
         "weir_engine_prefix_cache_query_tokens_total", NULL,
         "Prompt tokens looked up in the prefix cache.", MODEL),

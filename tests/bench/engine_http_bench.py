@@ -267,7 +267,7 @@ def rest(b):
         time.sleep(1)
         before = server.cpu_ns()
         time.sleep(5)
-        b.row("CPU at rest with a model loaded", (server.cpu_ns() - before) / 5e9 * 100, "% of a core", must="value <= 0.5")
+        b.row("CPU at rest with a model loaded", (server.cpu_ns() - before) / 5e9 * 100, "% of a core", must="value <= 0.01")
     finally:
         server.close()
 

@@ -123,6 +123,36 @@ static void test_a_short_prompt_does_not_wait_beside_a_stream(void **state)
     client_free(stream);
 }
 
+static void nap_us(uint64_t us)
+{
+    struct timespec t = {.tv_nsec = (long)us * 1000};
+    nanosleep(&t, NULL);
+}
+
+static uint64_t heart_age_ms(void)
+{
+    struct engine_stats stats;
+    engine_stats(engine, &stats);
+    return clock_mono_ms() - stats.last_step_ms;
+}
+
+// What tells that the engine hangs: the age of its last step while one is due, and only then.
+static void test_the_heart_ages_in_a_step_that_hangs_and_not_at_rest(void **state)
+{
+    (void)state;
+    fake->step_us = 300000;
+    open_with(client_options());
+    nap_us(200000);
+    assert_in_range(heart_age_ms(), 0, 100);
+    struct client_job *job = client_start(model, client_request(ids, 5, 1));
+    nap_us(200000);
+    assert_in_range(heart_age_ms(), 150, 300);
+    assert_true(client_wait(job, 5000));
+    nap_us(200000);
+    assert_in_range(heart_age_ms(), 0, 100);
+    client_free(job);
+}
+
 static int by_size(const void *a, const void *b)
 {
     uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
@@ -315,12 +345,6 @@ static void ring(void *ctx)
     b->rings++;
 }
 
-static void nap_us(uint64_t us)
-{
-    struct timespec t = {.tv_nsec = (long)us * 1000};
-    nanosleep(&t, NULL);
-}
-
 static void test_no_bell_rings_after_the_release(void **state)
 {
     (void)state;
@@ -431,6 +455,7 @@ static void test_who_is_not_read_stays_as_long_as_nobody_waits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(test_the_heart_ages_in_a_step_that_hangs_and_not_at_rest),
         TEST(test_a_long_prompt_stalls_no_stream),
         TEST(test_a_long_prompt_stretches_no_gap_of_a_stream_too_far),
         TEST(test_a_short_prompt_does_not_wait_for_a_long_one),

@@ -21,7 +21,15 @@ static void stay_short(void *ctx)
     *(bool *)ctx = true;
 }
 
-// Run `function` on a loop under a watchdog of 30 ms; the log goes to a file that is read back.
+static void quiet_turns(struct loop *l)
+{
+    for (int i = 0; i < 3; i++)
+        loop_run_once(l, 0);
+    usleep(50000); // a watchdog of 30 ms has seen the loop wait by now, and sleeps
+}
+
+// Run `function` on a loop under a watchdog of 30 ms that sleeps meanwhile; the log goes to a file
+// that is read back.
 static uint64_t run_watched(void (*function)(void *), char *log, size_t log_size)
 {
     struct loop *l = new_loop();
@@ -34,6 +42,7 @@ static uint64_t run_watched(void (*function)(void *), char *log, size_t log_size
     unlink(path);
     dup2(file, STDERR_FILENO);
     enum err started = watchdog_start(&l, 1, 30, &w, NULL);
+    quiet_turns(l);
     enum err posted = loop_post(l, function, &done);
     turn_until(l, &done, 1000);
     usleep(60000); // a waiting loop is no stalled one
