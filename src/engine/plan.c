@@ -6,7 +6,9 @@
 
 #include "base/banned.h"
 
-enum { STEP_TARGET_US = 50000 }; // prompts are cut so that a step takes about so long
+// Prompts are cut so that a step takes about so long. Where nobody waits for his next token, cuts
+// are fewer: each reads all weights once more.
+enum { STEP_TARGET_US = 50000, STEP_TARGET_ALONE_US = 200000 };
 
 // --- Rows
 
@@ -260,8 +262,9 @@ static uint32_t rows_that_streams_bear(const struct lane *l, const struct step *
 static uint32_t prompt_rows(const struct lane *l, struct step *s)
 {
     uint32_t budget = l->scheduler->options.step_tokens_max;
-    if (l->us_per_row > 0 && STEP_TARGET_US / l->us_per_row < budget)
-        budget = (uint32_t)(STEP_TARGET_US / l->us_per_row);
+    double target = s->decode_rows ? STEP_TARGET_US : STEP_TARGET_ALONE_US;
+    if (l->us_per_row > 0 && target / l->us_per_row < budget)
+        budget = (uint32_t)(target / l->us_per_row);
     uint32_t answers = s->decode_rows + s->draft_rows;
     uint32_t rows = budget > answers ? budget - answers : 0;
     uint32_t bearable = rows_that_streams_bear(l, s), least = CHUNK_MIN;

@@ -45,23 +45,23 @@ static enum err load(struct loader *l, struct model *m)
 
 static void layer(struct member *me, const struct layer *l, size_t index)
 {
-    struct pass *p = me->pass;
+    struct slice *s = me->slice;
     const struct hparams *hp = me->m->hp;
     step_norm(me, &l->attn_norm, matrix_quantised(&l->qkv[0]));
-    step_products(me, &(struct product){&l->qkv[0], p->qkv, p->qkv_stride}, 1, p->h, p->embd_stride,
+    step_products(me, &(struct product){&l->qkv[0], s->qkv, s->qkv_stride}, 1, s->h, s->embd_stride,
                   AFTER_NOTHING);
     step_store_kv(me, l, index);
     step_attention(me, index);
     if (matrix_quantised(&l->attn_out))
-        step_quantise(me, p->att, p->att_stride, hp->n_embd);
-    step_products(me, &(struct product){&l->attn_out, p->y, p->embd_stride}, 1, p->att,
-                  p->att_stride, AFTER_ADD_TO_X);
+        step_quantise(me, s->att, s->att_stride, hp->n_embd);
+    step_products(me, &(struct product){&l->attn_out, s->y, s->embd_stride}, 1, s->att,
+                  s->att_stride, AFTER_ADD_TO_X);
     step_norm(me, &l->ffn_norm, matrix_quantised(&l->up));
-    step_products(me, &(struct product){&l->up, p->up, p->ff_stride}, 1, p->h, p->embd_stride,
+    step_products(me, &(struct product){&l->up, s->up, s->ff_stride}, 1, s->h, s->embd_stride,
                   AFTER_GELU);
     if (matrix_quantised(&l->down))
-        step_quantise(me, p->up, p->ff_stride, hp->n_ff);
-    step_products(me, &(struct product){&l->down, p->y, p->embd_stride}, 1, p->up, p->ff_stride,
+        step_quantise(me, s->up, s->ff_stride, hp->n_ff);
+    step_products(me, &(struct product){&l->down, s->y, s->embd_stride}, 1, s->up, s->ff_stride,
                   AFTER_ADD_TO_X);
 }
 

@@ -123,26 +123,26 @@ static bool quantised_qkv(const struct layer *l)
 
 static void layer(struct member *me, const struct layer *l, size_t index)
 {
-    struct pass *p = me->pass;
+    struct slice *s = me->slice;
     const struct hparams *hp = me->m->hp;
     const struct product qkv[3] = {
-        {&l->qkv[0], p->qkv + me->m->qkv.q, p->qkv_stride},
-        {&l->qkv[1], p->qkv + me->m->qkv.k, p->qkv_stride},
-        {&l->qkv[2], p->qkv + me->m->qkv.v, p->qkv_stride},
+        {&l->qkv[0], s->qkv + me->m->qkv.q, s->qkv_stride},
+        {&l->qkv[1], s->qkv + me->m->qkv.k, s->qkv_stride},
+        {&l->qkv[2], s->qkv + me->m->qkv.v, s->qkv_stride},
     };
     step_norm(me, &l->attn_norm, quantised_qkv(l));
-    step_products(me, qkv, 3, p->h, p->embd_stride, AFTER_NOTHING);
+    step_products(me, qkv, 3, s->h, s->embd_stride, AFTER_NOTHING);
     step_store_kv(me, l, index);
     step_attention(me, index);
     if (matrix_quantised(&l->attn_out))
-        step_quantise(me, p->att, p->att_stride, (size_t)hp->n_head * hp->head_dim);
-    step_products(me, &(struct product){&l->attn_out, p->y, p->embd_stride}, 1, p->att,
-                  p->att_stride, AFTER_ADD_TO_X);
+        step_quantise(me, s->att, s->att_stride, (size_t)hp->n_head * hp->head_dim);
+    step_products(me, &(struct product){&l->attn_out, s->y, s->embd_stride}, 1, s->att,
+                  s->att_stride, AFTER_ADD_TO_X);
     step_norm(me, &l->ffn_norm, matrix_quantised(&l->gate) || matrix_quantised(&l->up));
     step_gated(me, l);
     if (matrix_quantised(&l->down))
-        step_quantise(me, p->gate, p->ff_stride, hp->n_ff);
-    step_products(me, &(struct product){&l->down, p->y, p->embd_stride}, 1, p->gate, p->ff_stride,
+        step_quantise(me, s->gate, s->ff_stride, hp->n_ff);
+    step_products(me, &(struct product){&l->down, s->y, s->embd_stride}, 1, s->gate, s->ff_stride,
                   AFTER_ADD_TO_X);
 }
 

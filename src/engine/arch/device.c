@@ -96,26 +96,18 @@ static enum err rows_of_floats(struct device *dev, size_t stride, float **ret, s
     return alloc(dev, DEVICE_ROWS * stride * sizeof(float), ret, d);
 }
 
-static enum err alloc_pass(struct device *dev, struct diag *d)
+static enum err alloc_slice(struct device *dev, struct diag *d)
 {
-    const struct hparams *hp = dev->m->hp;
-    struct pass *p = &dev->pass;
-    size_t heads = (size_t)hp->n_head * hp->head_dim;
-    size_t widest = max_size(max_size(hp->n_embd, heads), hp->n_ff);
-    p->m = dev->m;
-    p->embd_stride = round_up(hp->n_embd, LANES);
-    p->qkv_stride = round_up(dev->m->qkv.total, LANES);
-    p->att_stride = round_up(heads, LANES);
-    p->ff_stride = round_up(hp->n_ff, LANES);
-    p->act_stride = (widest + ACT_BLOCK - 1) / ACT_BLOCK;
-    ERR_TRY(rows_of_floats(dev, p->embd_stride, &p->x, d));
-    ERR_TRY(rows_of_floats(dev, p->embd_stride, &p->h, d));
-    ERR_TRY(rows_of_floats(dev, p->embd_stride, &p->y, d));
-    ERR_TRY(rows_of_floats(dev, p->qkv_stride, &p->qkv, d));
-    ERR_TRY(rows_of_floats(dev, p->att_stride, &p->att, d));
-    ERR_TRY(rows_of_floats(dev, p->ff_stride, &p->up, d));
-    ERR_TRY(rows_of_floats(dev, p->ff_stride, &p->gate, d));
-    return alloc(dev, DEVICE_ROWS * p->act_stride * sizeof *p->act, &p->act, d);
+    struct slice *s = &dev->slice;
+    slice_strides(s, dev->m);
+    ERR_TRY(rows_of_floats(dev, s->embd_stride, &s->x, d));
+    ERR_TRY(rows_of_floats(dev, s->embd_stride, &s->h, d));
+    ERR_TRY(rows_of_floats(dev, s->embd_stride, &s->y, d));
+    ERR_TRY(rows_of_floats(dev, s->qkv_stride, &s->qkv, d));
+    ERR_TRY(rows_of_floats(dev, s->att_stride, &s->att, d));
+    ERR_TRY(rows_of_floats(dev, s->ff_stride, &s->up, d));
+    ERR_TRY(rows_of_floats(dev, s->ff_stride, &s->gate, d));
+    return alloc(dev, DEVICE_ROWS * s->act_stride * sizeof *s->act, &s->act, d);
 }
 
 static enum err alloc_rest(struct device *dev, struct diag *d)
@@ -168,7 +160,7 @@ static enum err fill(struct device *dev, const char *name, bool check, struct di
     if (check)
         ERR_TRY(check_bits(dev, d));
     ERR_TRY(weights_there(dev, d));
-    ERR_TRY(alloc_pass(dev, d));
+    ERR_TRY(alloc_slice(dev, d));
     return alloc_rest(dev, d);
 }
 
@@ -242,8 +234,7 @@ static void tell_tables(struct device *dev, const struct model_row *rows, size_t
 // Words in order: tokens, positions, table_at, pick (rows wanted, those with logits first), tables.
 static void tell_rows(struct device *dev, const struct model_row *rows, size_t n)
 {
-    struct pass *p = &dev->pass;
-    dev->n_told = p->n_out = p->n_logits = 0;
+    dev->n_told = dev->n_out = dev->n_logits = 0;
     dev->position_max = 0;
     uint32_t *w = tell(dev, NULL, 4 * n);
     for (size_t r = 0; r < n; r++) {
@@ -253,11 +244,11 @@ static void tell_rows(struct device *dev, const struct model_row *rows, size_t n
     }
     for (size_t r = 0; r < n; r++)
         if (rows[r].logits)
-            w[3 * n + p->n_logits++] = (uint32_t)r;
-    p->n_out = p->n_logits;
+            w[3 * n + dev->n_logits++] = (uint32_t)r;
+    dev->n_out = dev->n_logits;
     for (size_t r = 0; r < n; r++)
         if (is_wanted(&rows[r]) && !rows[r].logits)
-            w[3 * n + p->n_out++] = (uint32_t)r;
+            w[3 * n + dev->n_out++] = (uint32_t)r;
     tell_tables(dev, rows, n, 2 * n);
 }
 
@@ -333,13 +324,13 @@ static enum err turn_angles(struct device *dev, struct diag *d)
 static enum err embed_here(struct device *dev, const struct model_row *rows, size_t n,
                            struct diag *d)
 {
-    size_t stride = dev->pass.embd_stride;
+    size_t stride = dev->slice.embd_stride;
     for (size_t at = 0; at < n; at += HEAD_ROWS) {
         size_t some = min_size(HEAD_ROWS, n - at);
         for (size_t r = 0; r < some; r++)
             ERR_TRY(tensor_row_f32(dev->m->embedding, (uint64_t)rows[at + r].token,
                                    dev->rows_here + r * stride));
-        ERR_TRY(gpu_write(dev->gpu, dev->pass.x + at * stride, dev->rows_here,
+        ERR_TRY(gpu_write(dev->gpu, dev->slice.x + at * stride, dev->rows_here,
                           some * stride * sizeof(float), d));
         ERR_TRY(gpu_wait(dev->gpu, d));
     }
@@ -348,10 +339,11 @@ static enum err embed_here(struct device *dev, const struct model_row *rows, siz
 
 static enum err begin(struct device *dev, const struct model_row *rows, size_t n, struct diag *d)
 {
-    struct gpu_embed_args a = {
-        .out = dev->pass.x, .learned = dev->learned, .out_stride = (uint32_t)dev->pass.embd_stride};
-    dev->pass.rows = rows;
-    dev->pass.n = n;
+    struct gpu_embed_args a = {.out = dev->slice.x,
+                               .learned = dev->learned,
+                               .out_stride = (uint32_t)dev->slice.embd_stride};
+    dev->slice.rows = rows;
+    dev->slice.n = n;
     tell_rows(dev, rows, n);
     ERR_TRY(send_told(dev, n, d));
     ERR_TRY(grow_pool(dev, rows, n, d));
@@ -368,9 +360,9 @@ static void hand_out(struct device *dev, const struct model_row *rows, size_t at
                      bool logits, size_t *bad)
 {
     const struct model *m = dev->m;
-    size_t stride = logits ? dev->logits_stride : dev->pass.embd_stride;
+    size_t stride = logits ? dev->logits_stride : dev->slice.embd_stride;
     size_t width = logits ? m->hp->n_vocab : m->hp->n_embd;
-    const uint32_t *pick = dev->told + 3 * dev->pass.n;
+    const uint32_t *pick = dev->told + 3 * dev->slice.n;
     for (size_t i = 0; i < n; i++) {
         const float *from = dev->rows_here + i * stride;
         size_t row = pick[at + i];
@@ -385,23 +377,23 @@ static void hand_out(struct device *dev, const struct model_row *rows, size_t at
 static enum err finish_some(struct device *dev, const struct model_row *rows, size_t at, size_t n,
                             size_t *bad, struct diag *d)
 {
-    struct pass *p = &dev->pass;
+    struct slice *s = &dev->slice;
     bool hidden = false;
     for (size_t i = 0; i < n; i++)
-        hidden = hidden || rows[dev->told[3 * p->n + at + i]].hidden;
+        hidden = hidden || rows[dev->told[3 * s->n + at + i]].hidden;
     if (hidden) {
-        ERR_TRY(gpu_read(dev->gpu, dev->rows_here, p->h, n * p->embd_stride * sizeof(float), d));
+        ERR_TRY(gpu_read(dev->gpu, dev->rows_here, s->h, n * s->embd_stride * sizeof(float), d));
         hand_out(dev, rows, at, n, false, bad);
     }
-    if (at >= p->n_logits)
+    if (at >= dev->n_logits)
         return ERR_OK;
-    n = min_size(n, p->n_logits - at);
-    struct gpu_product_args a = {.in = p->h,
-                                 .act = (const struct gpu_act *)(const void *)p->act,
+    n = min_size(n, dev->n_logits - at);
+    struct gpu_product_args a = {.in = s->h,
+                                 .act = (const struct gpu_act *)(const void *)s->act,
                                  .out = dev->logits,
                                  .rows = (uint32_t)n,
-                                 .in_stride = (uint32_t)p->embd_stride,
-                                 .act_stride = (uint32_t)p->act_stride,
+                                 .in_stride = (uint32_t)s->embd_stride,
+                                 .act_stride = (uint32_t)s->act_stride,
                                  .out_stride = (uint32_t)dev->logits_stride};
     ERR_TRY(gpu_product(dev->gpu, &dev->head.panels, &a, d));
     ERR_TRY(
@@ -414,23 +406,23 @@ static enum err finish_some(struct device *dev, const struct model_row *rows, si
 static enum err finish(struct device *dev, const struct model_row *rows, size_t *bad,
                        struct diag *d)
 {
-    struct pass *p = &dev->pass;
-    for (size_t at = 0; at < p->n_out; at += HEAD_ROWS) {
-        size_t n = min_size(HEAD_ROWS, p->n_out - at);
-        struct gpu_norm_args norm = {.x = p->x,
+    struct slice *s = &dev->slice;
+    for (size_t at = 0; at < dev->n_out; at += HEAD_ROWS) {
+        size_t n = min_size(HEAD_ROWS, dev->n_out - at);
+        struct gpu_norm_args norm = {.x = s->x,
                                      .weight = dev->output_norm.weight,
                                      .bias = dev->output_norm.bias,
-                                     .out = p->h,
+                                     .out = s->h,
                                      .pick = dev->pick + at,
                                      .n = dev->m->hp->n_embd,
-                                     .x_stride = (uint32_t)p->embd_stride,
-                                     .out_stride = (uint32_t)p->embd_stride,
+                                     .x_stride = (uint32_t)s->embd_stride,
+                                     .out_stride = (uint32_t)s->embd_stride,
                                      .eps = dev->m->hp->norm_eps};
-        struct gpu_quantise_args q = {.x = p->h,
-                                      .out = (struct gpu_act *)(void *)p->act,
+        struct gpu_quantise_args q = {.x = s->h,
+                                      .out = (struct gpu_act *)(void *)s->act,
                                       .n = dev->m->hp->n_embd,
-                                      .x_stride = (uint32_t)p->embd_stride,
-                                      .out_stride = (uint32_t)p->act_stride};
+                                      .x_stride = (uint32_t)s->embd_stride,
+                                      .out_stride = (uint32_t)s->act_stride};
         ERR_TRY(gpu_norm(dev->gpu, &norm, n, d));
         if (matrix_quantised(&dev->head))
             ERR_TRY(gpu_quantise(dev->gpu, &q, n, d));
@@ -442,7 +434,7 @@ static enum err finish(struct device *dev, const struct model_row *rows, size_t 
 static enum err run_pass(struct device *dev, const struct model_row *rows, size_t n, size_t *bad)
 {
     struct model *m = dev->m;
-    struct member me = {.pass = &dev->pass, .m = m, .size = 1};
+    struct member me = {.slice = &dev->slice, .m = m, .size = 1};
     dev->error = begin(dev, rows, n, &dev->diag);
     for (size_t i = 0; i < m->hp->n_layer && dev->error == ERR_OK; i++)
         m->arch->layer(&me, &dev->layers[i], i);

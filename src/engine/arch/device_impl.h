@@ -16,7 +16,8 @@ struct device {
     float *learned;         // position rows, or NULL
     float *cosines, *sines; // [n_ctx][rope_dims / 2], filled as far as positions have come
     uint32_t n_angles;
-    struct pass pass; // buffers of the device
+    struct slice slice;     // buffers of the device
+    size_t n_out, n_logits; // rows whose last state is wanted; those that want logits first
     float *logits, *scores;
     size_t logits_stride, scores_floats;
     // K and V by the engine's block numbers: chunks that are asked for when one of their blocks is
@@ -43,5 +44,5 @@ struct device {
 
 static inline size_t device_row_floats(const struct device *dev)
 {
-    return max_size(dev->logits_stride, dev->pass.embd_stride);
+    return max_size(dev->logits_stride, dev->slice.embd_stride);
 }

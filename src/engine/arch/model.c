@@ -98,47 +98,6 @@ bool model_kv_is_usual(const struct model *m)
     return m->kv_type == usual_kv(m->file);
 }
 
-static struct pass *pass_new(struct model *m)
-{
-    const struct hparams *hp = m->hp;
-    struct pass *p = mem_aligned(64, sizeof *p);
-    memset(p, 0, sizeof *p);
-    p->m = m;
-    size_t heads = (size_t)hp->n_head * hp->head_dim;
-    size_t widest = max_size(max_size(hp->n_embd, heads), hp->n_ff);
-    p->embd_stride = round_up(hp->n_embd, LANES);
-    p->qkv_stride = round_up(m->qkv.total, LANES);
-    p->att_stride = round_up(heads, LANES);
-    p->ff_stride = round_up(hp->n_ff, LANES);
-    p->act_stride = (widest + ACT_BLOCK - 1) / ACT_BLOCK;
-    p->scores_stride = ATTENTION_MAX * (round_up(hp->n_ctx, LANES) + LANES);
-    p->n_counters = (size_t)hp->n_layer * LAYER_STEPS_MAX + 4;
-    p->x = mem_array(PASS_ROWS, p->embd_stride * sizeof(float));
-    p->h = mem_array(PASS_ROWS, p->embd_stride * sizeof(float));
-    p->y = mem_array(PASS_ROWS, p->embd_stride * sizeof(float));
-    p->qkv = mem_array(PASS_ROWS, p->qkv_stride * sizeof(float));
-    p->att = mem_array(PASS_ROWS, p->att_stride * sizeof(float));
-    p->up = mem_array(PASS_ROWS, p->ff_stride * sizeof(float));
-    p->gate = mem_array(PASS_ROWS, p->ff_stride * sizeof(float));
-    p->act = mem_aligned(64, PASS_ROWS * p->act_stride * sizeof *p->act);
-    p->cosines = mem_array(PASS_ROWS, (hp->rope_dims / 2 + 1) * sizeof(float));
-    p->sines = mem_array(PASS_ROWS, (hp->rope_dims / 2 + 1) * sizeof(float));
-    p->scores = mem_array(team_size(m->team), p->scores_stride * sizeof(float));
-    p->counters = mem_aligned(64, p->n_counters * sizeof *p->counters);
-    return p;
-}
-
-static void pass_free(struct pass *p)
-{
-    if (!p)
-        return;
-    void *owned[] = {p->x,    p->h,   p->y,       p->qkv,   p->att,    p->up,
-                     p->gate, p->act, p->cosines, p->sines, p->scores, p->counters};
-    for (size_t i = 0; i < ARRAY_LEN(owned); i++)
-        mem_free(owned[i]);
-    mem_free(p);
-}
-
 enum err model_open(const struct model_file *f, const struct model_options *o, struct team *team,
                     struct model **ret, struct diag *d)
 {
@@ -236,62 +195,6 @@ size_t model_rows_max(const struct model *m)
 
 // --- The forward pass
 
-// Consecutive rows of one sequence, as many as one attention unit takes.
-static void group_rows(struct pass *p)
-{
-    const struct hparams *hp = p->m->hp;
-    size_t heads = min_size(hp->n_head / hp->n_head_kv, ATTENTION_MAX);
-    size_t most = ATTENTION_MAX / heads;
-    p->n_groups = 0;
-    for (size_t r = 0; r < p->n; r++) {
-        struct row_group *g = p->n_groups ? &p->groups[p->n_groups - 1] : NULL;
-        if (g && g->n < most && p->rows[r].blocks == p->rows[r - 1].blocks &&
-            p->rows[r].position == p->rows[r - 1].position + 1)
-            g->n++;
-        else
-            p->groups[p->n_groups++] = (struct row_group){(uint32_t)r, 1};
-    }
-}
-
-static void choose_outputs(struct pass *p)
-{
-    p->n_out = 0;
-    for (size_t r = 0; r < p->n; r++)
-        if (p->rows[r].logits) {
-            p->logits[p->n_out] = p->rows[r].logits;
-            p->out_rows[p->n_out++] = (uint32_t)r;
-        }
-    p->n_logits = p->n_out;
-    for (size_t r = 0; r < p->n; r++)
-        if (p->rows[r].hidden && !p->rows[r].logits)
-            p->out_rows[p->n_out++] = (uint32_t)r;
-}
-
-static void pass_work(void *ctx, size_t index, size_t size)
-{
-    struct pass *p = ctx;
-    struct member me = {.pass = p, .m = p->m, .index = index, .size = size};
-    step_embed(&me);
-    for (size_t i = 0; i < p->m->hp->n_layer; i++)
-        p->m->arch->layer(&me, &p->m->layers[i], i);
-    if (p->n_out)
-        step_output(&me);
-    ASSERT(me.step <= p->n_counters);
-}
-
-static void run_pass(struct pass *p, const struct model_row *rows, size_t n)
-{
-    p->rows = rows;
-    p->n = n;
-    group_rows(p);
-    choose_outputs(p);
-    for (size_t i = 0; i < p->n_counters; i++)
-        atomic_store_explicit(&p->counters[i].next, 0, memory_order_relaxed);
-    for (size_t i = 0; i < n; i++)
-        atomic_store_explicit(&p->bad[i], false, memory_order_relaxed);
-    team_run(p->m->team, pass_work, p);
-}
-
 static bool row_in_range(const struct hparams *hp, const struct model_row *r)
 {
     return r->token >= 0 && (uint32_t)r->token < hp->n_vocab && r->position < hp->n_ctx;
@@ -327,14 +230,7 @@ enum err model_forward(struct model *m, uint8_t *kv_pool, const struct model_row
         }
     if (m->device)
         return device_pass(m, rows, n_rows, ret_bad_row);
-    m->pass->pool = kv_pool;
-    for (size_t at = 0; at < n_rows; at += PASS_ROWS) {
-        size_t n = min_size(PASS_ROWS, n_rows - at);
-        run_pass(m->pass, rows + at, n);
-        for (size_t i = 0; i < n && bad == SIZE_MAX; i++)
-            if (atomic_load_explicit(&m->pass->bad[i], memory_order_relaxed))
-                bad = at + i;
-    }
+    pass_run(m->pass, kv_pool, rows, n_rows, &bad);
     if (bad == SIZE_MAX)
         return ERR_OK;
     if (ret_bad_row)

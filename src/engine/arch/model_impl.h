@@ -1,9 +1,15 @@
 // The inside of a model, shared by the files of arch/: weights as packed, the work space of one
 // pass, and the steps of which an architecture's layers are made.
 //
-// A pass takes up to PASS_ROWS rows through all layers in one team_run: every member runs the same
-// sequence of steps; a step hands out its units of work by a counter and ends with a barrier. Which
-// member does a unit, and how many units there are, leaves no trace in the results (kernel.h).
+// A pass takes rows through all layers in one team_run, in one of two ways.
+// Together: few rows are one slice, and all members work on it. A step hands out its units of work
+// by a counter and ends with a barrier.
+// Apart: many rows are cut into slices, in order, and each member takes the next one through all
+// layers alone. What it computes stays in its own caches; it meets the others only at attention,
+// where the slices before it must have stored their K and V of that layer. Nobody waits for a later
+// slice, so somebody always gets on.
+// Logits come last, from all members together. Which member does what, and how rows are cut, leaves
+// no trace in the results (kernel.h).
 #pragma once
 
 #include <stdatomic.h>
@@ -11,10 +17,11 @@
 #include "engine/arch/model.h"
 #include "engine/kernel/kernel.h"
 #include "engine/kernel/panel.h"
+#include "engine/kernel/progress.h"
 #include "engine/kernel/rope.h"
 #include "engine/kernel/team.h"
 
-#define PASS_ROWS       64
+#define SLICE_ROWS      64
 #define LAYER_STEPS_MAX 12
 #define MODEL_ROWS_MAX  4096
 #define KV_HEAD_MAX     512 // values a head
@@ -89,15 +96,13 @@ struct counter {
     _Alignas(64) atomic_size_t next;
 };
 
-struct pass {
-    struct model *m;
+// Rows that go through the layers together, and room for what becomes of them. On a device: all
+// rows of a pass, its memory.
+struct slice {
     const struct model_row *rows;
-    uint8_t *pool;
     size_t n;
-    size_t n_out, n_logits;       // rows whose last state is wanted; those that want logits first
-    uint32_t out_rows[PASS_ROWS]; // their indices
-    float *logits[PASS_ROWS];     // of the first n_logits of them
-    struct row_group groups[PASS_ROWS];
+    size_t index, first_row; // its place among the slices, and its rows' in the pass
+    struct row_group groups[SLICE_ROWS];
     size_t n_groups;
     // [row][…], strides in floats, multiples of LANES
     float *x, *h, *qkv, *att, *y, *up, *gate;
@@ -105,19 +110,38 @@ struct pass {
     struct act_block *act; // quantised form of the current step's input
     size_t act_stride;
     float *cosines, *sines; // [row][rope_dims/2]
-    float *scores;          // [member]
+};
+
+struct pass {
+    struct model *m;
+    const struct model_row *rows;
+    size_t n;
+    uint8_t *pool;
+    bool together;
+    size_t n_slices;
+    atomic_size_t next_slice; // nobody has taken it yet
+    struct progress *stored;  // [slice] layers whose K and V are written
+    struct slice *room;       // [member]; together they work in the first
+    struct counter *counters; // of the steps that members make together
+    size_t n_counters, n_used;
+    // Rows that want logits: their last states, and where these go.
+    size_t n_logits, last_rows; // last_rows: room in `last`
+    float *last;                // [n_logits][embd_stride]
+    float **logits;
+    uint32_t *logits_row, *logits_at; // row of the pass; its inverse
+    float *scores;                    // [member]
     size_t scores_stride;
-    struct counter *counters;
-    size_t n_counters;
-    atomic_bool bad[PASS_ROWS];
+    atomic_bool *bad; // [row]
 };
 
 // A member's place in the pass.
 struct member {
-    struct pass *pass;
+    struct pass *pass; // NULL on a device
+    struct slice *slice;
     struct model *m;
-    size_t index, size;
-    size_t step; // counts steps; names the counter
+    size_t index, size; // size: members that share its steps
+    size_t step;        // counts the steps made together; names the counter
+    size_t next;        // unit of a step made alone
 };
 
 // One product of a step: w times the step's input, to out[row * stride].
@@ -134,7 +158,17 @@ static inline bool matrix_quantised(const struct matrix *w)
     return panel_kind_quantised(w->panels.kind);
 }
 
-// --- steps.c. Each ends with a barrier.
+// --- pass.c
+struct pass *pass_new(struct model *m);
+void pass_free(struct pass *p);
+// Up to MODEL_ROWS_MAX rows. *ret_bad, SIZE_MAX before: the first whose state or logits are not
+// finite.
+void pass_run(struct pass *p, uint8_t *pool, const struct model_row *rows, size_t n,
+              size_t *ret_bad);
+// Strides of a slice's rows.
+void slice_strides(struct slice *s, const struct model *m);
+
+// --- steps.c. Who works together meets at the end of each.
 // x = embedding of the row's token, and of its position where these are learned; rotations.
 void step_embed(struct member *me);
 // h = norm(x); its quantised form too when the next products ask for it.
@@ -149,8 +183,10 @@ void step_gated(struct member *me, const struct layer *l);
 // Head norms, rotation, and K and V to the cache.
 void step_store_kv(struct member *me, const struct layer *l, size_t layer);
 void step_attention(struct member *me, size_t layer);
-// The last norm and the logits of the rows that want them.
-void step_output(struct member *me);
+// The last norm of the rows that want their state or logits.
+void step_last_norm(struct member *me);
+// The logits of all rows of the pass that want them.
+void step_logits(struct member *me);
 
 // --- loader.c
 // A matrix of rows outputs by cols inputs, or its refusal. *ret must stay where it is: its data

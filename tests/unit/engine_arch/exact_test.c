@@ -88,6 +88,24 @@ static void check_mixture(struct made_model *m, const float *want, const char *w
     mem_free(got);
 }
 
+// Many rows at once, so that threads take slices of them alone: the cuts fall anywhere in the
+// sequences.
+static void check_slices(struct made_model *m, const float *want, const char *what)
+{
+    enum { TEXTS = 8, MANY = TEXTS * LENGTH };
+    float *got = logits_alloc(m, MANY);
+    struct model_row rows[MANY];
+    for (size_t i = 0; i < MANY; i++) {
+        size_t s = i / LENGTH;
+        rows[i] = made_row(m, s, s % 2 ? s : 0, i % LENGTH, got + i * m->n_vocab);
+    }
+    assert_int_equal(model_forward(m->model, m->pool, rows, MANY, NULL), ERR_OK);
+    for (size_t s = 0; s < TEXTS; s += 2)
+        if (memcmp(got + s * LENGTH * m->n_vocab, want, LENGTH * m->n_vocab * sizeof *got) != 0)
+            fail_msg("%s: sequence %zu of %d at once differs", what, s, TEXTS);
+    mem_free(got);
+}
+
 // The best backend is taken through everything; the others are held to the same bits by the digests
 // and a mixture.
 static void check_backend(const struct made_file *f, const char *kv_type, const char *isa,
@@ -98,6 +116,8 @@ static void check_backend(const struct made_file *f, const char *kv_type, const 
     snprintf(name, sizeof name, "%s, %s, %zu threads", what, isa, threads);
     made_model_init(&m, f, isa, threads, SEQUENCES, &(struct model_options){.kv_type = kv_type});
     check_mixture(&m, want, name);
+    if (thorough || threads > 2)
+        check_slices(&m, want, name);
     if (thorough) {
         check_chunks(&m, want, name);
         check_batch(&m, want, 2, name);
@@ -116,6 +136,7 @@ static void check_file(const struct made_file *f, const char *kv_type, const cha
     made_model_done(&m);
     check_backend(f, kv_type, best, 1, true, want, what);
     check_backend(f, kv_type, best, 2, true, want, what);
+    check_backend(f, kv_type, best, 5, false, want, what);
     for (size_t k = 1; kernel_at(k); k++)
         check_backend(f, kv_type, kernel_at(k)->name, 2, false, want, what);
     mem_free(want);

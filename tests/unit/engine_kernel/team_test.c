@@ -1,4 +1,4 @@
-// The compute team: every member works, barriers hold, an idle team sleeps, the caller's
+// The compute team: every member works, barriers and waits hold, an idle team sleeps, the caller's
 // floating-point mode is its own again.
 // REQ: ENG-6
 #include <fenv.h>
@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "engine/kernel/progress.h"
 #include "engine/kernel/team.h"
 #include "support/unit.h"
 
@@ -71,6 +72,50 @@ static void the_rounding_mode_is_set_and_put_back(void **state)
     team_free(c.team);
 }
 
+// Each member waits for the one before it, round by round.
+struct relay {
+    struct progress done[8];
+    size_t order[8 * PHASES];
+    atomic_size_t n;
+};
+
+static void run_relay(void *ctx, size_t member, size_t size)
+{
+    struct relay *r = ctx;
+    for (unsigned round = 1; round <= PHASES; round++) {
+        if (member > 0)
+            progress_reach(&r->done[member - 1], round);
+        else if (round > 1)
+            progress_reach(&r->done[size - 1], round - 1);
+        r->order[atomic_fetch_add(&r->n, 1)] = member;
+        progress_advance(&r->done[member]);
+    }
+}
+
+static void who_waits_sees_what_was_done_before(void **state)
+{
+    (void)state;
+    for (size_t size = 2; size <= 5; size++) {
+        struct relay r = {.n = 0};
+        struct team *t;
+        struct diag d;
+        assert_int_equal(team_new(size, &t, &d), ERR_OK);
+        for (size_t i = 0; i < size; i++)
+            progress_init(&r.done[i]);
+        for (int again = 0; again < 3; again++) {
+            atomic_store(&r.n, 0);
+            team_run(t, run_relay, &r);
+            for (size_t i = 0; i < size * PHASES; i++)
+                assert_int_equal(r.order[i], i % size);
+            for (size_t i = 0; i < size; i++)
+                progress_reset(&r.done[i]);
+        }
+        for (size_t i = 0; i < size; i++)
+            progress_done(&r.done[i]);
+        team_free(t);
+    }
+}
+
 static double cpu_seconds(void)
 {
     struct timespec t;
@@ -107,6 +152,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(members_meet_at_barriers),
+        cmocka_unit_test(who_waits_sees_what_was_done_before),
         cmocka_unit_test(the_rounding_mode_is_set_and_put_back),
         cmocka_unit_test(an_idle_team_sleeps),
         cmocka_unit_test(absurd_sizes_are_refused),

@@ -1,0 +1,228 @@
+// How a pass is cut, and who works on what (model_impl.h).
+#include <string.h>
+
+#include "base/mem.h"
+#include "engine/arch/model_impl.h"
+
+#include "base/banned.h"
+
+// A member alone reads all weights for its slice: with fewer rows than this, members share a slice
+// and read each weight once.
+#define SLICE_ROWS_MIN 24
+// Slices begin at multiples of this many rows, those of the widest register tile.
+#define SLICE_STEP 8
+#define SLICES_MAX (MODEL_ROWS_MAX / SLICE_ROWS)
+
+// --- The work space
+
+void slice_strides(struct slice *s, const struct model *m)
+{
+    const struct hparams *hp = m->hp;
+    size_t heads = (size_t)hp->n_head * hp->head_dim;
+    size_t widest = max_size(max_size(hp->n_embd, heads), hp->n_ff);
+    s->embd_stride = round_up(hp->n_embd, LANES);
+    s->qkv_stride = round_up(m->qkv.total, LANES);
+    s->att_stride = round_up(heads, LANES);
+    s->ff_stride = round_up(hp->n_ff, LANES);
+    s->act_stride = (widest + ACT_BLOCK - 1) / ACT_BLOCK;
+}
+
+static void slice_init(struct slice *s, const struct model *m)
+{
+    size_t angles = (m->hp->rope_dims / 2 + 1) * sizeof(float);
+    memset(s, 0, sizeof *s);
+    slice_strides(s, m);
+    s->x = mem_array(SLICE_ROWS, s->embd_stride * sizeof(float));
+    s->h = mem_array(SLICE_ROWS, s->embd_stride * sizeof(float));
+    s->y = mem_array(SLICE_ROWS, s->embd_stride * sizeof(float));
+    s->qkv = mem_array(SLICE_ROWS, s->qkv_stride * sizeof(float));
+    s->att = mem_array(SLICE_ROWS, s->att_stride * sizeof(float));
+    s->up = mem_array(SLICE_ROWS, s->ff_stride * sizeof(float));
+    s->gate = mem_array(SLICE_ROWS, s->ff_stride * sizeof(float));
+    s->act = mem_aligned(64, SLICE_ROWS * s->act_stride * sizeof *s->act);
+    s->cosines = mem_array(SLICE_ROWS, angles);
+    s->sines = mem_array(SLICE_ROWS, angles);
+}
+
+static void slice_done(struct slice *s)
+{
+    void *owned[] = {s->x,  s->h,    s->y,   s->qkv,     s->att,
+                     s->up, s->gate, s->act, s->cosines, s->sines};
+    for (size_t i = 0; i < ARRAY_LEN(owned); i++)
+        mem_free(owned[i]);
+}
+
+struct pass *pass_new(struct model *m)
+{
+    struct pass *p = mem_aligned(64, sizeof *p);
+    size_t members = team_size(m->team), slices = SLICES_MAX + members;
+    memset(p, 0, sizeof *p);
+    p->m = m;
+    p->stored = mem_aligned(64, slices * sizeof *p->stored);
+    for (size_t i = 0; i < slices; i++)
+        progress_init(&p->stored[i]);
+    p->room = mem_array(members, sizeof *p->room);
+    for (size_t i = 0; i < members; i++)
+        slice_init(&p->room[i], m);
+    p->n_counters = (size_t)m->hp->n_layer * LAYER_STEPS_MAX + 4 + 2 * SLICES_MAX;
+    p->counters = mem_aligned(64, p->n_counters * sizeof *p->counters);
+    p->n_used = p->n_counters;
+    p->logits = mem_array(MODEL_ROWS_MAX, sizeof *p->logits);
+    p->logits_row = mem_array(MODEL_ROWS_MAX, sizeof *p->logits_row);
+    p->logits_at = mem_array(MODEL_ROWS_MAX, sizeof *p->logits_at);
+    p->bad = mem_array(MODEL_ROWS_MAX, sizeof *p->bad);
+    p->scores_stride = ATTENTION_MAX * (round_up(m->hp->n_ctx, LANES) + LANES);
+    p->scores = mem_array(members, p->scores_stride * sizeof(float));
+    return p;
+}
+
+void pass_free(struct pass *p)
+{
+    if (!p)
+        return;
+    size_t members = team_size(p->m->team);
+    for (size_t i = 0; i < members; i++)
+        slice_done(&p->room[i]);
+    for (size_t i = 0; i < SLICES_MAX + members; i++)
+        progress_done(&p->stored[i]);
+    void *owned[] = {p->stored,     p->room,      p->counters, p->last,  p->logits,
+                     p->logits_row, p->logits_at, p->bad,      p->scores};
+    for (size_t i = 0; i < ARRAY_LEN(owned); i++)
+        mem_free(owned[i]);
+    mem_free(p);
+}
+
+// --- Cutting
+
+// Consecutive rows of one sequence, as many as one attention unit takes.
+static void group_rows(struct slice *s, const struct hparams *hp)
+{
+    size_t heads = min_size(hp->n_head / hp->n_head_kv, ATTENTION_MAX);
+    size_t most = ATTENTION_MAX / heads;
+    s->n_groups = 0;
+    for (size_t r = 0; r < s->n; r++) {
+        struct row_group *g = s->n_groups ? &s->groups[s->n_groups - 1] : NULL;
+        if (g && g->n < most && s->rows[r].blocks == s->rows[r - 1].blocks &&
+            s->rows[r].position == s->rows[r - 1].position + 1)
+            g->n++;
+        else
+            s->groups[s->n_groups++] = (struct row_group){(uint32_t)r, 1};
+    }
+}
+
+// The first row of slice i, at most SLICE_ROWS after that of the slice before.
+static size_t slice_start(const struct pass *p, size_t i)
+{
+    size_t steps = (p->n + SLICE_STEP - 1) / SLICE_STEP;
+    return min_size(steps * i / p->n_slices * SLICE_STEP, p->n);
+}
+
+static void slice_set(struct slice *s, const struct pass *p, size_t i)
+{
+    s->index = i;
+    s->first_row = slice_start(p, i);
+    s->rows = p->rows + s->first_row;
+    s->n = slice_start(p, i + 1) - s->first_row;
+    group_rows(s, p->m->hp);
+}
+
+static size_t slices_of(const struct pass *p, size_t n)
+{
+    return round_up((n + SLICE_ROWS - 1) / SLICE_ROWS, team_size(p->m->team));
+}
+
+static bool too_few_to_part(const struct pass *p, size_t n)
+{
+    return team_size(p->m->team) > 1 && n < slices_of(p, n) * SLICE_ROWS_MIN;
+}
+
+// Slices of equal length, as many for each member.
+static void cut(struct pass *p)
+{
+    p->together = too_few_to_part(p, p->n);
+    p->n_slices = p->together ? 1 : slices_of(p, p->n);
+    atomic_store_explicit(&p->next_slice, 0, memory_order_relaxed);
+    for (size_t i = 0; i < p->n_slices; i++)
+        progress_reset(&p->stored[i]);
+}
+
+static void choose_logits(struct pass *p)
+{
+    size_t stride = p->room[0].embd_stride;
+    p->n_logits = 0;
+    for (size_t r = 0; r < p->n; r++)
+        if (p->rows[r].logits) {
+            p->logits[p->n_logits] = p->rows[r].logits;
+            p->logits_row[p->n_logits] = (uint32_t)r;
+            p->logits_at[r] = (uint32_t)p->n_logits++;
+        }
+    if (p->n_logits <= p->last_rows)
+        return;
+    mem_free(p->last);
+    p->last = mem_array(p->n_logits, stride * sizeof *p->last);
+    p->last_rows = p->n_logits;
+}
+
+// --- Running
+
+static void run_slice(struct member *me)
+{
+    const struct model *m = me->m;
+    step_embed(me);
+    for (size_t i = 0; i < m->hp->n_layer; i++)
+        m->arch->layer(me, &m->layers[i], i);
+    step_last_norm(me);
+}
+
+static void pass_work(void *ctx, size_t index, size_t size)
+{
+    struct pass *p = ctx;
+    struct member me = {.pass = p, .m = p->m, .index = index, .size = size, .slice = &p->room[0]};
+    if (p->together) {
+        run_slice(&me);
+    } else {
+        me.size = 1;
+        me.slice = &p->room[index];
+        for (size_t i; (i = atomic_fetch_add(&p->next_slice, 1)) < p->n_slices;) {
+            slice_set(me.slice, p, i);
+            run_slice(&me);
+        }
+        team_barrier(p->m->team);
+        me.size = size;
+        me.slice = &p->room[0];
+        me.step = 0;
+    }
+    step_logits(&me);
+    if (index == 0)
+        p->n_used = me.step;
+    ASSERT(me.step <= p->n_counters);
+}
+
+static void run(struct pass *p, const struct model_row *rows, size_t n)
+{
+    p->rows = rows;
+    p->n = n;
+    choose_logits(p);
+    cut(p);
+    if (p->together)
+        slice_set(&p->room[0], p, 0);
+    for (size_t i = 0; i < p->n_used; i++)
+        atomic_store_explicit(&p->counters[i].next, 0, memory_order_relaxed);
+    for (size_t i = 0; i < n; i++)
+        atomic_store_explicit(&p->bad[i], false, memory_order_relaxed);
+    team_run(p->m->team, pass_work, p);
+}
+
+void pass_run(struct pass *p, uint8_t *pool, const struct model_row *rows, size_t n,
+              size_t *ret_bad)
+{
+    p->pool = pool;
+    size_t most = too_few_to_part(p, n) ? SLICE_ROWS : n;
+    for (size_t at = 0; at < n; at += most) {
+        size_t some = min_size(most, n - at);
+        run(p, rows + at, some);
+        for (size_t i = 0; i < some && *ret_bad == SIZE_MAX; i++)
+            if (atomic_load_explicit(&p->bad[i], memory_order_relaxed))
+                *ret_bad = at + i;
+    }
+}
