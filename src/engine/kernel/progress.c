@@ -1,6 +1,7 @@
 #include "engine/kernel/progress.h"
 
 #include <limits.h>
+#include <sched.h>
 
 #if defined(__linux__)
 #include <linux/futex.h>
@@ -12,17 +13,21 @@
 #endif
 
 #include "base/base.h"
+#include "base/clock.h"
 
 #include "base/banned.h"
 
-// Turns of the spin loop before sleeping. At most some tens of microseconds: longer than the gap
-// between two steps of a busy engine, shorter than anybody would notice. Each thread spins less
-// when spinning was in vain (the machine is shared, the other members do not run) and more when it
-// was nearly too short.
-#define SPIN_TURNS_MIN 100
-#define SPIN_TURNS_MAX 4000
+// How long a thread waits awake. To be woken takes some tens of microseconds, and whoever wakes it
+// pays as much: far more than most steps of a pass with one row. So it is awake through the gaps of
+// a busy engine. After the first microseconds it offers its CPU to others at each turn: where
+// somebody took it (there are more threads than CPUs, maybe the awaited one was among them) it goes
+// to sleep, and sooner the next times.
+#define SPIN_NS        4000
+#define AWAKE_NS_MAX   256000
+#define SPIN_TURNS     16    // between two looks at the clock
+#define YIELD_TAKEN_NS 10000 // longer than a yield that nobody takes
 
-static _Thread_local unsigned spin_turns = SPIN_TURNS_MAX;
+static _Thread_local uint64_t awake_ns = AWAKE_NS_MAX;
 
 static inline void spin_pause(void)
 {
@@ -91,19 +96,43 @@ void progress_advance(struct progress *p)
 }
 #endif
 
+static inline bool changed(const struct progress *p, unsigned old)
+{
+    return atomic_load_explicit(&p->value, memory_order_acquire) != old;
+}
+
+// Waits awake; false when it was in vain.
+static bool wait_awake(struct progress *p, unsigned old)
+{
+    uint64_t start = clock_mono_ns(), now = start;
+    while (now - start < SPIN_NS) {
+        for (int i = 0; i < SPIN_TURNS; i++) {
+            if (changed(p, old))
+                return true;
+            spin_pause();
+        }
+        now = clock_mono_ns();
+    }
+    while (now - start < awake_ns) {
+        uint64_t before = now;
+        sched_yield();
+        if (changed(p, old))
+            return true;
+        now = clock_mono_ns();
+        if (now - before > YIELD_TAKEN_NS)
+            awake_ns = max_size(awake_ns / 2, SPIN_NS);
+    }
+    return false;
+}
+
 void progress_wait(struct progress *p, unsigned old)
 {
-    for (unsigned i = 0; i < spin_turns; i++) {
-        if (atomic_load_explicit(&p->value, memory_order_acquire) != old) {
-            if (i > spin_turns / 2 && spin_turns < SPIN_TURNS_MAX)
-                spin_turns *= 2;
-            return;
-        }
-        spin_pause();
-    }
-    if (spin_turns > SPIN_TURNS_MIN)
-        spin_turns /= 2;
+    if (changed(p, old) || wait_awake(p, old))
+        return;
+    uint64_t start = clock_mono_ns();
     sleep_past(p, old);
+    if (clock_mono_ns() - start < AWAKE_NS_MAX)
+        awake_ns = min_size(2 * awake_ns, AWAKE_NS_MAX);
 }
 
 void progress_reach(struct progress *p, unsigned least)

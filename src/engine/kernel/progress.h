@@ -1,7 +1,7 @@
 // A count that only grows, and those who wait for it to: a new work, a barrier that opens, a layer
-// that is written. Waiting is a short spin, then sleep, so that whoever waits long costs nothing.
-// Any number of threads may wait and advance. What a thread wrote before it advanced the count is
-// seen by whoever saw the count.
+// that is written. Whoever waits is awake for a quarter of a millisecond at most, offering its CPU
+// to others, then sleeps, so that whoever waits long costs nothing. Any number of threads may wait
+// and advance. What a thread wrote before it advanced the count is seen by whoever saw the count.
 #pragma once
 
 #include <stdatomic.h>

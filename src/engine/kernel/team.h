@@ -1,6 +1,6 @@
 // A fixed team of compute threads with a light barrier. The caller's thread is member 0. Members
-// spin briefly for the next work or barrier, then sleep: an idle team costs nothing. One caller at
-// a time. Inside team_run every member has the floating-point mode that exactness asks for
+// wait for the next work or barrier as progress.h says: an idle team costs nothing. One caller at a
+// time. Inside team_run every member has the floating-point mode that exactness asks for
 // (fpmode.h); the caller's own mode is put back afterwards.
 #pragma once
 
