@@ -6,9 +6,10 @@
 
 #include "base/banned.h"
 
-// A member alone reads all weights for its slice: with fewer rows than this, members share a slice
-// and read each weight once.
-#define SLICE_ROWS_MIN 24
+// A member alone reads all weights for its slice, beside the others who do the same: so many rows a
+// member must be in a slice for each of them that reading keeps up with computing (measured for
+// two). With fewer, members share one slice and read each weight once.
+#define ROWS_A_MEMBER 8
 // Slices begin at multiples of this many rows, those of the widest register tile.
 #define SLICE_STEP 8
 #define SLICES_MAX (MODEL_ROWS_MAX / SLICE_ROWS)
@@ -133,7 +134,8 @@ static size_t slices_of(const struct pass *p, size_t n)
 
 static bool too_few_to_part(const struct pass *p, size_t n)
 {
-    return team_size(p->m->team) > 1 && n < slices_of(p, n) * SLICE_ROWS_MIN;
+    size_t members = team_size(p->m->team), least = min_size(ROWS_A_MEMBER * members, SLICE_ROWS);
+    return members > 1 && n < slices_of(p, n) * least;
 }
 
 // Slices of equal length, as many for each member.
