@@ -89,10 +89,19 @@ TILED void q_scale_sums(enum panel_kind kind, vf acc[], const vi sum[],
     }
 }
 
-TILED void q_block(enum panel_kind kind, vf acc[], const uint8_t *const quants[],
-                   const uint8_t *const scales[], const struct act_block *const x[], int P, int R)
+TILED void q_block(enum panel_kind kind, vf acc[], const uint8_t *const panel_quants[],
+                   const uint8_t *const panel_scales[], const struct act_block *const row[],
+                   size_t b, int P, int R)
 {
     vi sum[12];
+    const uint8_t *quants[4], *scales[4];
+    const struct act_block *x[4];
+    UNROLL for (int p = 0; p < P; p++)
+    {
+        quants[p] = panel_quants[p] + b * q_quant_bytes(kind);
+        scales[p] = panel_scales[p] + b * q_scale_bytes(kind);
+    }
+    UNROLL for (int r = 0; r < R; r++) x[r] = row[r] + b;
     if (kind == PANEL_Q6_K) {
         q_sums(kind, sum, quants, x, 0, 4, 0, P, R);
         q_scale_sums(kind, acc, sum, scales, x, 0, P, R);
@@ -112,13 +121,48 @@ TILED void q_block(enum panel_kind kind, vf acc[], const uint8_t *const quants[]
     }
 }
 
-// Fetches bytes [from, to) of the block that lies `ahead` bytes on, and its scales.
-TILED void q_fetch_ahead(const uint8_t *const quants[], const uint8_t *const scales[], size_t ahead,
-                         size_t from, size_t to, int P)
+// What a tile asks the memory for while it computes.
+//   One tile over all rows: its own panels, a few blocks on, and there the panels that follow. The
+//   processor alone would fetch no further than the end of a page, with a pause at each.
+//   Several: a part of the panels that follow, so that together they have fetched them all.
+struct q_ahead {
+    size_t following;   // bytes to the panels that follow; 0 = there are none
+    size_t from, bytes; // the part of each block
+    bool own;
+};
+
+#define Q_BLOCKS_AHEAD 4
+
+TILED struct q_ahead q_look_ahead(enum panel_kind kind, const struct panels *w, size_t panel_at,
+                                  size_t part, size_t parts, int P)
 {
-    for (size_t at = from; at < to; at += 64)
-        UNROLL for (int p = 0; p < P; p++) __builtin_prefetch(quants[p] + ahead + at, 0, 2);
-    UNROLL for (int p = 0; p < P; p++) __builtin_prefetch(scales[p] + ahead, 0, 2);
+    size_t lines = q_quant_bytes(kind) / 64, from = lines * part / parts * 64;
+    bool more = panel_at + 2 * (size_t)P <= w->n_panels;
+    return (struct q_ahead){.following = more ? (size_t)P * w->panel_bytes : 0,
+                            .from = from,
+                            .bytes = lines * (part + 1) / parts * 64 - from,
+                            .own = parts == 1 && w->cols / 32 >= Q_BLOCKS_AHEAD};
+}
+
+// While block b is in the works. `quants` and `scales` are the panels' beginnings.
+TILED void q_fetch(enum panel_kind kind, const struct q_ahead *ahead, const uint8_t *const quants[],
+                   const uint8_t *const scales[], size_t b, size_t blocks, int P)
+{
+    size_t block = b, to = ahead->following;
+    if (ahead->own) {
+        bool here = b + Q_BLOCKS_AHEAD < blocks;
+        block += here ? Q_BLOCKS_AHEAD : Q_BLOCKS_AHEAD - blocks;
+        if (!here && !to)
+            return;
+        to = here ? 0 : to;
+    } else if (!to) {
+        return;
+    }
+    size_t quants_at = to + block * q_quant_bytes(kind) + ahead->from;
+    size_t scales_at = to + block * q_scale_bytes(kind);
+    for (size_t at = 0; at < ahead->bytes; at += 64)
+        UNROLL for (int p = 0; p < P; p++) __builtin_prefetch(quants[p] + quants_at + at, 0, 2);
+    UNROLL for (int p = 0; p < P; p++) __builtin_prefetch(scales[p] + scales_at, 0, 2);
 }
 
 TILED void q_tile(enum panel_kind kind, const struct panels *w, size_t panel_at,
@@ -127,10 +171,9 @@ TILED void q_tile(enum panel_kind kind, const struct panels *w, size_t panel_at,
 {
     vf acc[12];
     const uint8_t *quants[4], *scales[4];
-    const struct act_block *x[8];
-    size_t blocks = w->cols / 32, lines = q_quant_bytes(kind) / 64;
-    size_t from = lines * part / parts * 64, to = lines * (part + 1) / parts * 64;
-    size_t ahead = panel_at + 2 * (size_t)P <= w->n_panels ? (size_t)P * w->panel_bytes : 0;
+    const struct act_block *x[4];
+    size_t blocks = w->cols / 32;
+    struct q_ahead ahead = q_look_ahead(kind, w, panel_at, part, parts, P);
     UNROLL for (int p = 0; p < P; p++)
     {
         quants[p] = w->data + (panel_at + (size_t)p) * w->panel_bytes;
@@ -139,15 +182,8 @@ TILED void q_tile(enum panel_kind kind, const struct panels *w, size_t panel_at,
     UNROLL for (int r = 0; r < R; r++) x[r] = in->q + (row + (size_t)r) * in->q_stride;
     UNROLL for (int i = 0; i < P * R; i++) acc[i] = vf_set1(0.0f);
     for (size_t b = 0; b < blocks; b++) {
-        if (ahead)
-            q_fetch_ahead(quants, scales, ahead, from, to, P);
-        q_block(kind, acc, quants, scales, x, P, R);
-        UNROLL for (int p = 0; p < P; p++)
-        {
-            quants[p] += q_quant_bytes(kind);
-            scales[p] += q_scale_bytes(kind);
-        }
-        UNROLL for (int r = 0; r < R; r++) x[r]++;
+        q_fetch(kind, &ahead, quants, scales, b, blocks, P);
+        q_block(kind, acc, quants, scales, x, b, P, R);
     }
     store_tile(w, panel_at, row, out, acc, P, R);
 }
