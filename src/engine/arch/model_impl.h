@@ -22,6 +22,7 @@
 #include "engine/kernel/team.h"
 
 #define SLICE_ROWS      64
+#define SLICE_ROOM      (SLICE_ROWS + KV_POSITIONS - 1) // cuts give way by less than a block
 #define LAYER_STEPS_MAX 12
 #define MODEL_ROWS_MAX  4096
 #define KV_HEAD_MAX     512 // values a head
@@ -102,7 +103,7 @@ struct slice {
     const struct model_row *rows;
     size_t n;
     size_t index, first_row; // its place among the slices, and its rows' in the pass
-    struct row_group groups[SLICE_ROWS];
+    struct row_group groups[SLICE_ROOM];
     size_t n_groups;
     // [row][…], strides in floats, multiples of LANES
     float *x, *h, *qkv, *att, *y, *up, *gate;
@@ -118,7 +119,7 @@ struct pass {
     size_t n;
     uint8_t *pool;
     bool together;
-    size_t n_slices;
+    size_t n_slices, *starts; // first rows; one more: the end
     atomic_size_t next_slice; // nobody has taken it yet
     struct progress *stored;  // [slice] layers whose K and V are written
     struct slice *room;       // [member]; together they work in the first

@@ -33,16 +33,16 @@ static void slice_init(struct slice *s, const struct model *m)
     size_t angles = (m->hp->rope_dims / 2 + 1) * sizeof(float);
     memset(s, 0, sizeof *s);
     slice_strides(s, m);
-    s->x = mem_array(SLICE_ROWS, s->embd_stride * sizeof(float));
-    s->h = mem_array(SLICE_ROWS, s->embd_stride * sizeof(float));
-    s->y = mem_array(SLICE_ROWS, s->embd_stride * sizeof(float));
-    s->qkv = mem_array(SLICE_ROWS, s->qkv_stride * sizeof(float));
-    s->att = mem_array(SLICE_ROWS, s->att_stride * sizeof(float));
-    s->up = mem_array(SLICE_ROWS, s->ff_stride * sizeof(float));
-    s->gate = mem_array(SLICE_ROWS, s->ff_stride * sizeof(float));
-    s->act = mem_aligned(64, SLICE_ROWS * s->act_stride * sizeof *s->act);
-    s->cosines = mem_array(SLICE_ROWS, angles);
-    s->sines = mem_array(SLICE_ROWS, angles);
+    s->x = mem_array(SLICE_ROOM, s->embd_stride * sizeof(float));
+    s->h = mem_array(SLICE_ROOM, s->embd_stride * sizeof(float));
+    s->y = mem_array(SLICE_ROOM, s->embd_stride * sizeof(float));
+    s->qkv = mem_array(SLICE_ROOM, s->qkv_stride * sizeof(float));
+    s->att = mem_array(SLICE_ROOM, s->att_stride * sizeof(float));
+    s->up = mem_array(SLICE_ROOM, s->ff_stride * sizeof(float));
+    s->gate = mem_array(SLICE_ROOM, s->ff_stride * sizeof(float));
+    s->act = mem_aligned(64, SLICE_ROOM * s->act_stride * sizeof *s->act);
+    s->cosines = mem_array(SLICE_ROOM, angles);
+    s->sines = mem_array(SLICE_ROOM, angles);
 }
 
 static void slice_done(struct slice *s)
@@ -62,6 +62,7 @@ struct pass *pass_new(struct model *m)
     p->stored = mem_aligned(64, slices * sizeof *p->stored);
     for (size_t i = 0; i < slices; i++)
         progress_init(&p->stored[i]);
+    p->starts = mem_array(slices + 1, sizeof *p->starts);
     p->room = mem_array(members, sizeof *p->room);
     for (size_t i = 0; i < members; i++)
         slice_init(&p->room[i], m);
@@ -86,8 +87,8 @@ void pass_free(struct pass *p)
         slice_done(&p->room[i]);
     for (size_t i = 0; i < SLICES_MAX + members; i++)
         progress_done(&p->stored[i]);
-    void *owned[] = {p->stored,     p->room,      p->counters, p->last,  p->logits,
-                     p->logits_row, p->logits_at, p->bad,      p->scores};
+    void *owned[] = {p->stored, p->starts,     p->room,      p->counters, p->last,
+                     p->logits, p->logits_row, p->logits_at, p->bad,      p->scores};
     for (size_t i = 0; i < ARRAY_LEN(owned); i++)
         mem_free(owned[i]);
     mem_free(p);
@@ -111,20 +112,23 @@ static void group_rows(struct slice *s, const struct hparams *hp)
     }
 }
 
-// The first row of slice i, at most SLICE_ROWS after that of the slice before.
-static size_t slice_start(const struct pass *p, size_t i)
-{
-    size_t steps = (p->n + SLICE_STEP - 1) / SLICE_STEP;
-    return min_size(steps * i / p->n_slices * SLICE_STEP, p->n);
-}
-
 static void slice_set(struct slice *s, const struct pass *p, size_t i)
 {
     s->index = i;
-    s->first_row = slice_start(p, i);
+    s->first_row = p->starts[i];
     s->rows = p->rows + s->first_row;
-    s->n = slice_start(p, i + 1) - s->first_row;
+    s->n = p->starts[i + 1] - s->first_row;
     group_rows(s, p->m->hp);
+}
+
+// Attention reads K by whole blocks: one that two slices write would be read half written. (The
+// half that is being written counts for nothing there; but reading it is a race all the same.)
+static size_t cut_at_or_before(const struct pass *p, size_t row)
+{
+    while (row > 0 && p->rows[row].blocks == p->rows[row - 1].blocks &&
+           p->rows[row].position % KV_POSITIONS != 0)
+        row--;
+    return row;
 }
 
 static size_t slices_of(const struct pass *p, size_t n)
@@ -138,11 +142,18 @@ static bool too_few_to_part(const struct pass *p, size_t n)
     return members > 1 && n < slices_of(p, n) * least;
 }
 
-// Slices of equal length, as many for each member.
+// Slices of nearly equal length, as many for each member.
 static void cut(struct pass *p)
 {
+    size_t n = slices_of(p, p->n), steps = (p->n + SLICE_STEP - 1) / SLICE_STEP;
     p->together = too_few_to_part(p, p->n);
-    p->n_slices = p->together ? 1 : slices_of(p, p->n);
+    p->n_slices = 1;
+    for (size_t i = 1; i < n && !p->together; i++) {
+        size_t row = cut_at_or_before(p, min_size(steps * i / n * SLICE_STEP, p->n - 1));
+        if (row > p->starts[p->n_slices - 1])
+            p->starts[p->n_slices++] = row;
+    }
+    p->starts[p->n_slices] = p->n;
     atomic_store_explicit(&p->next_slice, 0, memory_order_relaxed);
     for (size_t i = 0; i < p->n_slices; i++)
         progress_reset(&p->stored[i]);

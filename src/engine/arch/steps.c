@@ -147,7 +147,7 @@ static void finish(struct member *me, const struct product *of, size_t row, size
 static void product_panels(struct member *me, const struct product *of, size_t from, size_t to,
                            const struct matmul_in *in, enum after after)
 {
-    float *out[SLICE_ROWS] = {NULL};
+    float *out[SLICE_ROOM] = {NULL};
     const struct panels *w = &of->w->panels;
     size_t n = me->slice->n, at = from * LANES, end = min_size(to * LANES, w->rows);
     rows_of(of->out, of->stride, n, out);
