@@ -7,6 +7,7 @@
 #include "gateway/call.h"
 #include "gateway/gateway_internal.h"
 #include "gateway/phase_semantic.h"
+#include "gateway/unheard.h"
 
 #include "base/banned.h"
 
@@ -279,32 +280,6 @@ enum phase_result cache_abandoned(struct call *c)
 
 // --- A call whose client has gone
 
-static void unheard_respond(void *ctx UNUSED, int status UNUSED, const char *type UNUSED,
-                            const struct answer_headers *h UNUSED, str body UNUSED)
-{
-}
-
-static void unheard_begin(void *ctx UNUSED, int status UNUSED, const char *type UNUSED,
-                          const struct answer_headers *h UNUSED)
-{
-}
-
-static enum err unheard_write(void *ctx UNUSED, str bytes UNUSED)
-{
-    return ERR_OK;
-}
-
-static void unheard_end(void *ctx UNUSED)
-{
-}
-
-static void unheard_take_body(void *ctx UNUSED, struct buf *ret UNUSED)
-{
-}
-
-static const struct call_output unheard = {unheard_respond, unheard_begin, unheard_write,
-                                           unheard_end,     unheard_end,   unheard_take_body};
-
 bool cache_desert(struct call *c)
 {
     if (!cache_is_heard(c) || c->phase != CALL_STREAM || c->offloaded)
@@ -312,7 +287,7 @@ bool cache_desert(struct call *c)
     if (c->in.body.len && !c->body.cap) // another attempt may need it
         c->output->take_body(c->output_ctx, &c->body);
     c->cache.deserted = true;
-    c->output = &unheard;
+    c->output = &call_unheard;
     c->output_ctx = NULL;
     c->blocked = false;
     return true;

@@ -5,6 +5,7 @@
 #include "base/utf8.h"
 #include "gateway/gateway_internal.h"
 #include "gateway/money.h"
+#include "gateway/unheard.h"
 
 #include "base/banned.h"
 
@@ -177,34 +178,6 @@ static void settle(struct shadow *s)
 
 // --- The copy
 
-static void no_answer(void *ctx UNUSED, int status UNUSED, const char *type UNUSED,
-                      const struct answer_headers *h UNUSED, str body UNUSED)
-{
-}
-
-static void no_begin(void *ctx UNUSED, int status UNUSED, const char *type UNUSED,
-                     const struct answer_headers *h UNUSED)
-{
-}
-
-static enum err no_write(void *ctx UNUSED, str bytes UNUSED)
-{
-    return ERR_OK;
-}
-
-static void no_end(void *ctx UNUSED)
-{
-}
-
-static void take_body(void *ctx, struct buf *ret)
-{
-    struct shadow *s = ctx;
-    *ret = s->body;
-    buf_init(&s->body, 0);
-}
-
-static const struct call_output nobody = {no_answer, no_begin, no_write, no_end, no_end, take_body};
-
 static void end_copy(struct shadow *s)
 {
     struct side *copy = &s->sides[COPY];
@@ -229,7 +202,7 @@ static void start(void *ctx)
     const struct world *w = &s->gateway->world;
     if (s->sides[COPY].over)
         return;
-    struct call *c = call_new(s->gateway, s->kind, &s->in, &nobody, s);
+    struct call *c = call_new(s->gateway, s->kind, &s->in, &call_unheard, &s->body);
     c->shadow = s;
     c->routing.reason = ATTEMPT_SHADOW;
     s->sides[COPY].call = c;

@@ -20,76 +20,44 @@
          v9 = v0, v10 = v0, v11 = v0
 // The compiler must not see that nobody uses the value.
 #define KEPT(V) __asm__ volatile("" : "+v"(V))
-
-__attribute__((target("avx2,fma"))) static double fma_avx2(size_t turns)
-{
-    __m256 half = _mm256_set1_ps(0.5f);
-    CHAINS(__m256, half);
-#define STEP(i)                                                                                    \
-    v##i = _mm256_fmadd_ps(v##i, half, half);                                                      \
-    KEPT(v##i);
-    for (size_t turn = 0; turn < turns; turn++) {
-        EACH(STEP)
+// double NAME(turns): operations of OP, which takes a chain and `x`; each makes OPERATIONS.
+#define PEAK(NAME, TARGET, X_TYPE, X, CHAIN_TYPE, OP, OPERATIONS)                                  \
+    __attribute__((target(TARGET))) static double NAME(size_t turns)                               \
+    {                                                                                              \
+        X_TYPE x = (X);                                                                            \
+        CHAINS(CHAIN_TYPE, (CHAIN_TYPE)x);                                                         \
+        for (size_t turn = 0; turn < turns; turn++) {                                              \
+            EACH(OP)                                                                               \
+        }                                                                                          \
+        return (double)turns * N_CHAINS * (OPERATIONS);                                            \
     }
-#undef STEP
-    return (double)turns * N_CHAINS * 8 * 2;
-}
 
-__attribute__((target("avx512f"))) static double fma_avx512(size_t turns)
-{
-    __m512 half = _mm512_set1_ps(0.5f);
-    CHAINS(__m512, half);
-#define STEP(i)                                                                                    \
-    v##i = _mm512_fmadd_ps(v##i, half, half);                                                      \
+#define FMA_AVX2(i)                                                                                \
+    v##i = _mm256_fmadd_ps(v##i, x, x);                                                            \
     KEPT(v##i);
-    for (size_t turn = 0; turn < turns; turn++) {
-        EACH(STEP)
-    }
-#undef STEP
-    return (double)turns * N_CHAINS * 16 * 2;
-}
+PEAK(fma_avx2, "avx2,fma", __m256, _mm256_set1_ps(0.5f), __m256, FMA_AVX2, 8 * 2)
 
-__attribute__((target("avx512f,avx512bf16"))) static double bf16_avx512(size_t turns)
-{
-    __m512bh halves = (__m512bh)_mm512_set1_epi32(0x3F003F00);
-    CHAINS(__m512, _mm512_set1_ps(0.5f));
-#define STEP(i)                                                                                    \
-    v##i = _mm512_dpbf16_ps(v##i, halves, halves);                                                 \
+#define FMA_AVX512(i)                                                                              \
+    v##i = _mm512_fmadd_ps(v##i, x, x);                                                            \
     KEPT(v##i);
-    for (size_t turn = 0; turn < turns; turn++) {
-        EACH(STEP)
-    }
-#undef STEP
-    return (double)turns * N_CHAINS * 32 * 2;
-}
+PEAK(fma_avx512, "avx512f", __m512, _mm512_set1_ps(0.5f), __m512, FMA_AVX512, 16 * 2)
 
-__attribute__((target("avx512f,avx512vnni"))) static double int8_avx512(size_t turns)
-{
-    __m512i ones = _mm512_set1_epi8(1);
-    CHAINS(__m512i, ones);
-#define STEP(i)                                                                                    \
-    v##i = _mm512_dpbusd_epi32(v##i, ones, ones);                                                  \
+// Pairs of 0.5 in both.
+#define BF16_AVX512(i)                                                                             \
+    v##i = _mm512_dpbf16_ps(v##i, x, x);                                                           \
     KEPT(v##i);
-    for (size_t turn = 0; turn < turns; turn++) {
-        EACH(STEP)
-    }
-#undef STEP
-    return (double)turns * N_CHAINS * 64 * 2;
-}
+PEAK(bf16_avx512, "avx512f,avx512bf16", __m512bh, (__m512bh)_mm512_set1_epi32(0x3F003F00), __m512,
+     BF16_AVX512, 32 * 2)
 
-__attribute__((target("avx2,avxvnni"))) static double int8_avxvnni(size_t turns)
-{
-    __m256i ones = _mm256_set1_epi8(1);
-    CHAINS(__m256i, ones);
-#define STEP(i)                                                                                    \
-    v##i = _mm256_dpbusd_avx_epi32(v##i, ones, ones);                                              \
+#define INT8_AVX512(i)                                                                             \
+    v##i = _mm512_dpbusd_epi32(v##i, x, x);                                                        \
     KEPT(v##i);
-    for (size_t turn = 0; turn < turns; turn++) {
-        EACH(STEP)
-    }
-#undef STEP
-    return (double)turns * N_CHAINS * 32 * 2;
-}
+PEAK(int8_avx512, "avx512f,avx512vnni", __m512i, _mm512_set1_epi8(1), __m512i, INT8_AVX512, 64 * 2)
+
+#define INT8_AVXVNNI(i)                                                                            \
+    v##i = _mm256_dpbusd_avx_epi32(v##i, x, x);                                                    \
+    KEPT(v##i);
+PEAK(int8_avxvnni, "avx2,avxvnni", __m256i, _mm256_set1_epi8(1), __m256i, INT8_AVXVNNI, 32 * 2)
 
 #if defined(__linux__)
 // All eight tiles 16 rows of 64 bytes; four are sums, two and two are multiplied with each other.
