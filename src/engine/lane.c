@@ -20,6 +20,7 @@ enum err lane_init(struct lane *l, struct scheduler *s, const struct engine_mode
         .model = model,
         .n_vocab = model_hparams(model)->n_vocab,
         .n_embd = model_hparams(model)->n_embd,
+        .speed_now = 1,
         .rows_max = want < rows_max ? want : (uint32_t)rows_max,
     };
     l->loaded_ms = l->used_ms = clock_mono_ms();
@@ -276,27 +277,39 @@ static void leave_out_the_gone(struct lane *l)
 
 // --- Computing it
 
-static void note_chunk(struct lane *l, const struct step *s, double us)
+// The line remembers hundreds of steps; machines change within some.
+static void note_answers(struct lane *l, const struct step *s, double us)
 {
     double base, per_row;
+    if (speed_get(&l->speed, &base, &per_row)) {
+        double now = us / (base + per_row * s->n_rows);
+        now = now < 1.5 * l->speed_now ? now : 1.5 * l->speed_now;
+        l->speed_now += (now - l->speed_now) * 0.3;
+    }
+    speed_note(&l->speed, s->n_rows, us);
+    l->mixed_steps = 0;
+}
+
+static void note_beside(struct lane *l, const struct step *s, double us)
+{
+    double base, per_row;
+    l->mixed_steps++;
     if (!speed_get(&l->speed, &base, &per_row))
         return;
-    double now = (us - base - per_row * (s->n_rows - s->prefill_rows)) / s->prefill_rows;
-    now = now > 0.01 ? now : 0.01;
-    double before = l->chunk_us_per_row;
-    l->chunk_us_per_row = before > 0 ? before + (now - before) * 0.2 : now;
+    double usual = (base + per_row * (s->n_rows - s->prefill_rows)) * l->speed_now;
+    pace_note(&l->beside, s->prefill_rows, us - usual);
 }
 
 static void note_speed(struct lane *l, const struct step *s, uint64_t us)
 {
-    if (s->n_rows >= 2 * CHUNK_MIN) {
-        double now = (double)us / s->n_rows;
-        l->us_per_row = l->us_per_row > 0 ? l->us_per_row + (now - l->us_per_row) * 0.2 : now;
-    }
-    if (s->decode_rows && s->prefill_rows == 0)
-        speed_note(&l->speed, s->n_rows, (double)us);
-    else if (s->decode_rows)
-        note_chunk(l, s, (double)us);
+    if (!l->is_warm)
+        l->is_warm = true; // the first pass touches its memory for the first time
+    else if (s->prefill_rows == 0)
+        note_answers(l, s, (double)us);
+    else if (s->decode_rows == 0)
+        pace_note(&l->alone, s->prefill_rows, (double)us);
+    else
+        note_beside(l, s, (double)us);
     if (s->decode_rows && us) {
         _Atomic double *rate = &l->scheduler->counters.decode_tokens_per_s;
         double now = s->answer_tokens * 1e6 / (double)us, before = atomic_load(rate);

@@ -11,15 +11,18 @@
 #include "engine/engine.h"
 #include "engine/job.h"
 #include "engine/kv.h"
+#include "engine/pace.h"
 #include "engine/sample.h"
 
 struct scheduler;
 
 enum {
     CHUNK_MIN = KV_BLOCK_TOKENS, // prompts advance by whole blocks
-    CHUNK_LEAST = 8,             // but by fewer rows where streams run that would wait too long
+    CHUNK_LEAST = 4,             // but by fewer rows where streams run that would wait too long
     SCORING_ROWS_MAX = 64,       // rows a step whose logits only score a prompt
-    REST_MAX_MS = 250,           // whose reader is away for longer makes room for those who wait
+    // In a row; then one without prompts, so that it stays known what answers take alone.
+    MIXED_STEPS_MAX = 32,
+    REST_MAX_MS = 250, // whose reader is away for longer makes room for those who wait
 };
 
 struct lane {
@@ -31,9 +34,11 @@ struct lane {
     uint32_t rows_max;           // of a step
     struct engine_job **running; // oldest first
     uint32_t n_running, running_cap;
-    double us_per_row;         // moving average of large steps
-    double chunk_us_per_row;   // what prompts add to a step that answers too
-    struct step_speed speed;   // of steps that only answer
+    bool is_warm;              // has stepped since it got its weights
+    struct step_speed speed;   // of steps that only answer …
+    double speed_now;          // … and how those of late were beside it
+    uint32_t mixed_steps;      // since the last of those
+    struct pace alone, beside; // of prompts: their steps, and what they add to steps that answer
     uint32_t draft_tokens_max; // 0: no guessing (speculate.h)
     struct drafter *drafter;   // NULL: guesses are looked up
     // residence.h. Without weights `model` is NULL and nothing runs.

@@ -6,10 +6,6 @@
 
 #include "base/banned.h"
 
-// Prompts are cut so that a step takes about so long. Where nobody waits for his next token, cuts
-// are fewer: each reads all weights once more.
-enum { STEP_TARGET_US = 50000, STEP_TARGET_ALONE_US = 200000 };
-
 // --- Rows
 
 // Each row of results begins on a cache line of its own.
@@ -168,7 +164,8 @@ static uint32_t scoring_rows_left(const struct step *s, struct engine_job *j)
     return room <= left ? (uint32_t)room - (room > 0) : left;
 }
 
-// Gives j up to `rows` rows in all, in whole blocks unless its prompt ends; returns how many more
+// Gives j up to `rows` rows in all, in whole blocks unless its prompt ends or chunks are small;
+// returns how many more
 // it has than before.
 static uint32_t widen_chunk(struct lane *l, struct step *s, struct engine_job *j, uint32_t rows)
 {
@@ -180,7 +177,7 @@ static uint32_t widen_chunk(struct lane *l, struct step *s, struct engine_job *j
     } else if (room_for_events(j, 1) == 0) {
         return 0;
     }
-    if (n < sequence_pending(q) && !(s->chunks_are_small && whole_blocks(q, n) == 0))
+    if (n < sequence_pending(q) && !s->chunks_are_small)
         n = whole_blocks(q, n);
     if (n <= had || (had == 0 && is_being_computed(l, s, j)))
         return 0;
@@ -242,33 +239,42 @@ static void plan_prompts(struct lane *l, struct step *s, uint32_t rows)
     }
 }
 
-// Running streams wait for the step: with chunks of prompts in it, it takes at most so many times
-// as long as without, as far as the smallest chunk allows.
-static uint32_t rows_that_streams_bear(const struct lane *l, const struct step *s)
+static uint32_t unfinished_prompts(const struct step *s)
 {
-    const double stretch = 2.5;
-    double base, per_row, chunk = l->chunk_us_per_row > 0 ? l->chunk_us_per_row : l->us_per_row;
-    if (s->decode_rows == 0 || !speed_get(&l->speed, &base, &per_row))
-        return UINT32_MAX;
-    if (chunk <= 0)
-        return 2 * CHUNK_MIN; // nothing is known yet
-    double usual = base + per_row * s->n_rows, most = stretch * usual;
-    most = most < STEP_TARGET_US ? most : STEP_TARGET_US;
-    double rows = most > usual ? (most - usual) / chunk : 0;
-    return rows < UINT32_MAX / 2 ? (uint32_t)rows : UINT32_MAX / 2;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < s->n_turn; i++)
+        n += has_prompt_to_do(s->turn[i]);
+    return n;
 }
 
-// As many prompt rows as fit the step's budget, its rows, and its time by the speed seen so far.
+// What the step as planned so far would take; 0 when nobody answers, or it is not known.
+static double usual_us(const struct lane *l, const struct step *s)
+{
+    double base, per_row;
+    if (s->decode_rows == 0 || !speed_get(&l->speed, &base, &per_row))
+        return 0;
+    return (base + per_row * s->n_rows) * l->speed_now;
+}
+
+static bool looks_at_answers_alone(const struct lane *l, const struct step *s)
+{
+    return s->decode_rows > 0 && l->mixed_steps >= MIXED_STEPS_MAX;
+}
+
+// As many prompt rows as fit the step's budget, its rows, and its time (pace.h).
 static uint32_t prompt_rows(const struct lane *l, struct step *s)
 {
     uint32_t budget = l->scheduler->options.step_tokens_max;
-    double target = s->decode_rows ? STEP_TARGET_US : STEP_TARGET_ALONE_US;
-    if (l->us_per_row > 0 && target / l->us_per_row < budget)
-        budget = (uint32_t)(target / l->us_per_row);
     uint32_t answers = s->decode_rows + s->draft_rows;
     uint32_t rows = budget > answers ? budget - answers : 0;
-    uint32_t bearable = rows_that_streams_bear(l, s), least = CHUNK_MIN;
-    s->chunks_are_small = bearable < CHUNK_MIN;
+    struct pace_step in_time = {
+        .alone = &l->alone,
+        .beside = &l->beside,
+        .usual_us = usual_us(l, s),
+        .n_prompts = unfinished_prompts(s),
+    };
+    uint32_t bearable = pace_prompt_rows(&in_time), least = CHUNK_MIN;
+    s->chunks_are_small = in_time.usual_us > 0 && bearable < CHUNK_MIN;
     if (s->chunks_are_small)
         least = bearable > CHUNK_LEAST ? bearable : CHUNK_LEAST;
     rows = rows < bearable ? rows : bearable;
@@ -313,5 +319,6 @@ void lane_plan(struct lane *l, struct step *s)
     begin_step(l, s);
     speculate(l, s);
     plan_answers(l, s);
-    plan_prompts(l, s, prompt_rows(l, s));
+    if (!looks_at_answers_alone(l, s))
+        plan_prompts(l, s, prompt_rows(l, s));
 }

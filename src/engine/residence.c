@@ -147,7 +147,7 @@ static void give_weights(struct engine *e, struct lane *l, struct model *model)
     struct engine_model *m = lane_owner(l);
     scheduler_pause(&e->scheduler);
     l->model = m->model = model;
-    l->wanted = false;
+    l->wanted = l->is_warm = false;
     l->loaded_ms = l->used_ms = clock_mono_ms();
     atomic_store(&m->is_loaded, true);
     scheduler_resume(&e->scheduler);

@@ -25,6 +25,9 @@ from servers import free_port
 ROUNDS = int(os.environ.get("WEIR_BENCH_ROUNDS", 3))
 TOKENS, SYSTEM_WORDS, REQUESTS_EACH = 48, 170, 2  # a word is one or two tokens
 SLOTS = 32
+# Beside a stream: in one prompt of these a gap may be the machine's own. The stream runs for a while first, since memory may
+# be twice as fast after a pause as it is under load.
+PROMPTS, SETTLE_S, ALONE_S = 5, 1.5, 0.5
 WORD = "300"  # a token of ASCII letters in mkmodel's vocabulary
 KINDS = {"f32": "ratio >= 1.7", "q8_0": "ratio >= 2.5"}
 TEMPLATE = ("{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}"
@@ -190,12 +193,12 @@ def gaps_beside_a_prompt(server):
     """Gaps between the words of a stream, alone and while another client's prompt of 1,000 tokens is read."""
     ids = [(i * 7919 + time.monotonic_ns()) % 50000 for i in range(1000)]
     stream = Stream(server.port, request("/v1/completions", {
-        "model": name_of("q8_0"), "prompt": [5, 3, 8], "max_tokens": 600, "temperature": 0, "stream": True, "logit_bias": {WORD: 100}}))
+        "model": name_of("q8_0"), "prompt": [5, 3, 8], "max_tokens": 800, "temperature": 0, "stream": True, "logit_bias": {WORD: 100}}))
     long = request("/v1/completions", {"model": name_of("q8_0"), "prompt": ids, "max_tokens": 1, "temperature": 0})
     span = []
 
     def ask():
-        time.sleep(0.4)
+        time.sleep(SETTLE_S)
         span.append(time.perf_counter())
         with socket.create_connection(("127.0.0.1", server.port), timeout=60) as s:
             s.sendall(long)
@@ -211,17 +214,20 @@ def gaps_beside_a_prompt(server):
     other.join()
     gaps = [(at, at - before) for before, at in zip(times, times[1:])]
     beside = [gap for at, gap in gaps if span[0] <= at <= span[1] + 0.05]
-    alone = [gap for at, gap in gaps if at < span[0]]
-    return max(beside, default=0), statistics.median(alone), span[1] - span[0]
+    # Just before and just after: a machine may be faster in the first second than in those that follow.
+    alone = [gap for at, gap in gaps if span[0] - ALONE_S <= at < span[0] or span[1] + 0.05 < at <= span[1] + 0.05 + ALONE_S]
+    usual = statistics.median(alone)
+    return max(beside, default=0) / usual, max(alone) / usual, usual * 1000, (span[1] - span[0]) * 1000
 
 
 def beside_a_prompt(b):
     server = weir(chat_model("q8_0")).wait()
     try:
-        runs = [gaps_beside_a_prompt(server) for _ in range(max(3, ROUNDS))]
-        longest, usual, took = (statistics.median(run[i] for run in runs) * 1000 for i in range(3))
-        b.row("a stream while another's 1,000 tokens are read, GPT-2 124M q8_0: its longest gap beside its usual one", longest,
-              "ms", reference=usual, must="ratio <= 3")
+        runs = [gaps_beside_a_prompt(server) for _ in range(max(PROMPTS, ROUNDS))]
+        longest, alone, usual, took = (statistics.median(run[i] for run in runs) for i in range(4))
+        b.row(f"a stream while another's 1,000 tokens are read, GPT-2 124M q8_0: its longest gap beside its usual one (median of "
+              f"{len(runs)} prompts)", longest * usual, "ms", reference=usual, must="ratio <= 3")
+        b.row("… the longest of the gaps before and after", alone * usual, "ms", reference=usual)
         b.row("… how long these 1,000 tokens took", took, "ms")
     finally:
         server.close()
