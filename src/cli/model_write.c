@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/json.h"
@@ -25,8 +26,20 @@ enum err model_write_type(str name, enum tensor_type *ret, struct diag *d)
                     STR_ARG(name));
 }
 
+// "." and ".." have a name, too: the folder's own.
+static str whole_path(struct arena *a, str source)
+{
+    bool dots = str_ends(source, STR(".")) || str_ends(source, STR("./"));
+    char *real = dots ? realpath(source.ptr, NULL) : NULL;
+    if (real)
+        source = arena_printf(a, "%s", real);
+    free(real);
+    return source;
+}
+
 str model_write_default_path(struct arena *a, str source, const char *type)
 {
+    source = whole_path(a, source);
     while (source.len > 1 && source.ptr[source.len - 1] == '/')
         source.len--;
     size_t start = source.len;

@@ -105,6 +105,11 @@ static bool positive(float v)
     return v > 0.0f && v <= 1e6f;
 }
 
+static bool not_negative(float v)
+{
+    return v == 0.0f || positive(v);
+}
+
 static enum err check_yarn(const struct hparams *h, struct diag *d)
 {
     const struct yarn_params *y = &h->yarn;
@@ -113,9 +118,8 @@ static enum err check_yarn(const struct hparams *h, struct diag *d)
         return diag_set(d, ERR_INVALID,
                         "the YaRN scaling needs an original context above 0, a RoPE base above 1 "
                         "and 0 < beta_slow <= beta_fast");
-    if (y->attention_factor < 0.0f || y->attention_factor > 1e6f || y->mscale < 0.0f ||
-        y->mscale > 1e6f || y->mscale_all_dim < 0.0f || y->mscale_all_dim > 1e6f ||
-        !positive(y->attention_times))
+    if (!not_negative(y->attention_factor) || !not_negative(y->mscale) ||
+        !not_negative(y->mscale_all_dim) || !positive(y->attention_times))
         return diag_set(d, ERR_INVALID,
                         "YaRN's attention factor, mscale and mscale_all_dim must not be negative");
     return ERR_OK;

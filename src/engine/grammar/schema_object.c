@@ -378,7 +378,9 @@ static enum err lay(struct schema_compiler *c, const struct object *o, const str
     else if (o->least > 1)
         g.counts = o->least;
     if ((o->n + 1) * ((size_t)g.counts + 1) > GRID_MAX)
-        return schema_refuse(c, ERR_LIMIT, item, "maxProperties", "is too large to be counted");
+        return schema_refuse(c, ERR_LIMIT, item,
+                             o->most == UINT32_MAX ? "minProperties" : "maxProperties",
+                             "is too large to be counted");
     g.rows = mem_array((o->n + 1) * ((size_t)g.counts + 1), sizeof *g.rows);
     enum err e = lay_grid(&g, item, from, to);
     mem_free(g.rows);
