@@ -14,19 +14,17 @@ INLINE bool q_four_bits(enum panel_kind k)
     return k == PANEL_Q4_0 || k == PANEL_Q4_1 || k == PANEL_Q4_K;
 }
 
-INLINE bool q_half_scales(enum panel_kind k)
-{
-    return k == PANEL_Q8_0 || k == PANEL_Q4_0 || k == PANEL_Q4_1;
-}
-
 INLINE size_t q_quant_bytes(enum panel_kind k)
 {
     return q_four_bits(k) ? 256 : 512;
 }
 
+// Of a block; where eight share some, on the average.
 INLINE size_t q_scale_bytes(enum panel_kind k)
 {
-    return (q_half_scales(k) ? 2u : 4u) * LANES * (q_has_min(k) || k == PANEL_Q6_K ? 2 : 1);
+    return panel_kind_super(k) ? PANEL_SUPER_BYTES / PANEL_SUPER
+           : k == PANEL_Q6_K   ? 4u * LANES * 2
+                               : 2u * LANES * (q_has_min(k) ? 2 : 1);
 }
 
 // What the integer sum starts from: it takes back the offset in the stored weights.
@@ -52,10 +50,28 @@ INLINE vw q_weights(enum panel_kind kind, const uint8_t *block, int g)
     return g < 4 ? vw_load_low4(block + g * 64) : vw_load_high4(block + (g - 4) * 64);
 }
 
-INLINE vf q_scale(enum panel_kind kind, const uint8_t *scales, int which)
+// What the scales and minima of 8 blocks share (Q4_K, Q5_K), for each panel, from block b on.
+TILED void q_units(vf unit[], const uint8_t *const scales[], size_t b, int P)
 {
-    return q_half_scales(kind) ? vf_load_f16((const uint16_t *)(const void *)scales + which * LANES)
-                               : vf_load((const float *)(const void *)scales + which * LANES);
+    UNROLL for (int p = 0; p < P; p++)
+    {
+        const uint8_t *shared = scales[p] + b / PANEL_SUPER * PANEL_SUPER_BYTES;
+        unit[p] = vf_load_f16((const uint16_t *)(const void *)shared);
+        unit[P + p] = vf_load_f16((const uint16_t *)(const void *)shared + LANES);
+    }
+}
+
+// Scale `which` of block b: where there is a minimum it is the second.
+INLINE vf q_scale(enum panel_kind kind, const uint8_t *scales, vf unit, size_t b, int which)
+{
+    if (panel_kind_super(kind)) {
+        const uint8_t *small = scales + b / PANEL_SUPER * PANEL_SUPER_BYTES + PANEL_SUPER_HEAD +
+                               b % PANEL_SUPER * 2 * LANES;
+        return vf_mul(unit, vf_load_i8((const int8_t *)small + which * LANES)); // below 64
+    }
+    const uint8_t *at = scales + b * q_scale_bytes(kind);
+    return kind == PANEL_Q6_K ? vf_load((const float *)(const void *)at + which * LANES)
+                              : vf_load_f16((const uint16_t *)(const void *)at + which * LANES);
 }
 
 // Integer sums of groups [g0, g1) of one block.
@@ -78,44 +94,40 @@ TILED void q_sums(enum panel_kind kind, vi sum[], const uint8_t *const quants[],
 
 // acc = fma((float)sum, dw * da, acc), with scale `which` of the block.
 TILED void q_scale_sums(enum panel_kind kind, vf acc[], const vi sum[],
-                        const uint8_t *const scales[], const struct act_block *const x[], int which,
-                        int P, int R)
+                        const uint8_t *const scales[], const vf unit[], size_t b,
+                        const struct act_block *const x[], int which, int P, int R)
 {
     UNROLL for (int p = 0; p < P; p++)
     {
-        vf dw = q_scale(kind, scales[p], which);
+        vf dw = q_scale(kind, scales[p], unit[p], b, which);
         UNROLL for (int r = 0; r < R; r++) acc[r * P + p] =
             vf_fma(vf_from_int(sum[r * P + p]), vf_mul(dw, vf_set1(x[r]->d)), acc[r * P + p]);
     }
 }
 
 TILED void q_block(enum panel_kind kind, vf acc[], const uint8_t *const panel_quants[],
-                   const uint8_t *const panel_scales[], const struct act_block *const row[],
-                   size_t b, int P, int R)
+                   const uint8_t *const scales[], const vf unit[],
+                   const struct act_block *const row[], size_t b, int P, int R)
 {
     vi sum[12];
-    const uint8_t *quants[4], *scales[4];
+    const uint8_t *quants[4];
     const struct act_block *x[4];
-    UNROLL for (int p = 0; p < P; p++)
-    {
-        quants[p] = panel_quants[p] + b * q_quant_bytes(kind);
-        scales[p] = panel_scales[p] + b * q_scale_bytes(kind);
-    }
+    UNROLL for (int p = 0; p < P; p++) quants[p] = panel_quants[p] + b * q_quant_bytes(kind);
     UNROLL for (int r = 0; r < R; r++) x[r] = row[r] + b;
     if (kind == PANEL_Q6_K) {
         q_sums(kind, sum, quants, x, 0, 4, 0, P, R);
-        q_scale_sums(kind, acc, sum, scales, x, 0, P, R);
+        q_scale_sums(kind, acc, sum, scales, unit, b, x, 0, P, R);
         q_sums(kind, sum, quants, x, 4, 8, 1, P, R);
-        q_scale_sums(kind, acc, sum, scales, x, 1, P, R);
+        q_scale_sums(kind, acc, sum, scales, unit, b, x, 1, P, R);
         return;
     }
     q_sums(kind, sum, quants, x, 0, 8, 0, P, R);
-    q_scale_sums(kind, acc, sum, scales, x, 0, P, R);
+    q_scale_sums(kind, acc, sum, scales, unit, b, x, 0, P, R);
     if (!q_has_min(kind))
         return;
     UNROLL for (int p = 0; p < P; p++)
     {
-        vf min = q_scale(kind, scales[p], 1);
+        vf min = q_scale(kind, scales[p], unit[P + p], b, 1);
         UNROLL for (int r = 0; r < R; r++) acc[r * P + p] =
             vf_fma(min, vf_set1(x[r]->sum), acc[r * P + p]);
     }
@@ -169,7 +181,7 @@ TILED void q_tile(enum panel_kind kind, const struct panels *w, size_t panel_at,
                   const struct matmul_in *in, size_t row, float *const *out, size_t part,
                   size_t parts, int P, int R)
 {
-    vf acc[12];
+    vf acc[12], unit[8];
     const uint8_t *quants[4], *scales[4];
     const struct act_block *x[4];
     size_t blocks = w->cols / 32;
@@ -181,9 +193,12 @@ TILED void q_tile(enum panel_kind kind, const struct panels *w, size_t panel_at,
     }
     UNROLL for (int r = 0; r < R; r++) x[r] = in->q + (row + (size_t)r) * in->q_stride;
     UNROLL for (int i = 0; i < P * R; i++) acc[i] = vf_set1(0.0f);
+    UNROLL for (int i = 0; i < 2 * P; i++) unit[i] = vf_set1(0.0f);
     for (size_t b = 0; b < blocks; b++) {
         q_fetch(kind, &ahead, quants, scales, b, blocks, P);
-        q_block(kind, acc, quants, scales, x, b, P, R);
+        if (panel_kind_super(kind) && b % PANEL_SUPER == 0)
+            q_units(unit, scales, b, P);
+        q_block(kind, acc, quants, scales, unit, x, b, P, R);
     }
     store_tile(w, panel_at, row, out, acc, P, R);
 }

@@ -17,16 +17,16 @@ static const struct kind_info KINDS[PANEL_KINDS] = {
     [PANEL_F32] = {1, 4, 0, 0},          [PANEL_F16] = {1, 2, 0, 0},
     [PANEL_BF16] = {1, 2, 0, 0},         [PANEL_Q8_0] = {32, 34, 512, 32},
     [PANEL_Q4_0] = {32, 18, 256, 32},    [PANEL_Q4_1] = {32, 20, 256, 64},
-    [PANEL_Q4_K] = {256, 144, 256, 128}, [PANEL_Q5_K] = {256, 176, 512, 128},
+    [PANEL_Q4_K] = {256, 144, 256, 40},  [PANEL_Q5_K] = {256, 176, 512, 40},
     [PANEL_Q6_K] = {256, 210, 512, 128},
 };
 
 // 32 weights of one row, taken out of the file's packing.
 struct block32 {
-    uint8_t q[32];  // with the kind's offset
-    float scale[2]; // Q6_K has two
-    float min;
-    uint16_t scale16, min16; // the f16 as stored, where it is kept so
+    uint8_t q[32];           // with the kind's offset
+    uint16_t scale16, min16; // f16: of the block, or of its 256
+    uint8_t small[2];        // Q4_K and Q5_K: scale and min of the block
+    float scale[2];          // Q6_K
 };
 
 uint32_t panel_kind_block(enum panel_kind k)
@@ -129,8 +129,10 @@ static void k_scales(const uint8_t *b, unsigned sub, struct block32 *out)
 {
     unsigned scale, min;
     k_scale(b + 4, sub, &scale, &min);
-    out->scale[0] = load_half(b) * (float)scale;
-    out->min = -(load_half(b + 2) * (float)min);
+    out->scale16 = load_u16(b);
+    out->min16 = load_u16(b + 2) ^ 0x8000;
+    out->small[0] = (uint8_t)scale;
+    out->small[1] = (uint8_t)min;
 }
 
 // d, dmin, scales[12], 128 bytes: each 32 bytes hold sub-block 2i low and 2i+1 high.
@@ -205,8 +207,15 @@ static uint8_t *quants_at(const struct panels *p, size_t panel, size_t block)
 
 static uint8_t *scales_at(const struct panels *p, size_t panel, size_t block)
 {
-    return p->data + panel * p->panel_bytes + p->cols / 32 * KINDS[p->kind].quant_bytes +
-           block * KINDS[p->kind].scale_bytes;
+    uint8_t *scales = p->data + panel * p->panel_bytes + p->cols / 32 * KINDS[p->kind].quant_bytes;
+    return panel_kind_super(p->kind) ? scales + block / PANEL_SUPER * PANEL_SUPER_BYTES
+                                     : scales + block * KINDS[p->kind].scale_bytes;
+}
+
+// Q4_K and Q5_K: what is one block's, after what its 256 share.
+static size_t small_scales(size_t block)
+{
+    return PANEL_SUPER_HEAD + block % PANEL_SUPER * 2 * LANES;
 }
 
 static void write_quants(uint8_t *at, bool four_bits, unsigned lane, const uint8_t *q)
@@ -221,25 +230,24 @@ static void write_quants(uint8_t *at, bool four_bits, unsigned lane, const uint8
             at[(g * LANES + lane) * 4 + j] = (uint8_t)(q[4 * g + j] | q[16 + 4 * g + j] << 4);
 }
 
-static void write_scales(uint8_t *at, enum panel_kind kind, unsigned lane, const struct block32 *b)
+static bool has_min(enum panel_kind k)
 {
-    switch (kind) {
-    case PANEL_Q4_1:
-        memcpy(at + (LANES + lane) * 2, &b->min16, 2);
-        memcpy(at + lane * 2, &b->scale16, 2);
-        break;
-    case PANEL_Q8_0:
-    case PANEL_Q4_0:
-        memcpy(at + lane * 2, &b->scale16, 2);
-        break;
-    case PANEL_Q6_K:
-        memcpy(at + lane * 4, &b->scale[0], 4);
-        memcpy(at + (LANES + lane) * 4, &b->scale[1], 4);
-        break;
-    default:
-        memcpy(at + lane * 4, &b->scale[0], 4);
-        memcpy(at + (LANES + lane) * 4, &b->min, 4);
+    return k == PANEL_Q4_1 || k == PANEL_Q4_K || k == PANEL_Q5_K;
+}
+
+static void write_scales(uint8_t *at, enum panel_kind kind, size_t block, unsigned lane,
+                         const struct block32 *b)
+{
+    if (kind == PANEL_Q6_K) {
+        for (unsigned i = 0; i < 2; i++)
+            memcpy(at + (i * LANES + lane) * 4, &b->scale[i], 4);
+        return;
     }
+    memcpy(at + lane * 2, &b->scale16, 2);
+    if (has_min(kind))
+        memcpy(at + (LANES + lane) * 2, &b->min16, 2);
+    for (unsigned i = 0; panel_kind_super(kind) && i < 2; i++)
+        at[small_scales(block) + i * LANES + lane] = b->small[i];
 }
 
 static bool four_bits(enum panel_kind k)
@@ -256,7 +264,7 @@ static void pack_quantised(const struct panels *p, const uint8_t *file, size_t p
             struct block32 block;
             read_block(p->kind, file + row * row_bytes, b, &block);
             write_quants(quants_at(p, panel, b), four_bits(p->kind), lane, block.q);
-            write_scales(scales_at(p, panel, b), p->kind, lane, &block);
+            write_scales(scales_at(p, panel, b), p->kind, b, lane, &block);
         }
     }
 }
@@ -315,13 +323,17 @@ void panels_pack_halves(const struct panels *p, const uint8_t *file, uint32_t ha
     }
 }
 
-static float scale_of(const struct panels *p, const uint8_t *scales, unsigned lane, unsigned which)
+// The scale of a block's weight k, or their minimum.
+static float scale_of(const struct panels *p, const uint8_t *scales, size_t block, unsigned lane,
+                      unsigned k, bool min)
 {
-    if (p->kind == PANEL_Q8_0 || p->kind == PANEL_Q4_0 || p->kind == PANEL_Q4_1)
-        return load_half(scales + (which * LANES + lane) * 2);
     float f;
-    memcpy(&f, scales + (which * LANES + lane) * 4, 4);
-    return f;
+    if (p->kind == PANEL_Q6_K) {
+        memcpy(&f, scales + (k / 16 * LANES + lane) * 4, 4);
+        return f;
+    }
+    f = load_half(scales + (min * LANES + lane) * 2);
+    return panel_kind_super(p->kind) ? f * scales[small_scales(block) + min * LANES + lane] : f;
 }
 
 static void row_quantised(const struct panels *p, uint32_t row, float *out)
@@ -330,16 +342,15 @@ static void row_quantised(const struct panels *p, uint32_t row, float *out)
         [PANEL_Q8_0] = 128, [PANEL_Q4_0] = 8, [PANEL_Q6_K] = 32};
     size_t panel = row / LANES;
     unsigned lane = row % LANES;
-    bool has_min = p->kind == PANEL_Q4_1 || p->kind == PANEL_Q4_K || p->kind == PANEL_Q5_K;
     for (size_t b = 0; b < p->cols / 32; b++) {
         const uint8_t *q = quants_at(p, panel, b), *s = scales_at(p, panel, b);
-        float min = has_min ? scale_of(p, s, lane, 1) : 0.0f;
+        float min = has_min(p->kind) ? scale_of(p, s, b, lane, 0, true) : 0.0f;
         for (unsigned k = 0; k < 32; k++) {
             unsigned four = k % 16;
             int v = four_bits(p->kind)
                         ? q[(four / 4 * LANES + lane) * 4 + four % 4] >> (k < 16 ? 0 : 4) & 15
                         : q[(k / 4 * LANES + lane) * 4 + k % 4];
-            float d = scale_of(p, s, lane, p->kind == PANEL_Q6_K ? k / 16 : 0);
+            float d = scale_of(p, s, b, lane, k, false);
             out[b * 32 + k] = (float)(v - OFFSET[p->kind]) * d + min;
         }
     }

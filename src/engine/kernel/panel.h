@@ -8,10 +8,11 @@
 // Q4_0          [k/32][4][16][4] bytes: byte j of a block holds q of k = j (low) and j+16 (high),
 //               then [k/32][16] f16 d                               (q-8)*d
 // Q4_1          as Q4_0, then [k/32]{[16] f16 d, [16] f16 m}        q*d + m
-// Q4_K          as Q4_0, then [k/32]{[16] f32 d, [16] f32 m}        q*d + m
-// Q5_K          [k/4][16][4] bytes q, then as Q4_K                  q*d + m
+// Q4_K          as Q4_0, then [k/256]{[16] f16 D, [16] f16 M, [8]{[16] u8 s, [16] u8 t}}
+//                                                                  q*(D*s) + M*t
+// Q5_K          [k/4][16][4] bytes q, then as Q4_K                  q*(D*s) + M*t
 // Q6_K          [k/4][16][4] bytes q+32, then [k/16][16] f32 d      q*d (d a scale of 16 weights)
-// In K-quants d = d_super * scale and m = -(dmin_super * min), both exact in f32.
+// In K-quants D*s, M*t and d are exact in f32; M is minus the file's.
 #pragma once
 
 #include "base/base.h"
@@ -37,6 +38,17 @@ struct panels {
     size_t n_panels, panel_bytes;
     uint8_t *data; // n_panels * panel_bytes, 64-aligned; owned by whoever packed it
 };
+
+// Q4_K and Q5_K: blocks that share D and M, the bytes of these, and those with what is each
+// block's.
+#define PANEL_SUPER       8
+#define PANEL_SUPER_HEAD  (2 * LANES * 2)
+#define PANEL_SUPER_BYTES (PANEL_SUPER_HEAD + PANEL_SUPER * 2 * LANES)
+
+static inline bool panel_kind_super(enum panel_kind k)
+{
+    return k == PANEL_Q4_K || k == PANEL_Q5_K;
+}
 
 static inline bool panel_kind_quantised(enum panel_kind k)
 {

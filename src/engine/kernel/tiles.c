@@ -65,6 +65,7 @@ struct work {
     struct left left[SLAB_TILES];
     _Alignas(
         64) int8_t right[GROUP_PANELS][CHUNK_BLOCKS * ACT_BLOCK * LANES]; // [block][k/4][16][4]
+    float wide[GROUP_PANELS][CHUNK_BLOCKS][2][LANES]; // Q4_K, Q5_K: scales and minima
 };
 
 static struct shape shape_of(enum panel_kind k)
@@ -124,6 +125,32 @@ static void unpack(const struct work *k, const uint8_t *panel, int8_t *to)
     __m512i minus = _mm512_set1_epi8(k->shape.kind == PANEL_Q8_0 ? -128 : 0); // as good as +128
     for (size_t i = 0; i < lines; i++)
         _mm512_store_si512(to + i * 64, _mm512_sub_epi8(_mm512_loadu_si512(from + i * 64), minus));
+}
+
+// The scales and minima of a chunk of one panel, multiplied out.
+static void unpack_scales(const struct work *k, const uint8_t *panel, float (*to)[2][LANES])
+{
+    const uint8_t *scales = panel + k->w->cols / 32 * k->shape.quant_bytes;
+    for (size_t i = 0; i < k->blocks; i++) {
+        size_t b = k->block + i;
+        const uint8_t *shared = scales + b / PANEL_SUPER * PANEL_SUPER_BYTES;
+        const uint8_t *small = shared + PANEL_SUPER_HEAD + b % PANEL_SUPER * 2 * LANES;
+        for (size_t which = 0; which < 2; which++) {
+            __m256i unit = _mm256_loadu_si256((const __m256i *)(const void *)shared + which);
+            __m128i factor = _mm_loadu_si128((const __m128i *)(const void *)small + which);
+            _mm512_storeu_ps(to[i][which],
+                             _mm512_mul_ps(_mm512_cvtph_ps(unit),
+                                           _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(factor))));
+        }
+    }
+}
+
+// The scales of panel p of the group for the chunk's first block.
+static const uint8_t *scales_of(const struct work *k, const uint8_t *panel, size_t p)
+{
+    return k->shape.half_scales
+               ? panel + k->w->cols / 32 * k->shape.quant_bytes + k->block * k->shape.scale_bytes
+               : (const uint8_t *)k->wide[p];
 }
 
 #define TILED  static inline __attribute__((always_inline))
@@ -229,8 +256,11 @@ static void group(struct work *k, size_t from, size_t to, size_t tiles, size_t m
 {
     const struct panels *w = k->w;
     tile_fn *fn = tile_of(k);
-    for (size_t p = from; p < to; p++)
+    for (size_t p = from; p < to; p++) {
         unpack(k, w->data + p * w->panel_bytes, k->right[p - from]);
+        if (!k->shape.half_scales)
+            unpack_scales(k, w->data + p * w->panel_bytes, k->wide[p - from]);
+    }
     __asm__ volatile("" ::: "memory"); // tile loads are not seen as reads
     float spare[LANES] = {0};          // for the rows that there are not
     for (size_t t = 0; t < tiles; t++) {
@@ -241,9 +271,8 @@ static void group(struct work *k, size_t from, size_t to, size_t tiles, size_t m
             for (size_t r = 0; r < k->tile_rows; r++)
                 at[r] = row + r < m ? out[row + r] + p * LANES : spare;
             fn(k, look_ahead(k, p + GROUP_PANELS, t, tiles), &k->left[t], k->right[p - from],
-               w->data + p * w->panel_bytes + w->cols / 32 * k->shape.quant_bytes +
-                   k->block * k->shape.scale_bytes,
-               at, (__mmask16)((1u << lanes) - 1u));
+               scales_of(k, w->data + p * w->panel_bytes, p - from), at,
+               (__mmask16)((1u << lanes) - 1u));
         }
     }
 }

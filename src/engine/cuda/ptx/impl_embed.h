@@ -12,25 +12,33 @@ INLINE float plain_value(uint32_t kind, const uint8_t *panel, uint32_t lane, uin
     return float_of((uint32_t)((const uint16_t *)panel)[(k / 2 * LANES + lane) * 2 + k % 2] << 16);
 }
 
+// Scale `which` of a block; `scales` is the panel's.
+INLINE float embed_scale(uint32_t kind, const uint8_t *scales, uint32_t block, uint32_t lane,
+                         uint32_t which)
+{
+    bool two = kind == GPU_KIND_Q4_1 || kind == GPU_KIND_Q6_K;
+    uint32_t at = (block * (two ? 2 : 1) + which) * LANES + lane;
+    if (kind != GPU_KIND_Q4_K && kind != GPU_KIND_Q5_K)
+        return kind == GPU_KIND_Q6_K ? ((const float *)scales)[at] : half_at(scales, at);
+    const uint8_t *shared = scales + (uint64_t)(block / 8) * 320;
+    return half_at(shared, which * LANES + lane) *
+           (float)shared[64 + (block % 8 * 2 + which) * LANES + lane];
+}
+
 INLINE float quantised_value(uint32_t kind, const uint8_t *panel, uint32_t cols, uint32_t lane,
                              uint32_t k)
 {
     uint32_t b = k / 32, in = k % 32, four = in % 16;
     bool small = kind == GPU_KIND_Q4_0 || kind == GPU_KIND_Q4_1 || kind == GPU_KIND_Q4_K;
-    bool halves = kind == GPU_KIND_Q8_0 || kind == GPU_KIND_Q4_0 || kind == GPU_KIND_Q4_1;
     bool min = kind == GPU_KIND_Q4_1 || kind == GPU_KIND_Q4_K || kind == GPU_KIND_Q5_K;
-    bool two = min || kind == GPU_KIND_Q6_K;
-    uint32_t quants = small ? 256 : 512, scales = (halves ? 32u : 64u) * (two ? 2 : 1);
+    uint32_t quants = small ? 256 : 512;
     const uint8_t *q = panel + (uint64_t)b * quants;
-    const uint8_t *s = panel + (uint64_t)(cols / 32) * quants + (uint64_t)b * scales;
-    uint32_t which = (kind == GPU_KIND_Q6_K ? in / 16 : 0) * LANES + lane;
+    const uint8_t *s = panel + (uint64_t)(cols / 32) * quants;
     int32_t v = small ? q[(four / 4 * LANES + lane) * 4 + four % 4] >> (in < 16 ? 0 : 4) & 15
                       : q[(in / 4 * LANES + lane) * 4 + in % 4];
     v -= kind == GPU_KIND_Q8_0 ? 128 : kind == GPU_KIND_Q4_0 ? 8 : kind == GPU_KIND_Q6_K ? 32 : 0;
-    float d = halves ? half_at(s, which) : ((const float *)s)[which], m = 0.0f;
-    if (min)
-        m = halves ? half_at(s, LANES + lane) : ((const float *)s)[LANES + lane];
-    return (float)v * d + m;
+    float d = embed_scale(kind, s, b, lane, kind == GPU_KIND_Q6_K ? in / 16 : 0);
+    return (float)v * d + (min ? embed_scale(kind, s, b, lane, 1) : 0.0f);
 }
 
 KERNEL(embed, 128)(const struct gpu_embed_args a)

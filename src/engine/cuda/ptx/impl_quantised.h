@@ -16,19 +16,14 @@ INLINE uint32_t has_min(enum quant k)
     return k == Q4_1 || k == Q4_K || k == Q5_K;
 }
 
-INLINE uint32_t half_scales(enum quant k)
+INLINE uint32_t is_super(enum quant k)
 {
-    return k == Q8_0 || k == Q4_0 || k == Q4_1;
+    return k == Q4_K || k == Q5_K;
 }
 
 INLINE uint32_t quant_bytes(enum quant k)
 {
     return four_bits(k) ? 256 : 512;
-}
-
-INLINE uint32_t scale_bytes(enum quant k)
-{
-    return (half_scales(k) ? 2u : 4u) * LANES * (has_min(k) || k == Q6_K ? 2 : 1);
 }
 
 // What the integer sum starts from: it takes back the weights' offset. (Q8's is taken out of the
@@ -43,11 +38,16 @@ INLINE uint32_t true_weights(enum quant k, uint32_t w)
     return k == Q8_0 ? w ^ 0x80808080u : w;
 }
 
-// Scale `which` of a lane; `scales` is the block's.
-INLINE float scale_at(enum quant k, const uint8_t *scales, uint32_t lane, uint32_t which)
+// Scale `which` of a lane in a block; `scales` is the panel's.
+INLINE float scale_at(enum quant k, const uint8_t *scales, uint32_t block, uint32_t lane,
+                      uint32_t which)
 {
-    uint32_t at = which * LANES + lane;
-    return half_scales(k) ? half_at(scales, at) : ((const float *)scales)[at];
+    uint32_t two = has_min(k) || k == Q6_K ? 2 : 1, at = (block * two + which) * LANES + lane;
+    if (!is_super(k))
+        return k == Q6_K ? ((const float *)scales)[at] : half_at(scales, at);
+    const uint8_t *shared = scales + (uint64_t)(block / 8) * 320;
+    return half_at(shared, which * LANES + lane) *
+           (float)shared[64 + (block % 8 * 2 + which) * LANES + lane];
 }
 
 // --- Few rows: a block takes one panel and up to 8 rows. First each thread is a lane and one of 8
@@ -72,12 +72,11 @@ INLINE struct q_thin_block q_thin_fetch(enum quant k, const uint8_t *panel, uint
     if (b >= blocks)
         return r;
     const uint32_t *q = (const uint32_t *)(panel + (uint64_t)b * quant_bytes(k));
-    const uint8_t *scales =
-        panel + (uint64_t)blocks * quant_bytes(k) + (uint64_t)b * scale_bytes(k);
+    const uint8_t *scales = panel + (uint64_t)blocks * quant_bytes(k);
     UNROLL for (uint32_t g = 0; g < quant_bytes(k) / 64; g++) r.w[g] = q[g * LANES + lane];
-    r.scale[0] = scale_at(k, scales, lane, 0);
+    r.scale[0] = scale_at(k, scales, b, lane, 0);
     if (has_min(k) || k == Q6_K)
-        r.scale[1] = scale_at(k, scales, lane, 1);
+        r.scale[1] = scale_at(k, scales, b, lane, 1);
     return r;
 }
 
@@ -179,13 +178,12 @@ INLINE struct q_wide_share q_wide_fetch(enum quant k, const struct gpu_product_a
     }
     if (t < 64) {
         uint64_t panel = panel0 + t / LANES;
-        const uint8_t *scales = a->panels + panel * a->panel_bytes +
-                                (uint64_t)blocks * quant_bytes(k) +
-                                (uint64_t)block * scale_bytes(k);
+        const uint8_t *scales =
+            a->panels + panel * a->panel_bytes + (uint64_t)blocks * quant_bytes(k);
         if (panel * LANES < a->outputs) {
-            r.f[0] = scale_at(k, scales, t % LANES, 0);
+            r.f[0] = scale_at(k, scales, block, t % LANES, 0);
             if (has_min(k) || k == Q6_K)
-                r.f[1] = scale_at(k, scales, t % LANES, 1);
+                r.f[1] = scale_at(k, scales, block, t % LANES, 1);
         }
     } else if (t >= 192) {
         uint32_t row = block_y() * GPU_WIDE_ROWS + t - 192;
