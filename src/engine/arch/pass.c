@@ -10,8 +10,6 @@
 // member must be in a slice for each of them that reading keeps up with computing (measured for
 // two). With fewer, members share one slice and read each weight once.
 #define ROWS_A_MEMBER 8
-// Slices begin at multiples of this many rows, those of the widest register tile.
-#define SLICE_STEP 8
 #define SLICES_MAX (MODEL_ROWS_MAX / SLICE_ROWS)
 
 // --- The work space
@@ -145,11 +143,11 @@ static bool too_few_to_part(const struct pass *p, size_t n)
 // Slices of nearly equal length, as many for each member.
 static void cut(struct pass *p)
 {
-    size_t n = slices_of(p, p->n), steps = (p->n + SLICE_STEP - 1) / SLICE_STEP;
+    size_t n = slices_of(p, p->n);
     p->together = too_few_to_part(p, p->n);
     p->n_slices = 1;
     for (size_t i = 1; i < n && !p->together; i++) {
-        size_t row = cut_at_or_before(p, min_size(steps * i / n * SLICE_STEP, p->n - 1));
+        size_t row = cut_at_or_before(p, p->n * i / n);
         if (row > p->starts[p->n_slices - 1])
             p->starts[p->n_slices++] = row;
     }
