@@ -10,7 +10,7 @@
 // member must be in a slice for each of them that reading keeps up with computing (measured for
 // two). With fewer, members share one slice and read each weight once.
 #define ROWS_A_MEMBER 8
-#define SLICES_MAX (MODEL_ROWS_MAX / SLICE_ROWS)
+#define SLICES_MAX    (MODEL_ROWS_MAX / SLICE_ROWS)
 
 // --- The work space
 
