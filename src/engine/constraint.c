@@ -20,9 +20,11 @@ struct shared_grammar {
 };
 
 struct grammars {
-    pthread_mutex_t lock;
-    bool has_trie;
+    pthread_mutex_t making; // held while one is compiled
+    bool has_trie;          // of `making`, as the trees themselves
     struct token_trie trie;
+    struct token_trie first; // of tokens that begin a text, where their blank is no part of it
+    pthread_mutex_t lock;    // of the list, never for long
     struct shared_grammar *kept[GRAMMARS_KEPT]; // the latest first
     size_t n;
 };
@@ -39,6 +41,7 @@ struct constraint {
 struct grammars *grammars_new(void)
 {
     struct grammars *g = mem_new(struct grammars);
+    pthread_mutex_init(&g->making, NULL);
     pthread_mutex_init(&g->lock, NULL);
     return g;
 }
@@ -60,12 +63,14 @@ void grammars_free(struct grammars *g)
     for (size_t i = 0; i < g->n; i++)
         drop(g->kept[i]);
     token_trie_done(&g->trie);
+    token_trie_done(&g->first);
+    pthread_mutex_destroy(&g->making);
     pthread_mutex_destroy(&g->lock);
     mem_free(g);
 }
 
 // Control tokens say nothing, so no grammar asks for them.
-static void build_trie(struct grammars *g, const struct engine_model *m)
+static void build_tries(struct grammars *g, const struct engine_model *m)
 {
     uint32_t n = m->info.n_vocab, known = tokenizer_size(m->tokenizer);
     str *texts = mem_array((size_t)n + 1, sizeof *texts);
@@ -82,6 +87,11 @@ static void build_trie(struct grammars *g, const struct engine_model *m)
     for (uint32_t i = 0; i < n; i++)
         texts[i] = str_sub(buf_str(&all), i ? ends[i - 1] : 0, ends[i] - (i ? ends[i - 1] : 0));
     token_trie_init(&g->trie, texts, n);
+    if (tokenizer_strip_leading_space(m->tokenizer)) {
+        for (uint32_t i = 0; i < n; i++)
+            texts[i] = str_sub(texts[i], str_starts(texts[i], STR(" ")), SIZE_MAX);
+        token_trie_init(&g->first, texts, n);
+    }
     g->has_trie = true;
     buf_done(&all);
     mem_free(texts);
@@ -120,15 +130,20 @@ static void move_first(struct grammars *g, size_t at)
     g->kept[0] = s;
 }
 
+// One reference more.
 static struct shared_grammar *find(struct grammars *g, str key)
 {
-    for (size_t i = 0; i < g->n; i++) {
+    struct shared_grammar *found = NULL;
+    pthread_mutex_lock(&g->lock);
+    for (size_t i = 0; i < g->n && !found; i++) {
         if (!str_eq(str_slice(g->kept[i]->key, g->kept[i]->key_len), key))
             continue;
         move_first(g, i);
-        return g->kept[0];
+        found = g->kept[0];
+        atomic_fetch_add_explicit(&found->refs, 1, memory_order_relaxed);
     }
-    return NULL;
+    pthread_mutex_unlock(&g->lock);
+    return found;
 }
 
 // One that is at work keeps its last count: whoever asks is a thread that must not wait.
@@ -140,10 +155,10 @@ static void count_bytes(struct shared_grammar *s)
     pthread_mutex_unlock(&s->lock);
 }
 
-// The latest stays in any case.
-static void make_room(struct grammars *g)
+// Takes out what is too much, but for the latest: how many of them lie in `out`.
+static size_t make_room(struct grammars *g, struct shared_grammar *out[static GRAMMARS_KEPT])
 {
-    size_t bytes = 0, keep = 0;
+    size_t bytes = 0, keep = 0, n_out = 0;
     for (; keep < g->n; keep++) {
         count_bytes(g->kept[keep]);
         bytes += g->kept[keep]->bytes;
@@ -151,45 +166,66 @@ static void make_room(struct grammars *g)
             break;
     }
     while (g->n > keep || g->n == GRAMMARS_KEPT)
-        drop(g->kept[--g->n]);
+        out[n_out++] = g->kept[--g->n];
+    return n_out;
 }
 
-static enum err compile(struct grammars *g, const struct engine_request *r, str key,
-                        struct shared_grammar **ret, struct diag *d)
+static void keep(struct grammars *g, struct shared_grammar *s)
+{
+    struct shared_grammar *out[GRAMMARS_KEPT];
+    pthread_mutex_lock(&g->lock);
+    size_t n_out = make_room(g, out);
+    g->kept[g->n++] = s;
+    move_first(g, g->n - 1);
+    pthread_mutex_unlock(&g->lock);
+    while (n_out > 0)
+        drop(out[--n_out]); // megabytes: not under the lock
+}
+
+// Two references: the list's and the caller's.
+static enum err compile(struct grammars *g, const struct engine_model *m,
+                        const struct engine_request *r, str key, struct shared_grammar **ret,
+                        struct diag *d)
 {
     struct automaton *a;
+    if (!g->has_trie)
+        build_tries(g, m);
     ERR_TRY(grammar_compile(r->grammar, r->grammar_len, &g->trie, &a, d));
-    make_room(g);
     struct shared_grammar *s = mem_new(struct shared_grammar);
-    atomic_init(&s->refs, 1);
+    atomic_init(&s->refs, 2);
     pthread_mutex_init(&s->lock, NULL);
     s->automaton = a;
     s->key = mem_strndup(key.ptr, key.len);
     s->key_len = key.len;
-    g->kept[g->n++] = s;
-    move_first(g, g->n - 1);
+    keep(g, s);
     *ret = s;
     return ERR_OK;
 }
 
-// One reference more. Others wait while it is compiled: they often want the same.
+// Others who have something to compile wait for it: they often want the same.
+static enum err find_or_compile(const struct engine_model *m, const struct engine_request *r,
+                                str key, struct shared_grammar **ret, struct diag *d)
+{
+    struct grammars *g = m->grammars;
+    enum err e = ERR_OK;
+    *ret = find(g, key);
+    if (*ret)
+        return ERR_OK;
+    pthread_mutex_lock(&g->making);
+    *ret = find(g, key);
+    if (!*ret)
+        e = compile(g, m, r, key, ret, d);
+    pthread_mutex_unlock(&g->making);
+    return e;
+}
+
 static enum err grammar_for(const struct engine_model *m, const struct engine_request *r,
                             struct shared_grammar **ret, struct diag *d)
 {
-    struct grammars *g = m->grammars;
     struct buf key;
     enum err e = key_of(r, &key, d);
-    if (e == ERR_OK) {
-        pthread_mutex_lock(&g->lock);
-        if (!g->has_trie)
-            build_trie(g, m);
-        *ret = find(g, buf_str(&key));
-        if (!*ret)
-            e = compile(g, r, buf_str(&key), ret, d);
-        if (e == ERR_OK)
-            atomic_fetch_add_explicit(&(*ret)->refs, 1, memory_order_relaxed);
-        pthread_mutex_unlock(&g->lock);
-    }
+    if (e == ERR_OK)
+        e = find_or_compile(m, r, buf_str(&key), ret, d);
     buf_done(&key);
     return e;
 }
@@ -224,15 +260,41 @@ static bool fits(struct constraint *c)
     return yes;
 }
 
+static struct constraint *constraint_on(struct shared_grammar *s, str said)
+{
+    struct constraint *c = mem_new(struct constraint);
+    c->grammar = s;
+    buf_init(&c->said, SIZE_MAX); // the answer's own length
+    (void)buf_append_str(&c->said, said);
+    return c;
+}
+
+// What was said before is led through the grammar, on which the scheduler may be at work.
+bool constraint_at_hand(const struct engine_model *m, const struct engine_request *r,
+                        struct constraint **ret)
+{
+    enum { TEXTS_BYTES_MAX = 64 << 10 };
+    size_t bytes = 0;
+    for (size_t i = 0; i < r->grammar_len; i++)
+        bytes += r->grammar[i].text.len;
+    struct buf key;
+    if (r->grammar_said.len || bytes > TEXTS_BYTES_MAX)
+        return false;
+    struct shared_grammar *s = NULL;
+    if (key_of(r, &key, NULL) == ERR_OK)
+        s = find(m->grammars, buf_str(&key));
+    buf_done(&key);
+    if (s)
+        *ret = constraint_on(s, STR_NONE);
+    return s != NULL;
+}
+
 enum err constraint_new(const struct engine_model *m, const struct engine_request *r,
                         struct constraint **ret, struct diag *d)
 {
     struct shared_grammar *s;
     ERR_TRY(grammar_for(m, r, &s, d));
-    struct constraint *c = mem_new(struct constraint);
-    c->grammar = s;
-    buf_init(&c->said, SIZE_MAX); // the answer's own length
-    (void)buf_append_str(&c->said, r->grammar_said);
+    struct constraint *c = constraint_on(s, r->grammar_said);
     if (fits(c)) {
         *ret = c;
         return ERR_OK;
@@ -271,16 +333,6 @@ static void set(uint64_t *mask, int32_t token, bool on)
     *word = on ? *word | bit : *word & ~bit;
 }
 
-// Where a token's leading blank is not part of the text, each token is tried by itself.
-static void try_each(struct constraint *c, const struct engine_job *j, uint32_t position,
-                     uint64_t *mask)
-{
-    struct automaton *a = c->grammar->automaton;
-    memset(mask, 0, token_mask_words(j->model->info.n_vocab) * sizeof *mask);
-    for (int32_t id = 0; id < (int32_t)j->model->info.n_vocab; id++)
-        set(mask, id, feed_token(a, j, state_of(c), position, id) != AUTOMATON_DEAD);
-}
-
 static void fill_mask(struct constraint *c, const struct engine_job *j, uint32_t state,
                       uint32_t position, uint64_t *mask)
 {
@@ -288,7 +340,7 @@ static void fill_mask(struct constraint *c, const struct engine_job *j, uint32_t
     const struct engine_model *m = j->model;
     bool accepts = automaton_accepts(a, state);
     if (lane_begins_text(j, position))
-        try_each(c, j, position, mask);
+        automaton_mask_of(a, &m->grammars->first, &state, mask);
     else
         memcpy(mask, automaton_mask(a, &state), token_mask_words(m->info.n_vocab) * sizeof *mask);
     for (size_t i = 0; i < m->n_eog && !j->request.ignore_eos; i++)

@@ -19,6 +19,10 @@ enum { GRAMMARS_KEPT = 16, GRAMMARS_KEPT_BYTES_MAX = 64 << 20 };
 struct grammars *grammars_new(void);
 void grammars_free(struct grammars *g); // no constraint is left
 
+// The grammar is compiled already and nobody is at work on the list of those: takes no time. False:
+// constraint_new would have to compile or wait; not on a loop.
+bool constraint_at_hand(const struct engine_model *m, const struct engine_request *r,
+                        struct constraint **ret);
 // ERR_INVALID also when r->grammar_said does not fit.
 enum err constraint_new(const struct engine_model *m, const struct engine_request *r,
                         struct constraint **ret, struct diag *d) MUST_USE;

@@ -177,10 +177,16 @@ static bool is_long(const struct engine_job *j)
     return j->prompt_text && j->request.prompt_text.len > PREP_SHORT_BYTES;
 }
 
+// Later, by the thread for that.
+static bool is_for_prep(const struct engine_job *j)
+{
+    return is_long(j) || j->request.grammar_len > 0;
+}
+
 static enum err prepare(struct engine_job *j, struct diag *d)
 {
     if (is_long(j))
-        return ERR_OK; // later, by the thread for that
+        return ERR_OK;
     if (j->prompt_text)
         return prep_tokenize(j, d);
     return request_check_length(j->model, &j->request, j->seq.n_prompt, &j->seq.n_tokens_max, d);
@@ -200,9 +206,9 @@ enum err engine_submit(struct engine_model *m, const struct engine_request *r,
     }
     struct engine_job *j = job_new(m, r, s->door);
     j->seq.submitted_us = clock_mono_us();
-    enum err err = r->grammar_len ? constraint_new(m, r, &j->seq.constraint, d) : ERR_OK;
-    if (err == ERR_OK)
-        err = prepare(j, d);
+    if (r->grammar_len && !constraint_at_hand(m, r, &j->seq.constraint))
+        job_keep_grammar(j, r);
+    enum err err = prepare(j, d);
     if (err != ERR_OK) {
         scheduler_give_up_place(s);
         job_drop(j);
@@ -210,7 +216,7 @@ enum err engine_submit(struct engine_model *m, const struct engine_request *r,
         return err;
     }
     *ret = j;
-    if (is_long(j))
+    if (is_for_prep(j))
         prep_submit(&m->engine->prep, j);
     else
         scheduler_submit(s, j);

@@ -170,7 +170,8 @@ void engine_request_default(struct engine_request *r);
 
 // Everything in r is copied. ERR_BUSY: queue full (ret_retry_ms: when to come back, from measured
 // speed; may be NULL). ERR_LIMIT: more tokens than the context; ERR_INVALID: ids out of range, bad
-// ranges. All refusals have their sentence in d.
+// ranges. All refusals have their sentence in d. What takes long (long texts, a grammar that is not
+// compiled yet) is done later by a thread of the engine; then the job ends with the error.
 enum err engine_submit(struct engine_model *m, const struct engine_request *r,
                        struct engine_job **ret, uint32_t *ret_retry_ms, struct diag *d) MUST_USE;
 void engine_job_cancel(struct engine_job *j);  // any thread; takes effect at the next step; frees

@@ -49,7 +49,7 @@ static void copy_request(struct engine_job *j, const struct engine_request *r)
     j->request = *r;
     j->request.prompt_ids = NULL;
     j->request.prompt_text = j->request.grammar_said = STR_NONE;
-    j->request.grammar = NULL; // the sequence has its constraint
+    j->request.grammar = NULL; // the sequence has its constraint, or job_keep_grammar comes
     j->request.grammar_len = 0;
     j->request.bias = copy_array(a, r->bias, r->bias_len, sizeof *r->bias);
     j->request.stop_ids = copy_array(a, r->stop_ids, r->stop_ids_len, sizeof *r->stop_ids);
@@ -123,6 +123,20 @@ struct engine_job *job_new(struct engine_model *m, const struct engine_request *
     stops_init(&j->seq.echo, NULL, 0, false);
     buf_init(&j->end.text, SIZE_MAX); // bounded by the longest stop string
     return j;
+}
+
+void job_keep_grammar(struct engine_job *j, const struct engine_request *r)
+{
+    struct arena *a = &j->arena;
+    struct grammar_part *parts = copy_array(a, r->grammar, r->grammar_len, sizeof *parts);
+    for (size_t i = 0; i < r->grammar_len; i++) {
+        parts[i].text = arena_str(a, parts[i].text);
+        parts[i].before = arena_str(a, parts[i].before);
+        parts[i].after = arena_str(a, parts[i].after);
+    }
+    j->request.grammar = parts;
+    j->request.grammar_len = r->grammar_len;
+    j->request.grammar_said = arena_str(a, r->grammar_said);
 }
 
 static void job_free(struct engine_job *j)

@@ -109,6 +109,8 @@ struct engine_job {
 struct engine_job *job_new(struct engine_model *m, const struct engine_request *r,
                            struct door *door);
 void job_drop(struct engine_job *j);
+// Copies the request's grammar, too: it is to be compiled by another thread.
+void job_keep_grammar(struct engine_job *j, const struct engine_request *r);
 // Space for events, in records of up to `record_bytes_max`: when it leaves the queue, so that what
 // waits holds little. Once, before the first event.
 void job_open_events(struct engine_job *j, size_t record_bytes_max);

@@ -1,6 +1,7 @@
 #include "engine/prep.h"
 
 #include "base/mem.h"
+#include "engine/constraint.h"
 #include "engine/engine_model.h"
 
 #include "base/banned.h"
@@ -44,6 +45,15 @@ enum err prep_tokenize(struct engine_job *j, struct diag *d)
     return e;
 }
 
+// What the submitter has left to do.
+static enum err prepare(struct engine_job *j, struct diag *d)
+{
+    struct engine_request *r = &j->request;
+    if (r->grammar_len)
+        ERR_TRY(constraint_new(j->model, r, &j->seq.constraint, d));
+    return j->prompt_text ? prep_tokenize(j, d) : ERR_OK;
+}
+
 static void run(void *arg)
 {
     struct prep *p = arg;
@@ -55,7 +65,7 @@ static void run(void *arg)
             if (stop)
                 atomic_store(&j->is_cancelled, true);
             struct diag d;
-            if (!atomic_load(&j->is_cancelled) && prep_tokenize(j, &d) != ERR_OK)
+            if (!atomic_load(&j->is_cancelled) && prepare(j, &d) != ERR_OK)
                 *job_diag(j) = d;
             scheduler_submit(p->scheduler, j);
         }

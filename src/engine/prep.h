@@ -1,5 +1,6 @@
-// Turns the text of prompts into tokens, off the loops and off the scheduler: one thread with a
-// queue. Short texts are done by whoever submits; long ones come here.
+// Turns the text of prompts into tokens and compiles grammars, off the loops and off the scheduler:
+// one thread with a queue. Short texts, and grammars that were compiled before, are done by whoever
+// submits; the others come here. The queue is bounded: each job has a place in the scheduler's.
 #pragma once
 
 #include <stdatomic.h>

@@ -308,13 +308,16 @@ static bool body_is_needed(const struct call *c)
     return c->model->remote || c->route->targets_len > 1 || c->route->shadow;
 }
 
-// A form that the answer is held to must be compiled.
-static bool takes_long_to_prepare(const struct call *c)
+bool call_form_is_held(const struct call *c)
 {
     const struct exchange_request *r = &c->request;
-    bool held = r->format != EXCHANGE_FORMAT_TEXT || r->tool_choice == EXCHANGE_TOOLS_REQUIRED ||
-                r->tool_choice == EXCHANGE_TOOLS_NAMED;
-    return c->in.body.len > INLINE_BODY_BYTES || (held && !c->model->remote);
+    return r->format != EXCHANGE_FORMAT_TEXT || r->tool_choice == EXCHANGE_TOOLS_REQUIRED ||
+           r->tool_choice == EXCHANGE_TOOLS_NAMED;
+}
+
+static bool takes_long_to_prepare(const struct call *c)
+{
+    return c->in.body.len > INLINE_BODY_BYTES || (call_form_is_held(c) && !c->model->remote);
 }
 
 static enum phase_result prepare(struct call *c, enum call_event event)

@@ -202,6 +202,8 @@ enum phase_result cache_abandoned(struct call *c);
 enum phase_result phase_target(struct call *c);
 enum phase_result phase_admit(struct call *c);
 bool phase_prepare(struct call *c); // any thread
+// The answer is held to a form, which a local model must compile: not on a loop.
+bool call_form_is_held(const struct call *c);
 enum phase_result phase_attempt(struct call *c);
 // Its parts, for a second attempt at the side. False: c->error may say why.
 bool target_choose(struct call *c);

@@ -29,7 +29,7 @@ void hedge_arm(struct call *c)
     const struct model_route *r = c->route;
     c->due.hedge = 0;
     if (r->hedge_quantile <= 0 || r->targets_len < 2 || c->in.body.len > BODY_BYTES_MAX ||
-        c->request.format != EXCHANGE_FORMAT_TEXT || // to be compiled, where the model is local
+        call_form_is_held(c) || // to be compiled, where the model is local
         c->routing.shown || hedge_runs(c))
         return;
     uint64_t usual_ms = target_first_quantile_ms(c->routing.target, r->hedge_quantile);

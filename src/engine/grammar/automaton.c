@@ -19,7 +19,8 @@ struct frame {
     uint32_t depth;
 };
 
-// Where each byte leads from a state, and how many places are looked at to find it: that much work
+// Where each byte leads from a state, and how many places (and edges, four for one) are looked at
+// to find it: that much work
 // a walk that comes by here is charged, once, whether it is the first to find it or not.
 struct row {
     uint32_t next[256]; // UNKNOWN: not asked for yet
@@ -60,7 +61,7 @@ struct automaton {
     size_t n_todo, todo_cap, n_found;
     uint64_t *seen;       // open addressing over places,
     uint32_t *seen_stamp; // of which those with this state's stamp count
-    size_t seen_cap, n_seen;
+    size_t seen_cap, n_seen, n_edges;
     uint32_t stamp;
     bool accepts;
     uint32_t *path; // of the walk through the trie
@@ -217,6 +218,7 @@ static void expand(struct automaton *a, uint32_t state, uint32_t stack)
         if (!see(a, p))
             continue;
         bool speaks = false;
+        a->n_edges += n->first[p.state + 1] - n->first[p.state];
         for (uint32_t i = n->first[p.state + 1]; i-- > n->first[p.state];) {
             const struct edge *e = &n->edges[i];
             if (e->kind == EDGE_BYTES)
@@ -236,7 +238,7 @@ static void expand(struct automaton *a, uint32_t state, uint32_t stack)
 static void begin_state(struct automaton *a)
 {
     a->stamp++;
-    a->n_seen = a->n_todo = a->n_found = 0;
+    a->n_seen = a->n_todo = a->n_found = a->n_edges = 0;
     a->accepts = false;
 }
 
@@ -353,12 +355,13 @@ static uint32_t find_step(struct automaton *a, uint32_t state, uint8_t byte)
     begin_state(a);
     for (uint32_t i = 0; i < k->n; i++) {
         struct place p = a->places[k->first + i];
+        a->n_edges += n->first[p.state + 1] - n->first[p.state];
         for (uint32_t e = n->first[p.state]; e < n->first[p.state + 1]; e++)
             if (n->edges[e].kind == EDGE_BYTES && byte >= n->edges[e].low &&
                 byte <= n->edges[e].high)
                 expand(a, n->edges[e].to, p.stack);
     }
-    size_t cost = min_size(k->n + a->n_seen, UINT16_MAX);
+    size_t cost = min_size(k->n + a->n_seen + a->n_edges / 4, UINT16_MAX);
     uint32_t to = finish_state(a);
     struct row *row = row_of(a, state);
     row->next[byte] = to;
@@ -451,9 +454,8 @@ static bool must_forget(const struct automaton *a)
 }
 
 // False: it is too much work.
-static bool walk(struct automaton *a, uint64_t *mask)
+static bool walk(struct automaton *a, const struct token_trie *t, uint64_t *mask)
 {
-    const struct token_trie *t = a->trie;
     a->walks++;
     a->work = a->walk_bytes = 0;
     for (size_t i = 0; i < t->len && a->work <= AUTOMATON_WORK_MAX;) {
@@ -478,18 +480,27 @@ static bool walk(struct automaton *a, uint64_t *mask)
     return a->work <= AUTOMATON_WORK_MAX;
 }
 
+void automaton_mask_of(struct automaton *a, const struct token_trie *texts, uint32_t *state,
+                       uint64_t *ret_mask)
+{
+    size_t bytes = token_mask_words(texts->n_tokens) * sizeof *ret_mask;
+    ASSERT(texts->depth_max <= a->trie->depth_max);
+    if (a->bytes > AUTOMATON_BYTES_MAX)
+        forget_but(a, state, 1);
+    a->path[0] = *state;
+    memset(ret_mask, 0, bytes);
+    if (!walk(a, texts, ret_mask))
+        memset(ret_mask, 0, bytes);
+    *state = a->path[0];
+}
+
 const uint64_t *automaton_mask(struct automaton *a, uint32_t *state)
 {
     if (a->known[*state].mask)
         return a->known[*state].mask;
     size_t words = token_mask_words(a->trie->n_tokens);
     uint64_t *mask = mem_array(words, sizeof *mask);
-    if (a->bytes > AUTOMATON_BYTES_MAX)
-        forget_but(a, state, 1);
-    a->path[0] = *state;
-    if (!walk(a, mask))
-        memset(mask, 0, words * sizeof *mask);
-    *state = a->path[0];
+    automaton_mask_of(a, a->trie, state, mask);
     a->known[*state].mask = mask;
     a->bytes += words * sizeof *mask;
     return mask;

@@ -10,7 +10,7 @@
 // earlier epoch are void: lead the bytes through again. More than AUTOMATON_PLACES_MAX places at
 // once (a very ambiguous grammar), or rules more than AUTOMATON_DEPTH_MAX deep in each other: what
 // is too much is not allowed; what is left is still within the grammar. A mask that would take a
-// look at more than AUTOMATON_WORK_MAX places (some 20 ms; only grammars that are made for it do)
+// look at more than AUTOMATON_WORK_MAX places (some 5 ms; only grammars that are made for it do)
 // allows nothing; work that earlier masks have done already counts the same, so that a state always
 // allows the same.
 #pragma once
@@ -22,7 +22,7 @@ enum {
     AUTOMATON_BYTES_MAX = 24 << 20,
     AUTOMATON_PLACES_MAX = 512,
     AUTOMATON_DEPTH_MAX = 96,
-    AUTOMATON_WORK_MAX = 1 << 21,
+    AUTOMATON_WORK_MAX = 1 << 18,
     AUTOMATON_DEAD = 0,
 };
 
@@ -44,4 +44,7 @@ bool automaton_goes_on(struct automaton *a, uint32_t state);       // … or som
 // A bit for each token that may come next: token_mask_words of them, valid until the next call.
 // *state is renewed when the epoch has changed within.
 const uint64_t *automaton_mask(struct automaton *a, uint32_t *state);
+// The same where tokens say other texts than usual, none longer; not kept.
+void automaton_mask_of(struct automaton *a, const struct token_trie *texts, uint32_t *state,
+                       uint64_t *ret_mask);
 size_t automaton_bytes(const struct automaton *a); // kept

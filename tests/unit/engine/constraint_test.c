@@ -5,6 +5,7 @@
 // REQ: ENG-6 ENG-8
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "engine/constraint.h"
 #include "support/engine_client.h"
@@ -184,11 +185,49 @@ static void test_a_continued_answer_goes_on_within_it(void **state UNUSED)
     c = client_run(m, r);
     assert_true(str_eq(buf_str(&c->text), STR("rhaps")));
     client_free(c);
-    struct engine_job *job;
     struct diag d;
     r.grammar_said = STR("maybe");
-    assert_int_equal(engine_submit(m, &r, &job, NULL, &d), ERR_INVALID);
+    c = client_run(m, r);
+    assert_int_equal(c->finish, ENGINE_FINISH_ERROR);
+    assert_int_equal(c->error.code, ERR_INVALID);
+    client_free(c);
     assert_int_equal(engine_grammar_check(m, &r, &d), ERR_INVALID);
+    engine_free(e);
+}
+
+// Whoever submits may be a loop: what has to be compiled is compiled by another thread, also while
+// a third one compiles for as long as that may take.
+static void test_submitting_waits_for_no_grammar(void **state UNUSED)
+{
+    struct engine_model *m;
+    make_model("gpt2");
+    struct engine *e = open_tiny(&m);
+    const struct grammar_part slow = {.kind = GRAMMAR_REGEX, .text = STR("((a|b){0,60}c?){0,500}")},
+                              wrong = {.kind = GRAMMAR_REGEX, .text = STR("(a")};
+    struct diag d;
+    uint64_t begun = clock_mono_us();
+    struct engine_request r = request(2);
+    r.grammar = &slow;
+    enum err fits = engine_grammar_check(m, &r, &d);
+    uint64_t compiling_us = clock_mono_us() - begun;
+    engine_free(e);
+    assert_true(compiling_us > 2000); // else this shows nothing
+    e = open_tiny(&m);
+    begun = clock_mono_us();
+    struct client_job *first = client_start(m, r);
+    r.grammar = &wrong;
+    struct client_job *second = client_start(m, r), *third = client_start(m, request(3));
+    assert_true(clock_mono_us() - begun < compiling_us);
+    assert_true(client_wait(first, 20000) && client_wait(second, 20000) &&
+                client_wait(third, 20000));
+    assert_int_equal(first->finish == ENGINE_FINISH_ERROR, fits != ERR_OK);
+    assert_int_equal(second->finish, ENGINE_FINISH_ERROR);
+    assert_int_equal(second->error.code, ERR_PARSE);
+    assert_true(second->error.text[0] != 0);
+    check_fit(third, 3);
+    client_free(first);
+    client_free(second);
+    client_free(third);
     engine_free(e);
 }
 
@@ -242,6 +281,7 @@ int main(void)
         cmocka_unit_test(test_sentencepiece_vocabulary),
         cmocka_unit_test(test_an_answer_that_begins_the_text),
         cmocka_unit_test(test_a_continued_answer_goes_on_within_it),
+        cmocka_unit_test(test_submitting_waits_for_no_grammar),
         cmocka_unit_test(test_at_its_limit_it_is_cut),
         cmocka_unit_test(test_many_grammars),
     };
