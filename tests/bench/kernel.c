@@ -1,7 +1,8 @@
 // How fast matrix products run, over matrices of 3072 rows that together are as large as asked:
 // bytes of weights read a second for one row, beside what a plain read of the same bytes reaches in
 // the same minute; and multiply-adds for many rows.
-//   bench_kernel [--isa NAME] [--threads N] [--mib N] [--seconds S] [--cols N] [--clock cpu]
+//   bench_kernel [--isa NAME] [--kind F32] [--threads N] [--mib N] [--seconds S] [--cols N]
+//   [--clock cpu]
 // --clock cpu: processor time, for one thread on a machine that others use too.
 #include <stdatomic.h>
 #include <stdio.h>
@@ -36,6 +37,7 @@ struct bench {
     atomic_uint_fast64_t sink;
 };
 
+static const size_t MANY[] = {2, 4, 8, 16, 32, 64, ROWS_MAX};
 static const char *const NAMES[PANEL_KINDS] = {"F32",  "F16",  "BF16", "Q8_0", "Q4_0",
                                                "Q4_1", "Q4_K", "Q5_K", "Q6_K"};
 
@@ -129,28 +131,31 @@ static void run_kind(struct bench *b, enum panel_kind kind)
     madvise(b->w.data, bytes, MADV_HUGEPAGE); // as the loader does
 #endif
     fill(b);
-    double gb = (double)bytes * 1e-9, read = gb * rate(b, just_read), flops[2];
+    double gb = (double)bytes * 1e-9, read = gb * rate(b, just_read), flops[ARRAY_LEN(MANY)];
     b->m = 1;
     double one_row = gb * rate(b, multiply);
-    for (int i = 0; i < 2; i++) {
-        b->m = i ? ROWS_MAX : 16;
+    for (size_t i = 0; i < ARRAY_LEN(MANY); i++) {
+        b->m = MANY[i];
         flops[i] = 2e-9 * (double)(b->m * b->n) * MATRIX_ROWS * b->cols * rate(b, multiply);
     }
-    printf("%-8s %-5s %4zu thr  read %6.1f GB/s  1 row %6.1f GB/s (%3.0f %%)  16 rows %7.1f GFLOP/s"
-           "  %d rows %7.1f GFLOP/s\n",
-           b->kernel->name, NAMES[kind], team_size(b->team), read, one_row, 100 * one_row / read,
-           flops[0], ROWS_MAX, flops[1]);
+    printf("%-8s %-5s %4zu thr  read %6.1f GB/s  1 row %6.1f GB/s (%3.0f %%)  GFLOP/s:",
+           b->kernel->name, NAMES[kind], team_size(b->team), read, one_row, 100 * one_row / read);
+    for (size_t i = 0; i < ARRAY_LEN(MANY); i++)
+        printf("  %zu rows %7.1f", MANY[i], flops[i]);
+    printf("\n");
     mem_free(b->w.data);
 }
 
 int main(int argc, char **argv)
 {
     struct bench b = {.seconds = 0.3, .mib = 64, .cols = 768};
-    const char *isa = NULL;
+    const char *isa = NULL, *only = NULL;
     size_t threads = 1;
     for (int i = 1; i + 1 < argc; i += 2) {
         if (strcmp(argv[i], "--isa") == 0)
             isa = argv[i + 1];
+        else if (strcmp(argv[i], "--kind") == 0)
+            only = argv[i + 1];
         else if (strcmp(argv[i], "--threads") == 0)
             threads = strtoul(argv[i + 1], NULL, 10);
         else if (strcmp(argv[i], "--mib") == 0)
@@ -171,7 +176,8 @@ int main(int argc, char **argv)
     b.out = mem_array(ROWS_MAX, MATRIX_ROWS * sizeof *b.out);
     b.q = mem_aligned(64, ROWS_MAX * (size_t)b.cols / ACT_BLOCK * sizeof *b.q);
     for (enum panel_kind kind = 0; kind < PANEL_KINDS; kind++)
-        run_kind(&b, kind);
+        if (!only || strcmp(only, NAMES[kind]) == 0)
+            run_kind(&b, kind);
     mem_free(b.x);
     mem_free(b.q);
     mem_free(b.out);

@@ -251,24 +251,20 @@ typedef void strips_fn(const struct panels *w, size_t panel, size_t n, const str
                        size_t row, size_t rows, float *const *out, size_t part, size_t parts);
 
 static strips_fn *const STRIPS[PANEL_KINDS] = {
-    [PANEL_F32] = strips_f32,   [PANEL_F16] = strips_f16,   [PANEL_BF16] = strips_bf16,
     [PANEL_Q8_0] = strips_q8_0, [PANEL_Q4_0] = strips_q4_0, [PANEL_Q4_1] = strips_q4_1,
     [PANEL_Q4_K] = strips_q4_k, [PANEL_Q5_K] = strips_q5_k, [PANEL_Q6_K] = strips_q6_k,
 };
-
-static size_t panels_beside(bool quantised, size_t rows)
-{
-    return quantised ? Q_PANELS(rows) : TILE_PANELS(rows);
-}
 
 // Rows are cut into tiles of nearly equal height; each small group of panels is passed over by all
 // of them while it is in the cache.
 static void matmul(const struct panels *w, size_t from, size_t to, const struct matmul_in *in,
                    size_t m, float *const *out)
 {
-    bool quantised = panel_kind_quantised(w->kind);
-    size_t rows_max = quantised ? Q_ROWS : MATMUL_ROWS, tiles = (m + rows_max - 1) / rows_max;
-    size_t group = panels_beside(quantised, (m + tiles - 1) / tiles);
+    if (!panel_kind_quantised(w->kind)) {
+        matmul_plain(w, from, to, in, m, out);
+        return;
+    }
+    size_t tiles = (m + Q_ROWS - 1) / Q_ROWS, group = Q_PANELS((m + tiles - 1) / tiles);
     for (size_t panel = from; panel < to; panel += group)
         for (size_t t = 0; t < tiles; t++) {
             size_t row = m * t / tiles, rows = m * (t + 1) / tiles - row;
