@@ -27,7 +27,13 @@
 #define SPIN_TURNS     16    // between two looks at the clock
 #define YIELD_TAKEN_NS 10000 // longer than a yield that nobody takes
 
+// A yield as long as this gave the CPU to somebody who has much to do, and who would get it again
+// and again: a sleeper that is woken has precedence over him.
+#define YIELD_LOST_NS 1000000
+#define SHY_WAITS     64 // that many waits go without yielding then
+
 static _Thread_local uint64_t awake_ns = AWAKE_NS_MAX;
+static _Thread_local unsigned shy_waits;
 
 static inline void spin_pause(void)
 {
@@ -113,12 +119,18 @@ static bool wait_awake(struct progress *p, unsigned old)
         }
         now = clock_mono_ns();
     }
+    if (shy_waits > 0) {
+        shy_waits--;
+        return false;
+    }
     while (now - start < awake_ns) {
         uint64_t before = now;
         sched_yield();
+        now = clock_mono_ns();
+        if (now - before > YIELD_LOST_NS)
+            shy_waits = SHY_WAITS;
         if (changed(p, old))
             return true;
-        now = clock_mono_ns();
         if (now - before > YIELD_TAKEN_NS)
             awake_ns = max_size(awake_ns / 2, SPIN_NS);
     }
