@@ -10,7 +10,7 @@ enum {
     BLOCK_ROWS = 16,
 };
 
-static const double stretch = 2.2; // mean; the longest of a hundred gaps is a quarter above
+static const double stretch = 2; // mean; the longest of a hundred gaps is two fifths above
 static const double weight_known = 0.25, weight_most = 4, weight_keep = 0.95;
 
 // Sizes grow by a third to a half: 4, 6, 8, 12, 16, 24 …

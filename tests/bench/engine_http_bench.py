@@ -217,16 +217,18 @@ def gaps_beside_a_prompt(server):
     # Just before and just after: a machine may be faster in the first second than in those that follow.
     alone = [gap for at, gap in gaps if span[0] - ALONE_S <= at < span[0] or span[1] + 0.05 < at <= span[1] + 0.05 + ALONE_S]
     usual = statistics.median(alone)
-    return max(beside, default=0) / usual, max(alone) / usual, usual * 1000, (span[1] - span[0]) * 1000
+    return (max(beside, default=0) / usual, quantile(beside, 0.99) / usual, max(alone) / usual, usual * 1000,
+            (span[1] - span[0]) * 1000)
 
 
 def beside_a_prompt(b):
     server = weir(chat_model("q8_0")).wait()
     try:
         runs = [gaps_beside_a_prompt(server) for _ in range(max(PROMPTS, ROUNDS))]
-        longest, alone, usual, took = (statistics.median(run[i] for run in runs) for i in range(4))
+        longest, most, alone, usual, took = (statistics.median(run[i] for run in runs) for i in range(5))
         b.row(f"a stream while another's 1,000 tokens are read, GPT-2 124M q8_0: its longest gap beside its usual one (median of "
               f"{len(runs)} prompts)", longest * usual, "ms", reference=usual, must="ratio <= 3")
+        b.row("… the 99th of a hundred gaps", most * usual, "ms", reference=usual)
         b.row("… the longest of the gaps before and after", alone * usual, "ms", reference=usual)
         b.row("… how long these 1,000 tokens took", took, "ms")
     finally:

@@ -51,7 +51,7 @@ static void test_a_lone_prompt_stretches_no_step_too_far(void **state)
     for (size_t i = 0; i < ARRAY_LEN(machines); i++) {
         struct pace beside = {0};
         const struct machine *m = &machines[i];
-        double longest, bearable = 2.2 * pass_us(m, 1);
+        double longest, bearable = 2 * pass_us(m, 1);
         uint32_t rows = run_beside(&beside, m, 1, &longest);
         if (m->row_us < m->base_us) // else even the fewest rows are too many
             assert_true(longest < 3);
