@@ -4,6 +4,10 @@
 // sums of one block for 16 output rows. They go through memory to the vector registers, where each
 // output has its chain of multiply-adds over the blocks, as kernel.h states it. Weights are
 // unpacked to signed bytes once for all rows; activations are put side by side once for all panels.
+//
+// While tile instructions are in flight the processor multiplies and converts 512 bits in one of
+// its two ports only; it adds in both. So sums start from the bits of 1.5 * 2^23 and are floats
+// already, but for a subtraction.
 #if defined(__x86_64__)
 #include "engine/kernel/tiles.h"
 
@@ -24,11 +28,10 @@
 #define TILE_ROWS    16
 #define SLAB_ROWS    64 // rows that are worked on together
 #define SLAB_TILES   (SLAB_ROWS / TILE_ROWS)
-#define CHUNK_BLOCKS 32 // blocks of columns, so that what they need stays in the nearest caches
-#define GROUP_PANELS 2  // these too
+#define CHUNK_BLOCKS 32 // blocks of columns, so that one panel's stay in the nearest cache
 #define ROWS_MIN     16 // fewer are the vector kernels'
 
-enum { SUMS = 0, WEIGHTS = 1, ACTIVATIONS = 2 }; // tile registers; their intrinsics want digits
+enum { WEIGHTS = 2, ACTIVATIONS = 3, TILES = 4 }; // tile registers; 0 and 1 are for sums
 
 struct config {
     uint8_t palette, start, unused[14];
@@ -63,9 +66,8 @@ struct work {
     size_t tile_rows;     // of every tile; the last tile may repeat rows of the one before
     size_t block, blocks; // the chunk
     struct left left[SLAB_TILES];
-    _Alignas(
-        64) int8_t right[GROUP_PANELS][CHUNK_BLOCKS * ACT_BLOCK * LANES]; // [block][k/4][16][4]
-    float wide[GROUP_PANELS][CHUNK_BLOCKS][2][LANES]; // Q4_K, Q5_K: scales and minima
+    _Alignas(64) int8_t right[CHUNK_BLOCKS * ACT_BLOCK * LANES]; // [block][k/4][16][4]
+    float wide[CHUNK_BLOCKS][2][LANES];                          // Q4_K, Q5_K: scales and minima
 };
 
 static struct shape shape_of(enum panel_kind k)
@@ -83,10 +85,10 @@ static struct shape shape_of(enum panel_kind k)
 static void configure(const struct work *k)
 {
     struct config c = {.palette = 1};
-    c.rows[SUMS] = c.rows[ACTIVATIONS] = (uint8_t)k->tile_rows;
-    c.rows[WEIGHTS] = ACT_BLOCK / 4;
-    c.row_bytes[SUMS] = c.row_bytes[WEIGHTS] = 64;
-    c.row_bytes[ACTIVATIONS] = ACT_BLOCK;
+    for (int t = 0; t < TILES; t++) {
+        c.rows[t] = (uint8_t)(t == WEIGHTS ? ACT_BLOCK / 4 : k->tile_rows);
+        c.row_bytes[t] = t == ACTIVATIONS ? ACT_BLOCK : 64;
+    }
     _tile_loadconfig(&c);
 }
 
@@ -145,12 +147,12 @@ static void unpack_scales(const struct work *k, const uint8_t *panel, float (*to
     }
 }
 
-// The scales of panel p of the group for the chunk's first block.
-static const uint8_t *scales_of(const struct work *k, const uint8_t *panel, size_t p)
+// The scales of a panel for the chunk's first block.
+static const uint8_t *scales_of(const struct work *k, const uint8_t *panel)
 {
     return k->shape.half_scales
                ? panel + k->w->cols / 32 * k->shape.quant_bytes + k->block * k->shape.scale_bytes
-               : (const uint8_t *)k->wide[p];
+               : (const uint8_t *)k->wide;
 }
 
 #define TILED  static inline __attribute__((always_inline))
@@ -163,24 +165,32 @@ TILED __m512 scale_at(bool half, const uint8_t *scales, size_t which)
                 : _mm512_loadu_ps((const float *)(const void *)scales + which * LANES);
 }
 
-// The sums of block b.
-TILED void multiply(const int8_t *left, const int8_t *right, size_t b, int32_t *sums)
-{
-    _tile_zero(0);
-    _tile_loadd(1, right + b * ACT_BLOCK * LANES, 64);
-    _tile_loadd(2, left + b * ACT_BLOCK * TILE_ROWS, ACT_BLOCK);
-    _tile_dpbssd(0, 2, 1);
-    _tile_stored(0, sums, 64);
-}
+#define SUM_START 12582912.0f // 1.5 * 2^23: its bits plus a block's sum are the float plus the sum
+
+_Alignas(64) static const float START[LANES] = {
+    SUM_START, SUM_START, SUM_START, SUM_START, SUM_START, SUM_START, SUM_START, SUM_START,
+    SUM_START, SUM_START, SUM_START, SUM_START, SUM_START, SUM_START, SUM_START, SUM_START,
+};
+
+// Starts the product of block B in tile register SUMS, a digit: that is what the intrinsics want.
+#define MULTIPLY(SUMS, B)                                                                          \
+    do {                                                                                           \
+        if (LIKELY((B) < k->blocks)) {                                                             \
+            _tile_loadd(SUMS, START, 0);                                                           \
+            _tile_loadd(3, left->q + (B) * ACT_BLOCK * TILE_ROWS, ACT_BLOCK);                      \
+            _tile_loadd(2, right + (B) * ACT_BLOCK * LANES, 64);                                   \
+            _tile_dpbssd(SUMS, 3, 2);                                                              \
+        }                                                                                          \
+    } while (0)
 
 // acc = fma((float)isum, dw * da, acc) for R rows; then the minima's part.
-TILED void scale_sums(__m512 acc[], const int32_t *sums, const uint8_t *scales, const float *d,
+TILED void scale_sums(__m512 acc[], const float *sums, const uint8_t *scales, const float *d,
                       const float *sum, bool half, bool minima, int R)
 {
-    __m512 dw = scale_at(half, scales, 0);
+    __m512 dw = scale_at(half, scales, 0), start = _mm512_set1_ps(SUM_START);
     UNROLL for (int r = 0; r < R; r++)
     {
-        __m512 isum = _mm512_cvtepi32_ps(_mm512_load_si512(sums + r * LANES));
+        __m512 isum = _mm512_sub_ps(_mm512_load_ps(sums + r * LANES), start);
         acc[r] = _mm512_fmadd_ps(isum, _mm512_mul_ps(dw, _mm512_set1_ps(d[r])), acc[r]);
     }
     if (!minima)
@@ -189,25 +199,40 @@ TILED void scale_sums(__m512 acc[], const int32_t *sums, const uint8_t *scales, 
     UNROLL for (int r = 0; r < R; r++) acc[r] = _mm512_fmadd_ps(m, _mm512_set1_ps(sum[r]), acc[r]);
 }
 
-// One tile of R rows against a panel, over the chunk. The matrix unit is a block ahead of the
-// vector unit.
+TILED void fetch(struct ahead *ahead)
+{
+    for (size_t i = 0; i < ahead->step; i += 64)
+        __builtin_prefetch(ahead->at + i, 0, 2);
+    ahead->at += ahead->step;
+}
+
+// One tile of R rows against a panel, over the chunk. While the vector unit works on a block's sums
+// those of the next one are being stored, and the two after it multiplied.
 TILED void tile(const struct work *k, struct ahead ahead, const struct left *left,
                 const int8_t *right, const uint8_t *scales, float *const *out, __mmask16 lanes,
                 bool half, bool minima, int R)
 {
-    _Alignas(64) int32_t sums[2][TILE_ROWS * LANES];
+    _Alignas(64) float sums[2][TILE_ROWS * LANES];
     __m512 acc[TILE_ROWS];
     UNROLL for (int r = 0; r < R; r++) acc[r] =
         k->block ? _mm512_maskz_loadu_ps(lanes, out[r]) : _mm512_setzero_ps();
-    multiply(left->q, right, 0, sums[0]);
-    for (size_t b = 0; b < k->blocks; b++) {
-        if (b + 1 < k->blocks)
-            multiply(left->q, right, b + 1, sums[(b + 1) % 2]);
-        for (size_t i = 0; i < ahead.step; i += 64)
-            __builtin_prefetch(ahead.at + i, 0, 2);
-        ahead.at += ahead.step;
-        scale_sums(acc, sums[b % 2], scales, left->d[b], left->sum[b], half, minima, R);
-        scales += k->shape.scale_bytes;
+    MULTIPLY(0, (size_t)0);
+    MULTIPLY(1, (size_t)1);
+    _tile_stored(0, sums[0], 64);
+    MULTIPLY(0, (size_t)2);
+    for (size_t b = 0; b < k->blocks; b += 2) {
+        _tile_stored(1, sums[1], 64);
+        MULTIPLY(1, b + 3);
+        fetch(&ahead);
+        scale_sums(acc, sums[0], scales, left->d[b], left->sum[b], half, minima, R);
+        if (UNLIKELY(b + 1 == k->blocks))
+            break;
+        _tile_stored(0, sums[0], 64);
+        MULTIPLY(0, b + 4);
+        fetch(&ahead);
+        scale_sums(acc, sums[1], scales + k->shape.scale_bytes, left->d[b + 1], left->sum[b + 1],
+                   half, minima, R);
+        scales += 2 * k->shape.scale_bytes;
     }
     UNROLL for (int r = 0; r < R; r++) _mm512_mask_storeu_ps(out[r], lanes, acc[r]);
 }
@@ -251,29 +276,25 @@ static struct ahead look_ahead(const struct work *k, size_t p, size_t t, size_t 
                           step};
 }
 
-// Panels [from, to) of a group over the chunk, all tiles of rows.
-static void group(struct work *k, size_t from, size_t to, size_t tiles, size_t m, float *const *out)
+// Panel p over the chunk, all tiles of rows.
+static void panel(struct work *k, size_t p, size_t tiles, size_t m, float *const *out)
 {
     const struct panels *w = k->w;
+    const uint8_t *data = w->data + p * w->panel_bytes;
     tile_fn *fn = tile_of(k);
-    for (size_t p = from; p < to; p++) {
-        unpack(k, w->data + p * w->panel_bytes, k->right[p - from]);
-        if (!k->shape.half_scales)
-            unpack_scales(k, w->data + p * w->panel_bytes, k->wide[p - from]);
-    }
+    size_t lanes = min_size(LANES, w->rows - p * LANES);
+    float spare[LANES] = {0}; // for the rows that there are not
+    unpack(k, data, k->right);
+    if (!k->shape.half_scales)
+        unpack_scales(k, data, k->wide);
     __asm__ volatile("" ::: "memory"); // tile loads are not seen as reads
-    float spare[LANES] = {0};          // for the rows that there are not
     for (size_t t = 0; t < tiles; t++) {
+        float *at[TILE_ROWS];
         size_t row = t * k->tile_rows;
-        for (size_t p = from; p < to; p++) {
-            float *at[TILE_ROWS];
-            size_t lanes = min_size(LANES, w->rows - p * LANES);
-            for (size_t r = 0; r < k->tile_rows; r++)
-                at[r] = row + r < m ? out[row + r] + p * LANES : spare;
-            fn(k, look_ahead(k, p + GROUP_PANELS, t, tiles), &k->left[t], k->right[p - from],
-               scales_of(k, w->data + p * w->panel_bytes, p - from), at,
-               (__mmask16)((1u << lanes) - 1u));
-        }
+        for (size_t r = 0; r < k->tile_rows; r++)
+            at[r] = row + r < m ? out[row + r] + p * LANES : spare;
+        fn(k, look_ahead(k, p + 1, t, tiles), &k->left[t], k->right, scales_of(k, data), at,
+           (__mmask16)((1u << lanes) - 1u));
     }
 }
 
@@ -288,8 +309,8 @@ static void slab(struct work *k, size_t from, size_t to, const struct act_block 
         k->blocks = min_size(CHUNK_BLOCKS, blocks - k->block);
         for (size_t t = 0; t < tiles; t++)
             pack_left(k, &k->left[t], x + t * k->tile_rows * stride, stride, m - t * k->tile_rows);
-        for (size_t p = from; p < to; p += GROUP_PANELS)
-            group(k, p, min_size(p + GROUP_PANELS, to), tiles, m, out);
+        for (size_t p = from; p < to; p++)
+            panel(k, p, tiles, m, out);
     }
 }
 
