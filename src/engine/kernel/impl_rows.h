@@ -125,9 +125,7 @@ INLINE void quantise_block(const float *x, struct act_block *out)
         inv = 127.0f / amax;
     }
     vi qa = vf_round_int(vf_mul(a, vf_set1(inv))), qb = vf_round_int(vf_mul(b, vf_set1(inv)));
-    int32_t sum_a = vi_hsum(qa), sum_b = vi_hsum(qb);
-    vi_store_i8(out->q, qa);
-    vi_store_i8(out->q + LANES, qb);
+    int32_t sum_a = vi_store_i8(out->q, qa), sum_b = vi_store_i8(out->q + LANES, qb);
     out->d = d;
     out->sum = d * (float)(sum_a + sum_b);
     out->minus128 = -128 * (sum_a + sum_b);

@@ -3,7 +3,7 @@
 // lane (round to nearest even), so all backends compute the same bits:
 //   vf  16 floats     vi  16 int32     vw  64 weight bytes: 4 for each lane     va  4 activations
 // vf_max(a, b) is (a > b ? a : b) and vf_min (a < b ? a : b), also for NaN and signed zeros.
-// vf_load_i8: 16 signed bytes.
+// vf_load_i8: 16 signed bytes. vi_store_i8: lanes in [-128, 127] as bytes; returns their sum.
 // vi_dot(acc, w, a): acc[lane] += w[lane][0]*a[0] + … + w[lane][3]*a[3], exact.
 // vw_load_q8 and vi_start_q8: bytes hold weight + 128; the sum that vi_dot makes of them, started
 // with vi_start_q8(-128 * sum of activations), is the sum over the true weights.

@@ -4,6 +4,8 @@
 
 #include <immintrin.h>
 
+#include "engine/kernel/vector_x86.h"
+
 #define VECTOR_REGISTERS 16
 #define VECTOR_PARTS     2
 
@@ -153,21 +155,13 @@ INLINE int32_t vi_hmax(vi v)
     return _mm_cvtsi128_si32(h);
 }
 
-INLINE int32_t vi_hsum(vi v)
-{
-    __m256i m = _mm256_add_epi32(v.lo, v.hi);
-    __m128i h = _mm_add_epi32(_mm256_castsi256_si128(m), _mm256_extracti128_si256(m, 1));
-    h = _mm_add_epi32(h, _mm_shuffle_epi32(h, 0x4E));
-    h = _mm_add_epi32(h, _mm_shuffle_epi32(h, 0xB1));
-    return _mm_cvtsi128_si32(h);
-}
-
-INLINE void vi_store_i8(int8_t *p, vi v)
+INLINE int32_t vi_store_i8(int8_t *p, vi v)
 {
     __m256i w = _mm256_packs_epi32(v.lo, v.hi); // 0-3 8-11 | 4-7 12-15
     w = _mm256_permute4x64_epi64(w, 0xD8);      // 0-3 4-7 | 8-11 12-15
     __m128i b = _mm_packs_epi16(_mm256_castsi256_si128(w), _mm256_extracti128_si256(w, 1));
     _mm_storeu_si128((__m128i *)(void *)p, b);
+    return i8_sum(b);
 }
 
 INLINE vi vi_load_low4(const uint8_t *p)

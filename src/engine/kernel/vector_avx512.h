@@ -3,6 +3,8 @@
 
 #include <immintrin.h>
 
+#include "engine/kernel/vector_x86.h"
+
 #define VECTOR_REGISTERS 32
 #define VECTOR_PARTS     1
 
@@ -138,14 +140,11 @@ INLINE int32_t vi_hmax(vi v)
     return _mm512_reduce_max_epi32(v);
 }
 
-INLINE int32_t vi_hsum(vi v)
+INLINE int32_t vi_store_i8(int8_t *p, vi v)
 {
-    return _mm512_reduce_add_epi32(v);
-}
-
-INLINE void vi_store_i8(int8_t *p, vi v)
-{
-    _mm_storeu_si128((__m128i *)(void *)p, _mm512_cvtepi32_epi8(v));
+    __m128i bytes = _mm512_cvtepi32_epi8(v);
+    _mm_storeu_si128((__m128i *)(void *)p, bytes);
+    return i8_sum(bytes);
 }
 
 INLINE vw vw_load_u8(const uint8_t *p)

@@ -184,16 +184,13 @@ INLINE int32_t vi_hmax(vi v)
     return vmaxvq_s32(vmaxq_s32(vmaxq_s32(v.a, v.b), vmaxq_s32(v.c, v.d)));
 }
 
-INLINE int32_t vi_hsum(vi v)
-{
-    return vaddvq_s32(vaddq_s32(vaddq_s32(v.a, v.b), vaddq_s32(v.c, v.d)));
-}
-
-INLINE void vi_store_i8(int8_t *p, vi v)
+INLINE int32_t vi_store_i8(int8_t *p, vi v)
 {
     int16x8_t lo = vcombine_s16(vqmovn_s32(v.a), vqmovn_s32(v.b));
     int16x8_t hi = vcombine_s16(vqmovn_s32(v.c), vqmovn_s32(v.d));
-    vst1q_s8(p, vcombine_s8(vqmovn_s16(lo), vqmovn_s16(hi)));
+    int8x16_t bytes = vcombine_s8(vqmovn_s16(lo), vqmovn_s16(hi));
+    vst1q_s8(p, bytes);
+    return vaddlvq_s8(bytes);
 }
 
 #define BYTES(i, x)  vreinterpretq_s8_u8(x.i)

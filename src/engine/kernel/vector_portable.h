@@ -165,18 +165,14 @@ INLINE int32_t vi_hmax(vi v)
     return m;
 }
 
-INLINE int32_t vi_hsum(vi v)
+INLINE int32_t vi_store_i8(int8_t *p, vi v)
 {
-    int32_t s = 0;
-    for (int i = 0; i < LANES; i++)
-        s += v.v[i];
-    return s;
-}
-
-INLINE void vi_store_i8(int8_t *p, vi v)
-{
-    for (int i = 0; i < LANES; i++)
+    int32_t sum = 0;
+    for (int i = 0; i < LANES; i++) {
         p[i] = (int8_t)v.v[i];
+        sum += v.v[i];
+    }
+    return sum;
 }
 
 INLINE vw vw_load_u8(const uint8_t *p)
