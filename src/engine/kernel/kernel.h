@@ -39,9 +39,9 @@ struct panels;
 struct act_block {
     _Alignas(64) int8_t q[ACT_BLOCK];
     float d;
-    float sum;               // d * (float)(sum of q)
-    int32_t minus128;        // -128 * sum of q: takes back the offset of Q8 weights
-    int32_t minus8;          // -8 * sum of q: of Q4_0
+    float sum;        // d * (float)(sum of q)
+    int32_t minus128; // -128 * sum of q: for instructions that want Q8 weights without a sign
+    int32_t minus8;   // -8 * sum of q: of Q4_0
     int32_t minus32_of16[2]; // -32 * sum of each half: of Q6_K
     int32_t unused[2];
 };

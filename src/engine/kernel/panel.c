@@ -23,7 +23,7 @@ static const struct kind_info KINDS[PANEL_KINDS] = {
 
 // 32 weights of one row, taken out of the file's packing.
 struct block32 {
-    uint8_t q[32];           // with the kind's offset
+    uint8_t q[32];           // with the kind's offset; Q8_0's are signed
     uint16_t scale16, min16; // f16: of the block, or of its 256
     uint8_t small[2];        // Q4_K and Q5_K: scale and min of the block
     float scale[2];          // Q6_K
@@ -96,7 +96,7 @@ static void read_q8_0(const uint8_t *b, struct block32 *out)
 {
     out->scale16 = load_u16(b);
     for (int j = 0; j < 32; j++)
-        out->q[j] = b[2 + j] ^ 0x80;
+        out->q[j] = b[2 + j];
 }
 
 static void read_q4_0(const uint8_t *b, struct block32 *out)
@@ -338,8 +338,7 @@ static float scale_of(const struct panels *p, const uint8_t *scales, size_t bloc
 
 static void row_quantised(const struct panels *p, uint32_t row, float *out)
 {
-    static const int OFFSET[PANEL_KINDS] = {
-        [PANEL_Q8_0] = 128, [PANEL_Q4_0] = 8, [PANEL_Q6_K] = 32};
+    static const int OFFSET[PANEL_KINDS] = {[PANEL_Q4_0] = 8, [PANEL_Q6_K] = 32};
     size_t panel = row / LANES;
     unsigned lane = row % LANES;
     for (size_t b = 0; b < p->cols / 32; b++) {
@@ -350,6 +349,8 @@ static void row_quantised(const struct panels *p, uint32_t row, float *out)
             int v = four_bits(p->kind)
                         ? q[(four / 4 * LANES + lane) * 4 + four % 4] >> (k < 16 ? 0 : 4) & 15
                         : q[(k / 4 * LANES + lane) * 4 + k % 4];
+            if (p->kind == PANEL_Q8_0)
+                v = (int8_t)v;
             float d = scale_of(p, s, b, lane, k, false);
             out[b * 32 + k] = (float)(v - OFFSET[p->kind]) * d + min;
         }

@@ -4,7 +4,7 @@
 // kind          one panel                                          weight
 // F32, F16      [k][16]                                            w
 // BF16          [k/2][16][2] (odd k: a zero follows)               w
-// Q8_0          [k/4][16][4] bytes q+128, then [k/32][16] f16 d     q*d
+// Q8_0          [k/4][16][4] signed bytes q, then [k/32][16] f16 d     q*d
 // Q4_0          [k/32][4][16][4] bytes: byte j of a block holds q of k = j (low) and j+16 (high),
 //               then [k/32][16] f16 d                               (q-8)*d
 // Q4_1          as Q4_0, then [k/32]{[16] f16 d, [16] f16 m}        q*d + m

@@ -2,8 +2,9 @@
 //
 // A tile of activations (rows x 32 bytes) times a tile of weights (32 x 16 lanes) gives the integer
 // sums of one block for 16 output rows. They go through memory to the vector registers, where each
-// output has its chain of multiply-adds over the blocks, as kernel.h states it. Weights are
-// unpacked to signed bytes once for all rows; activations are put side by side once for all panels.
+// output has its chain of multiply-adds over the blocks, as kernel.h states it. Weights of
+// four bits are unpacked to bytes once for all rows; activations are put side by side once for all
+// panels.
 //
 // While tile instructions are in flight the processor multiplies and converts 512 bits in one of
 // its two ports only; it adds in both. So sums start from the bits of 1.5 * 2^23 and are floats
@@ -107,26 +108,23 @@ static void pack_left(const struct work *k, struct left *to, const struct act_bl
     }
 }
 
-// The weights of a chunk of one panel as signed bytes, in a tile's order: which is the panel's.
-static void unpack(const struct work *k, const uint8_t *panel, int8_t *to)
+// The weights of a chunk of one panel as signed bytes, in a tile's order. Those of a byte each lie
+// so in the panel.
+static const int8_t *weights_of(struct work *k, const uint8_t *panel)
 {
     const __m512i low = _mm512_set1_epi8(15);
+    const __m512i offset = _mm512_set1_epi8(k->shape.kind == PANEL_Q4_0 ? 8 : 0);
     const uint8_t *from = panel + k->block * k->shape.quant_bytes;
-    size_t lines = k->blocks * 8;
-    if (k->shape.quant_bytes == 256) {
-        __m512i offset = _mm512_set1_epi8(k->shape.kind == PANEL_Q4_0 ? 8 : 0);
-        for (size_t i = 0; i < lines / 2; i++) {
-            __m512i both = _mm512_loadu_si512(from + i * 64);
-            __m512i high = _mm512_and_si512(_mm512_srli_epi16(both, 4), low);
-            int8_t *at = to + (i / 4 * 8 + i % 4) * 64;
-            _mm512_store_si512(at, _mm512_sub_epi8(_mm512_and_si512(both, low), offset));
-            _mm512_store_si512(at + 256, _mm512_sub_epi8(high, offset));
-        }
-        return;
+    if (k->shape.quant_bytes == 512)
+        return (const int8_t *)from;
+    for (size_t i = 0; i < k->blocks * 4; i++) {
+        __m512i both = _mm512_loadu_si512(from + i * 64);
+        __m512i high = _mm512_and_si512(_mm512_srli_epi16(both, 4), low);
+        int8_t *at = k->right + (i / 4 * 8 + i % 4) * 64;
+        _mm512_store_si512(at, _mm512_sub_epi8(_mm512_and_si512(both, low), offset));
+        _mm512_store_si512(at + 256, _mm512_sub_epi8(high, offset));
     }
-    __m512i minus = _mm512_set1_epi8(k->shape.kind == PANEL_Q8_0 ? -128 : 0); // as good as +128
-    for (size_t i = 0; i < lines; i++)
-        _mm512_store_si512(to + i * 64, _mm512_sub_epi8(_mm512_loadu_si512(from + i * 64), minus));
+    return k->right;
 }
 
 // The scales and minima of a chunk of one panel, multiplied out.
@@ -284,7 +282,7 @@ static void panel(struct work *k, size_t p, size_t tiles, size_t m, float *const
     tile_fn *fn = tile_of(k);
     size_t lanes = min_size(LANES, w->rows - p * LANES);
     float spare[LANES] = {0}; // for the rows that there are not
-    unpack(k, data, k->right);
+    const int8_t *right = weights_of(k, data);
     if (!k->shape.half_scales)
         unpack_scales(k, data, k->wide);
     __asm__ volatile("" ::: "memory"); // tile loads are not seen as reads
@@ -293,7 +291,7 @@ static void panel(struct work *k, size_t p, size_t tiles, size_t m, float *const
         size_t row = t * k->tile_rows;
         for (size_t r = 0; r < k->tile_rows; r++)
             at[r] = row + r < m ? out[row + r] + p * LANES : spare;
-        fn(k, look_ahead(k, p + 1, t, tiles), &k->left[t], k->right, scales_of(k, data), at,
+        fn(k, look_ahead(k, p + 1, t, tiles), &k->left[t], right, scales_of(k, data), at,
            (__mmask16)((1u << lanes) - 1u));
     }
 }

@@ -5,8 +5,8 @@
 // vf_max(a, b) is (a > b ? a : b) and vf_min (a < b ? a : b), also for NaN and signed zeros.
 // vf_load_i8: 16 signed bytes. vi_store_i8: lanes in [-128, 127] as bytes; returns their sum.
 // vi_dot(acc, w, a): acc[lane] += w[lane][0]*a[0] + … + w[lane][3]*a[3], exact.
-// vw_load_q8 and vi_start_q8: bytes hold weight + 128; the sum that vi_dot makes of them, started
-// with vi_start_q8(-128 * sum of activations), is the sum over the true weights.
+// vw_load_q8 and vi_start_q8: signed bytes. Where the instruction wants them without a sign they
+// are made 128 more, and vi_start_q8(-128 * sum of activations) takes that back.
 #pragma once
 
 #include <stdint.h>

@@ -176,11 +176,6 @@ INLINE vi vi_load_high4(const uint8_t *p)
                   vi_set1(0x0F0F0F0F));
 }
 
-INLINE vi vi_start_q8(int32_t minus128)
-{
-    return vi_set1(minus128);
-}
-
 #if defined(VECTOR_VNNI)
 typedef vi vw;
 typedef __m256i va;
@@ -188,6 +183,18 @@ typedef __m256i va;
 INLINE vw vw_load_u8(const uint8_t *p)
 {
     return vi_load(p);
+}
+
+INLINE vw vw_load_q8(const uint8_t *p)
+{
+    __m256i moved = _mm256_set1_epi8(-128);
+    vi b = vi_load(p);
+    return (vi){_mm256_xor_si256(b.lo, moved), _mm256_xor_si256(b.hi, moved)};
+}
+
+INLINE vi vi_start_q8(int32_t minus128)
+{
+    return vi_set1(minus128);
 }
 
 INLINE vw vw_load_low4(const uint8_t *p)
@@ -230,6 +237,24 @@ INLINE vw vw_load_u8(const uint8_t *p)
     return vw_split(vi_load(p));
 }
 
+INLINE __m256i even_signed(__m256i b)
+{
+    return _mm256_srai_epi16(_mm256_slli_epi16(b, 8), 8);
+}
+
+INLINE vw vw_load_q8(const uint8_t *p)
+{
+    vi b = vi_load(p);
+    return (vw){{even_signed(b.lo), even_signed(b.hi)},
+                {_mm256_srai_epi16(b.lo, 8), _mm256_srai_epi16(b.hi, 8)}};
+}
+
+INLINE vi vi_start_q8(int32_t minus128)
+{
+    (void)minus128;
+    return vi_set1(0);
+}
+
 INLINE vw vw_load_low4(const uint8_t *p)
 {
     return vw_split(vi_load_low4(p));
@@ -245,7 +270,7 @@ INLINE va va_load(const int8_t *p)
     int32_t four;
     memcpy(&four, p, 4);
     __m256i a = _mm256_set1_epi32(four);
-    return (va){_mm256_srai_epi16(_mm256_slli_epi16(a, 8), 8), _mm256_srai_epi16(a, 8)};
+    return (va){even_signed(a), _mm256_srai_epi16(a, 8)};
 }
 
 INLINE __m256i dot_half(__m256i acc, __m256i even, __m256i odd, va a)
@@ -259,8 +284,3 @@ INLINE vi vi_dot(vi acc, vw w, va a)
     return (vi){dot_half(acc.lo, w.even.lo, w.odd.lo, a), dot_half(acc.hi, w.even.hi, w.odd.hi, a)};
 }
 #endif
-
-INLINE vw vw_load_q8(const uint8_t *p)
-{
-    return vw_load_u8(p);
-}

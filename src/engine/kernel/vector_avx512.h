@@ -154,7 +154,7 @@ INLINE vw vw_load_u8(const uint8_t *p)
 
 INLINE vw vw_load_q8(const uint8_t *p)
 {
-    return _mm512_loadu_si512(p);
+    return _mm512_xor_si512(_mm512_loadu_si512(p), _mm512_set1_epi8(-128));
 }
 
 INLINE vw vw_load_low4(const uint8_t *p)

@@ -193,10 +193,9 @@ INLINE int32_t vi_store_i8(int8_t *p, vi v)
     return vaddlvq_s8(bytes);
 }
 
-#define BYTES(i, x)  vreinterpretq_s8_u8(x.i)
-#define SIGNED(i, x) vreinterpretq_s8_u8(veorq_u8(x.i, vdupq_n_u8(128)))
-#define LOW4(i, x)   vreinterpretq_s8_u8(vandq_u8(x.i, vdupq_n_u8(15)))
-#define HIGH4(i, x)  vreinterpretq_s8_u8(vshrq_n_u8(x.i, 4))
+#define BYTES(i, x) vreinterpretq_s8_u8(x.i)
+#define LOW4(i, x)  vreinterpretq_s8_u8(vandq_u8(x.i, vdupq_n_u8(15)))
+#define HIGH4(i, x) vreinterpretq_s8_u8(vshrq_n_u8(x.i, 4))
 
 INLINE uint8x16x4_t load_bytes(const uint8_t *p)
 {
@@ -214,8 +213,7 @@ INLINE vw vw_load_u8(const uint8_t *p)
 
 INLINE vw vw_load_q8(const uint8_t *p)
 {
-    uint8x16x4_t x = load_bytes(p);
-    return EACH_BYTES(SIGNED, x);
+    return vw_load_u8(p);
 }
 
 INLINE vw vw_load_low4(const uint8_t *p)

@@ -184,7 +184,10 @@ INLINE vw vw_load_u8(const uint8_t *p)
 
 INLINE vw vw_load_q8(const uint8_t *p)
 {
-    return vw_load_u8(p);
+    vw r;
+    for (int i = 0; i < LANES * 4; i++)
+        r.v[i] = p[i] ^ 0x80;
+    return r;
 }
 
 INLINE vw vw_load_low4(const uint8_t *p)

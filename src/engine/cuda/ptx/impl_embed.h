@@ -36,7 +36,8 @@ INLINE float quantised_value(uint32_t kind, const uint8_t *panel, uint32_t cols,
     const uint8_t *s = panel + (uint64_t)(cols / 32) * quants;
     int32_t v = small ? q[(four / 4 * LANES + lane) * 4 + four % 4] >> (in < 16 ? 0 : 4) & 15
                       : q[(in / 4 * LANES + lane) * 4 + in % 4];
-    v -= kind == GPU_KIND_Q8_0 ? 128 : kind == GPU_KIND_Q4_0 ? 8 : kind == GPU_KIND_Q6_K ? 32 : 0;
+    v = kind == GPU_KIND_Q8_0 ? (int8_t)v : v;
+    v -= kind == GPU_KIND_Q4_0 ? 8 : kind == GPU_KIND_Q6_K ? 32 : 0;
     float d = embed_scale(kind, s, b, lane, kind == GPU_KIND_Q6_K ? in / 16 : 0);
     return (float)v * d + (min ? embed_scale(kind, s, b, lane, 1) : 0.0f);
 }

@@ -26,16 +26,10 @@ INLINE uint32_t quant_bytes(enum quant k)
     return four_bits(k) ? 256 : 512;
 }
 
-// What the integer sum starts from: it takes back the weights' offset. (Q8's is taken out of the
-// weights themselves.)
+// What the integer sum starts from: it takes back the weights' offset.
 INLINE int32_t start_of(enum quant k, const struct gpu_act *act, uint32_t part)
 {
     return k == Q4_0 ? act->minus8 : k == Q6_K ? act->minus32_of16[part] : 0;
-}
-
-INLINE uint32_t true_weights(enum quant k, uint32_t w)
-{
-    return k == Q8_0 ? w ^ 0x80808080u : w;
 }
 
 // Scale `which` of a lane in a block; `scales` is the panel's.
@@ -83,7 +77,7 @@ INLINE struct q_thin_block q_thin_fetch(enum quant k, const uint8_t *panel, uint
 INLINE uint32_t group_of(enum quant k, const struct q_thin_block *b, uint32_t g)
 {
     if (!four_bits(k))
-        return true_weights(k, b->w[g]);
+        return b->w[g];
     return g < 4 ? b->w[g] & 0x0F0F0F0Fu : b->w[g - 4] >> 4 & 0x0F0F0F0Fu;
 }
 
@@ -209,7 +203,7 @@ INLINE void q_wide_keep(enum quant k, const struct q_wide_share *s)
                 q_wide_weights[g][output + j] = s->w[j] & 0x0F0F0F0Fu;
                 q_wide_weights[g + 4][output + j] = s->w[j] >> 4 & 0x0F0F0F0Fu;
             } else {
-                q_wide_weights[g][output + j] = true_weights(k, s->w[j]);
+                q_wide_weights[g][output + j] = s->w[j];
             }
         }
     } else if (t >= 128) {
