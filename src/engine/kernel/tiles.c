@@ -29,7 +29,7 @@
 #define TILE_ROWS    16
 #define SLAB_ROWS    64 // rows that are worked on together
 #define SLAB_TILES   (SLAB_ROWS / TILE_ROWS)
-#define CHUNK_BLOCKS 32 // blocks of columns, so that one panel's stay in the nearest cache
+#define CHUNK_BLOCKS 24 // blocks of columns, so that one panel's stay in the nearest cache
 #define ROWS_MIN     16 // fewer are the vector kernels'
 
 enum { WEIGHTS = 2, ACTIVATIONS = 3, TILES = 4 }; // tile registers; 0 and 1 are for sums
