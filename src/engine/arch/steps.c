@@ -136,8 +136,13 @@ static void finish(struct member *me, const struct product *of, size_t row, size
     const struct kernel *k = me->m->kernel;
     struct slice *s = me->slice;
     float *out = of->out + row * of->stride + at;
-    if (of->w->bias)
-        k->add(out, of->w->bias + at, n);
+    const float *bias = of->w->bias;
+    if (bias && after == AFTER_ADD_TO_X) {
+        k->add_sum(s->x + row * s->embd_stride + at, out, bias + at, n);
+        return;
+    }
+    if (bias)
+        k->add(out, bias + at, n);
     if (after == AFTER_GELU)
         k->gelu(out, n);
     else if (after == AFTER_ADD_TO_X)

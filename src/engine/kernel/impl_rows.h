@@ -77,6 +77,12 @@ static void add(float *x, const float *y, size_t n)
         vf_store(x + i, vf_add(vf_load(x + i), vf_load(y + i)));
 }
 
+static void add_sum(float *x, const float *y, const float *z, size_t n)
+{
+    for (size_t i = 0; i < n; i += LANES)
+        vf_store(x + i, vf_add(vf_load(x + i), vf_add(vf_load(y + i), vf_load(z + i))));
+}
+
 static void gelu(float *x, size_t n)
 {
     for (size_t i = 0; i < n; i += LANES)

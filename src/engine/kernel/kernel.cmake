@@ -15,7 +15,8 @@ endif()
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64|amd64")
   kernel_flags(kernel_avx2.c -mavx2 -mfma -mf16c)
   kernel_flags(kernel_avxvnni.c -mavx2 -mfma -mf16c -mavxvnni)
-  kernel_flags(kernel_avx512.c -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mprefer-vector-width=512)
+  kernel_flags(kernel_avx512.c -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mprefer-vector-width=512
+    -fno-tree-slp-vectorize) # what is scalar there would be gathered into vectors, at a greater price
   kernel_flags(tiles.c -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl -mamx-tile -mamx-int8)
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
   kernel_flags(kernel_neon.c)

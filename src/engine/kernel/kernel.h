@@ -90,6 +90,7 @@ struct kernel {
                        float *out);
     void (*rms_norm)(const float *x, const float *weight, size_t n, float eps, float *out);
     void (*add)(float *x, const float *y, size_t n);
+    void (*add_sum)(float *x, const float *y, const float *z, size_t n); // x = x + (y + z)
     void (*gelu)(float *x, size_t n);                         // tanh form
     void (*silu_mul)(float *gate, const float *up, size_t n); // gate = silu(gate) * up
     // K and V of one head at a slot of a block, rounded to the KV type.

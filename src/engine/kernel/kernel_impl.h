@@ -21,6 +21,7 @@
         .layer_norm = layer_norm,                                                                  \
         .rms_norm = rms_norm,                                                                      \
         .add = add,                                                                                \
+        .add_sum = add_sum,                                                                        \
         .gelu = gelu,                                                                              \
         .silu_mul = silu_mul,                                                                      \
         .kv_store = kv_store,                                                                      \

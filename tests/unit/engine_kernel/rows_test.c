@@ -195,6 +195,8 @@ static void run_all(const struct kernel *k, const struct rows *in, size_t n, str
     k->silu_mul(out[1].y, in->y, n);
     memcpy(out[2].x, in->x, sizeof in->x);
     k->add(out[2].x, in->y, n);
+    memcpy(out[3].x, in->x, sizeof in->x);
+    k->add_sum(out[3].x, in->y, in->bias, n);
     k->exp(in->x, n, out[2].y);
     k->quantise(in->x, N, q);
 }
@@ -211,6 +213,7 @@ static void rows_are_the_same_bits_everywhere(void **state)
         for (size_t k = 0; kernel_at(k); k++) {
             memset(got, 0, sizeof got);
             run_all(kernel_at(k), in, n, got, got_q);
+            assert_true(same_bits(want[3].x, got[3].x, n));
             for (int i = 0; i < 3; i++) {
                 assert_true(same_bits(want[i].x, got[i].x, n));
                 assert_true(same_bits(want[i].y, got[i].y, n));
