@@ -91,8 +91,8 @@ struct kernel {
     void (*rms_norm)(const float *x, const float *weight, size_t n, float eps, float *out);
     void (*add)(float *x, const float *y, size_t n);
     void (*add_sum)(float *x, const float *y, const float *z, size_t n); // x = x + (y + z)
-    void (*gelu)(float *x, size_t n);                         // tanh form
-    void (*silu_mul)(float *gate, const float *up, size_t n); // gate = silu(gate) * up
+    void (*gelu)(float *x, size_t n);                                    // tanh form
+    void (*silu_mul)(float *gate, const float *up, size_t n);            // gate = silu(gate) * up
     // K and V of one head at a slot of a block, rounded to the KV type.
     void (*kv_store)(uint8_t *k_block, uint8_t *v_block, uint32_t slot, const float *k,
                      const float *v, uint32_t head_dim, enum kv_type type);
