@@ -350,7 +350,7 @@ static void row_quantised(const struct panels *p, uint32_t row, float *out)
                         ? q[(four / 4 * LANES + lane) * 4 + four % 4] >> (k < 16 ? 0 : 4) & 15
                         : q[(k / 4 * LANES + lane) * 4 + k % 4];
             if (p->kind == PANEL_Q8_0)
-                v = (int8_t)v;
+                v = (v ^ 128) - 128; // signed
             float d = scale_of(p, s, b, lane, k, false);
             out[b * 32 + k] = (float)(v - OFFSET[p->kind]) * d + min;
         }
