@@ -165,8 +165,7 @@ static uint32_t scoring_rows_left(const struct step *s, struct engine_job *j)
 }
 
 // Gives j up to `rows` rows in all, in whole blocks unless its prompt ends or chunks are small;
-// returns how many more
-// it has than before.
+// returns how many more it has than before.
 static uint32_t widen_chunk(struct lane *l, struct step *s, struct engine_job *j, uint32_t rows)
 {
     struct sequence *q = &j->seq;

@@ -23,6 +23,11 @@ enum gpu_kind {
     GPU_KIND_Q6_K
 };
 
+// As PANEL_SUPER … (panel.h).
+#define GPU_SUPER       8
+#define GPU_SUPER_HEAD  64
+#define GPU_SUPER_BYTES 320
+
 // As struct act_block (kernel.h).
 struct gpu_act {
     uint32_t q[8]; // 32 signed bytes

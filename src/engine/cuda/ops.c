@@ -7,6 +7,9 @@
 _Static_assert((int)GPU_KERNEL_thin_q6_k - (int)GPU_KERNEL_thin_f32 == (int)PANEL_Q6_K, "in order");
 _Static_assert((int)GPU_KERNEL_wide_q6_k - (int)GPU_KERNEL_wide_f32 == (int)PANEL_Q6_K, "in order");
 _Static_assert((int)GPU_KIND_Q6_K == (int)PANEL_Q6_K, "one numbering");
+_Static_assert(GPU_SUPER == PANEL_SUPER && GPU_SUPER_HEAD == PANEL_SUPER_HEAD &&
+                   GPU_SUPER_BYTES == PANEL_SUPER_BYTES,
+               "one layout");
 _Static_assert(sizeof(struct gpu_act) == sizeof(struct act_block), "one layout");
 _Static_assert(offsetof(struct gpu_act, minus32_of16) == offsetof(struct act_block, minus32_of16),
                "one layout");

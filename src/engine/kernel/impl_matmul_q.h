@@ -4,19 +4,9 @@
 
 #include "engine/kernel/impl_matmul.h"
 
-INLINE bool q_has_min(enum panel_kind k)
-{
-    return k == PANEL_Q4_1 || k == PANEL_Q4_K || k == PANEL_Q5_K;
-}
-
-INLINE bool q_four_bits(enum panel_kind k)
-{
-    return k == PANEL_Q4_0 || k == PANEL_Q4_1 || k == PANEL_Q4_K;
-}
-
 INLINE size_t q_quant_bytes(enum panel_kind k)
 {
-    return q_four_bits(k) ? 256 : 512;
+    return panel_kind_four_bits(k) ? 256 : 512;
 }
 
 // Of a block; where eight share some, on the average.
@@ -24,7 +14,7 @@ INLINE size_t q_scale_bytes(enum panel_kind k)
 {
     return panel_kind_super(k) ? PANEL_SUPER_BYTES / PANEL_SUPER
            : k == PANEL_Q6_K   ? 4u * LANES * 2
-                               : 2u * LANES * (q_has_min(k) ? 2 : 1);
+                               : 2u * LANES * (panel_kind_has_min(k) ? 2 : 1);
 }
 
 // What the integer sum starts from: it takes back the offset in the stored weights.
@@ -45,7 +35,7 @@ INLINE vi q_start(enum panel_kind kind, const struct act_block *a, int part)
 // The weights of four ks, group g of a block: for 4-bit kinds groups g and g + 4 share bytes.
 INLINE vw q_weights(enum panel_kind kind, const uint8_t *block, int g)
 {
-    if (!q_four_bits(kind))
+    if (!panel_kind_four_bits(kind))
         return kind == PANEL_Q8_0 ? vw_load_q8(block + g * 64) : vw_load_u8(block + g * 64);
     return g < 4 ? vw_load_low4(block + g * 64) : vw_load_high4(block + (g - 4) * 64);
 }
@@ -123,7 +113,7 @@ TILED void q_block(enum panel_kind kind, vf acc[], const uint8_t *const panel_qu
     }
     q_sums(kind, sum, quants, x, 0, 8, 0, P, R);
     q_scale_sums(kind, acc, sum, scales, unit, b, x, 0, P, R);
-    if (!q_has_min(kind))
+    if (!panel_kind_has_min(kind))
         return;
     UNROLL for (int p = 0; p < P; p++)
     {

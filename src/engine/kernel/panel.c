@@ -230,11 +230,6 @@ static void write_quants(uint8_t *at, bool four_bits, unsigned lane, const uint8
             at[(g * LANES + lane) * 4 + j] = (uint8_t)(q[4 * g + j] | q[16 + 4 * g + j] << 4);
 }
 
-static bool has_min(enum panel_kind k)
-{
-    return k == PANEL_Q4_1 || k == PANEL_Q4_K || k == PANEL_Q5_K;
-}
-
 static void write_scales(uint8_t *at, enum panel_kind kind, size_t block, unsigned lane,
                          const struct block32 *b)
 {
@@ -244,15 +239,10 @@ static void write_scales(uint8_t *at, enum panel_kind kind, size_t block, unsign
         return;
     }
     memcpy(at + lane * 2, &b->scale16, 2);
-    if (has_min(kind))
+    if (panel_kind_has_min(kind))
         memcpy(at + (LANES + lane) * 2, &b->min16, 2);
     for (unsigned i = 0; panel_kind_super(kind) && i < 2; i++)
         at[small_scales(block) + i * LANES + lane] = b->small[i];
-}
-
-static bool four_bits(enum panel_kind k)
-{
-    return KINDS[k].quant_bytes == 256;
 }
 
 static void pack_quantised(const struct panels *p, const uint8_t *file, size_t panel)
@@ -263,7 +253,7 @@ static void pack_quantised(const struct panels *p, const uint8_t *file, size_t p
         for (size_t b = 0; row < p->rows && b < p->cols / 32; b++) {
             struct block32 block;
             read_block(p->kind, file + row * row_bytes, b, &block);
-            write_quants(quants_at(p, panel, b), four_bits(p->kind), lane, block.q);
+            write_quants(quants_at(p, panel, b), panel_kind_four_bits(p->kind), lane, block.q);
             write_scales(scales_at(p, panel, b), p->kind, b, lane, &block);
         }
     }
@@ -343,10 +333,10 @@ static void row_quantised(const struct panels *p, uint32_t row, float *out)
     unsigned lane = row % LANES;
     for (size_t b = 0; b < p->cols / 32; b++) {
         const uint8_t *q = quants_at(p, panel, b), *s = scales_at(p, panel, b);
-        float min = has_min(p->kind) ? scale_of(p, s, b, lane, 0, true) : 0.0f;
+        float min = panel_kind_has_min(p->kind) ? scale_of(p, s, b, lane, 0, true) : 0.0f;
         for (unsigned k = 0; k < 32; k++) {
             unsigned four = k % 16;
-            int v = four_bits(p->kind)
+            int v = panel_kind_four_bits(p->kind)
                         ? q[(four / 4 * LANES + lane) * 4 + four % 4] >> (k < 16 ? 0 : 4) & 15
                         : q[(k / 4 * LANES + lane) * 4 + k % 4];
             if (p->kind == PANEL_Q8_0)

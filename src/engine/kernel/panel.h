@@ -50,6 +50,16 @@ static inline bool panel_kind_super(enum panel_kind k)
     return k == PANEL_Q4_K || k == PANEL_Q5_K;
 }
 
+static inline bool panel_kind_four_bits(enum panel_kind k)
+{
+    return k == PANEL_Q4_0 || k == PANEL_Q4_1 || k == PANEL_Q4_K;
+}
+
+static inline bool panel_kind_has_min(enum panel_kind k)
+{
+    return k == PANEL_Q4_1 || k == PANEL_Q4_K || k == PANEL_Q5_K;
+}
+
 static inline bool panel_kind_quantised(enum panel_kind k)
 {
     return k >= PANEL_Q8_0;

@@ -73,8 +73,7 @@ struct work {
 
 static struct shape shape_of(enum panel_kind k)
 {
-    bool four = k == PANEL_Q4_0 || k == PANEL_Q4_1 || k == PANEL_Q4_K;
-    bool minima = k == PANEL_Q4_1 || k == PANEL_Q4_K || k == PANEL_Q5_K;
+    bool four = panel_kind_four_bits(k), minima = panel_kind_has_min(k);
     bool half = k == PANEL_Q8_0 || k == PANEL_Q4_0 || k == PANEL_Q4_1;
     return (struct shape){.kind = k,
                           .quant_bytes = four ? 256 : 512,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "engine/cuda/ptx/device.h"
+#include "engine/cuda/ptx/panel.h"
 
 INLINE float plain_value(uint32_t kind, const uint8_t *panel, uint32_t lane, uint32_t k)
 {
@@ -12,34 +13,19 @@ INLINE float plain_value(uint32_t kind, const uint8_t *panel, uint32_t lane, uin
     return float_of((uint32_t)((const uint16_t *)panel)[(k / 2 * LANES + lane) * 2 + k % 2] << 16);
 }
 
-// Scale `which` of a block; `scales` is the panel's.
-INLINE float embed_scale(uint32_t kind, const uint8_t *scales, uint32_t block, uint32_t lane,
-                         uint32_t which)
-{
-    bool two = kind == GPU_KIND_Q4_1 || kind == GPU_KIND_Q6_K;
-    uint32_t at = (block * (two ? 2 : 1) + which) * LANES + lane;
-    if (kind != GPU_KIND_Q4_K && kind != GPU_KIND_Q5_K)
-        return kind == GPU_KIND_Q6_K ? ((const float *)scales)[at] : half_at(scales, at);
-    const uint8_t *shared = scales + (uint64_t)(block / 8) * 320;
-    return half_at(shared, which * LANES + lane) *
-           (float)shared[64 + (block % 8 * 2 + which) * LANES + lane];
-}
-
-INLINE float quantised_value(uint32_t kind, const uint8_t *panel, uint32_t cols, uint32_t lane,
+INLINE float quantised_value(enum gpu_kind kind, const uint8_t *panel, uint32_t cols, uint32_t lane,
                              uint32_t k)
 {
     uint32_t b = k / 32, in = k % 32, four = in % 16;
-    bool small = kind == GPU_KIND_Q4_0 || kind == GPU_KIND_Q4_1 || kind == GPU_KIND_Q4_K;
-    bool min = kind == GPU_KIND_Q4_1 || kind == GPU_KIND_Q4_K || kind == GPU_KIND_Q5_K;
-    uint32_t quants = small ? 256 : 512;
-    const uint8_t *q = panel + (uint64_t)b * quants;
-    const uint8_t *s = panel + (uint64_t)(cols / 32) * quants;
-    int32_t v = small ? q[(four / 4 * LANES + lane) * 4 + four % 4] >> (in < 16 ? 0 : 4) & 15
-                      : q[(in / 4 * LANES + lane) * 4 + in % 4];
+    const uint8_t *q = panel + (uint64_t)b * quant_bytes(kind);
+    const uint8_t *s = panel + (uint64_t)(cols / 32) * quant_bytes(kind);
+    int32_t v = four_bits(kind)
+                    ? q[(four / 4 * LANES + lane) * 4 + four % 4] >> (in < 16 ? 0 : 4) & 15
+                    : q[(in / 4 * LANES + lane) * 4 + in % 4];
     v = kind == GPU_KIND_Q8_0 ? (int8_t)v : v;
     v -= kind == GPU_KIND_Q4_0 ? 8 : kind == GPU_KIND_Q6_K ? 32 : 0;
-    float d = embed_scale(kind, s, b, lane, kind == GPU_KIND_Q6_K ? in / 16 : 0);
-    return (float)v * d + (min ? embed_scale(kind, s, b, lane, 1) : 0.0f);
+    float d = scale_at(kind, s, b, lane, kind == GPU_KIND_Q6_K ? in / 16 : 0);
+    return (float)v * d + (has_min(kind) ? scale_at(kind, s, b, lane, 1) : 0.0f);
 }
 
 KERNEL(embed, 128)(const struct gpu_embed_args a)

@@ -3,45 +3,12 @@
 #pragma once
 
 #include "engine/cuda/ptx/finish.h"
-
-enum quant { Q8_0, Q4_0, Q4_1, Q4_K, Q5_K, Q6_K };
-
-INLINE uint32_t four_bits(enum quant k)
-{
-    return k == Q4_0 || k == Q4_1 || k == Q4_K;
-}
-
-INLINE uint32_t has_min(enum quant k)
-{
-    return k == Q4_1 || k == Q4_K || k == Q5_K;
-}
-
-INLINE uint32_t is_super(enum quant k)
-{
-    return k == Q4_K || k == Q5_K;
-}
-
-INLINE uint32_t quant_bytes(enum quant k)
-{
-    return four_bits(k) ? 256 : 512;
-}
+#include "engine/cuda/ptx/panel.h"
 
 // What the integer sum starts from: it takes back the weights' offset.
-INLINE int32_t start_of(enum quant k, const struct gpu_act *act, uint32_t part)
+INLINE int32_t start_of(enum gpu_kind k, const struct gpu_act *act, uint32_t part)
 {
-    return k == Q4_0 ? act->minus8 : k == Q6_K ? act->minus32_of16[part] : 0;
-}
-
-// Scale `which` of a lane in a block; `scales` is the panel's.
-INLINE float scale_at(enum quant k, const uint8_t *scales, uint32_t block, uint32_t lane,
-                      uint32_t which)
-{
-    uint32_t two = has_min(k) || k == Q6_K ? 2 : 1, at = (block * two + which) * LANES + lane;
-    if (!is_super(k))
-        return k == Q6_K ? ((const float *)scales)[at] : half_at(scales, at);
-    const uint8_t *shared = scales + (uint64_t)(block / 8) * 320;
-    return half_at(shared, which * LANES + lane) *
-           (float)shared[64 + (block % 8 * 2 + which) * LANES + lane];
+    return k == GPU_KIND_Q4_0 ? act->minus8 : k == GPU_KIND_Q6_K ? act->minus32_of16[part] : 0;
 }
 
 // --- Few rows: a block takes one panel and up to 8 rows. First each thread is a lane and one of 8
@@ -57,7 +24,7 @@ struct q_thin_block {
     float scale[2];
 };
 
-INLINE struct q_thin_block q_thin_fetch(enum quant k, const uint8_t *panel, uint32_t blocks,
+INLINE struct q_thin_block q_thin_fetch(enum gpu_kind k, const uint8_t *panel, uint32_t blocks,
                                         uint32_t b, uint32_t lane)
 {
     struct q_thin_block r;
@@ -69,22 +36,22 @@ INLINE struct q_thin_block q_thin_fetch(enum quant k, const uint8_t *panel, uint
     const uint8_t *scales = panel + (uint64_t)blocks * quant_bytes(k);
     UNROLL for (uint32_t g = 0; g < quant_bytes(k) / 64; g++) r.w[g] = q[g * LANES + lane];
     r.scale[0] = scale_at(k, scales, b, lane, 0);
-    if (has_min(k) || k == Q6_K)
+    if (has_min(k) || k == GPU_KIND_Q6_K)
         r.scale[1] = scale_at(k, scales, b, lane, 1);
     return r;
 }
 
-INLINE uint32_t group_of(enum quant k, const struct q_thin_block *b, uint32_t g)
+INLINE uint32_t group_of(enum gpu_kind k, const struct q_thin_block *b, uint32_t g)
 {
     if (!four_bits(k))
         return b->w[g];
     return g < 4 ? b->w[g] & 0x0F0F0F0Fu : b->w[g - 4] >> 4 & 0x0F0F0F0Fu;
 }
 
-INLINE void q_thin_sum(enum quant k, const struct q_thin_block *b, const struct gpu_act *act,
+INLINE void q_thin_sum(enum gpu_kind k, const struct q_thin_block *b, const struct gpu_act *act,
                        uint32_t slot, uint32_t r, uint32_t lane)
 {
-    uint32_t parts = k == Q6_K ? 2 : 1;
+    uint32_t parts = k == GPU_KIND_Q6_K ? 2 : 1;
     UNROLL for (uint32_t part = 0; part < parts; part++)
     {
         int32_t sum = start_of(k, act, part);
@@ -94,19 +61,19 @@ INLINE void q_thin_sum(enum quant k, const struct q_thin_block *b, const struct 
     }
 }
 
-INLINE float q_thin_chain(enum quant k, const struct gpu_act *act, uint32_t slot, uint32_t r,
+INLINE float q_thin_chain(enum gpu_kind k, const struct gpu_act *act, uint32_t slot, uint32_t r,
                           uint32_t lane, float acc)
 {
     float d = act->d;
     acc = fma1((float)q_thin_sums[0][slot][r][lane], q_thin_scales[0][slot][lane] * d, acc);
-    if (k == Q6_K)
+    if (k == GPU_KIND_Q6_K)
         acc = fma1((float)q_thin_sums[1][slot][r][lane], q_thin_scales[1][slot][lane] * d, acc);
     if (has_min(k))
         acc = fma1(q_thin_scales[1][slot][lane], act->sum, acc);
     return acc;
 }
 
-INLINE void q_thin(const struct gpu_product_args a, enum quant k)
+INLINE void q_thin(const struct gpu_product_args a, enum gpu_kind k)
 {
     uint32_t t = thread_index(), lane = t % LANES, other = t / LANES; // a block of k, then a row
     uint32_t first = block_y() * GPU_THIN_ROWS, rows = min_u32(GPU_THIN_ROWS, a.rows - first);
@@ -154,7 +121,7 @@ struct q_wide_share {
     int32_t start[2];
 };
 
-INLINE struct q_wide_share q_wide_fetch(enum quant k, const struct gpu_product_args *a,
+INLINE struct q_wide_share q_wide_fetch(enum gpu_kind k, const struct gpu_product_args *a,
                                         uint32_t block)
 {
     uint32_t t = thread_index(), blocks = a->cols / 32, units = quant_bytes(k) / 16;
@@ -176,7 +143,7 @@ INLINE struct q_wide_share q_wide_fetch(enum quant k, const struct gpu_product_a
             a->panels + panel * a->panel_bytes + (uint64_t)blocks * quant_bytes(k);
         if (panel * LANES < a->outputs) {
             r.f[0] = scale_at(k, scales, block, t % LANES, 0);
-            if (has_min(k) || k == Q6_K)
+            if (has_min(k) || k == GPU_KIND_Q6_K)
                 r.f[1] = scale_at(k, scales, block, t % LANES, 1);
         }
     } else if (t >= 192) {
@@ -192,7 +159,7 @@ INLINE struct q_wide_share q_wide_fetch(enum quant k, const struct gpu_product_a
     return r;
 }
 
-INLINE void q_wide_keep(enum quant k, const struct q_wide_share *s)
+INLINE void q_wide_keep(enum gpu_kind k, const struct q_wide_share *s)
 {
     uint32_t t = thread_index(), units = quant_bytes(k) / 16;
     if (t < units * Q_WIDE_PANELS) {
@@ -235,9 +202,9 @@ INLINE void q_wide_part(float acc[4][4], uint32_t g0, uint32_t n, uint32_t part,
         fma1((float)sum[i][j], q_wide_scales[part][tx * 4 + j] * q_wide_d[ty * 4 + i], acc[i][j]);
 }
 
-INLINE void q_wide_block(enum quant k, float acc[4][4], uint32_t tx, uint32_t ty)
+INLINE void q_wide_block(enum gpu_kind k, float acc[4][4], uint32_t tx, uint32_t ty)
 {
-    if (k == Q6_K) {
+    if (k == GPU_KIND_Q6_K) {
         q_wide_part(acc, 0, 4, 0, tx, ty);
         q_wide_part(acc, 4, 4, 1, tx, ty);
         return;
@@ -248,7 +215,7 @@ INLINE void q_wide_block(enum quant k, float acc[4][4], uint32_t tx, uint32_t ty
             fma1(q_wide_scales[1][tx * 4 + j], q_wide_sum[ty * 4 + i], acc[i][j]);
 }
 
-INLINE void q_wide(const struct gpu_product_args a, enum quant k)
+INLINE void q_wide(const struct gpu_product_args a, enum gpu_kind k)
 {
     uint32_t t = thread_index(), tx = t % 16, ty = t / 16, blocks = a.cols / 32;
     bool has_rows = block_y() * GPU_WIDE_ROWS + ty * 4 < a.rows; // else it only fetches for others
@@ -284,9 +251,9 @@ INLINE void q_wide(const struct gpu_product_args a, enum quant k)
         q_wide(a, KIND);                                                                           \
     }
 
-DEFINE_PRODUCTS(q8_0, Q8_0)
-DEFINE_PRODUCTS(q4_0, Q4_0)
-DEFINE_PRODUCTS(q4_1, Q4_1)
-DEFINE_PRODUCTS(q4_k, Q4_K)
-DEFINE_PRODUCTS(q5_k, Q5_K)
-DEFINE_PRODUCTS(q6_k, Q6_K)
+DEFINE_PRODUCTS(q8_0, GPU_KIND_Q8_0)
+DEFINE_PRODUCTS(q4_0, GPU_KIND_Q4_0)
+DEFINE_PRODUCTS(q4_1, GPU_KIND_Q4_1)
+DEFINE_PRODUCTS(q4_k, GPU_KIND_Q4_K)
+DEFINE_PRODUCTS(q5_k, GPU_KIND_Q5_K)
+DEFINE_PRODUCTS(q6_k, GPU_KIND_Q6_K)
