@@ -51,8 +51,7 @@ class Prices(harness.ServerCase):
         usage = answer.json()["usage"]
         nano = cost_nano(usage)
         self.assertEqual(int(Decimal(answer.headers["x-weir-cost"]) * 10**9), nano)
-        line = harness.wait_until(lambda: [l for l in self.server.output.splitlines()
-                                           if answer.headers["x-request-id"] in l])[0]
+        line = self.server.log_line(answer.headers["x-request-id"])
         self.assertIn(f"cost_usd={answer.headers['x-weir-cost']} ", line)
         explained = harness.wait_until(lambda: self.explain(answer))
         self.assertEqual(explained["request"]["cost_nano_usd"], nano)

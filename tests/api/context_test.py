@@ -80,7 +80,7 @@ class Context(harness.ServerCase):
 
         harness.wait_until(on_record)
         self.assertEqual(row["context"], answer.headers["x-weir-context"])
-        self.assertIn(f'context="{row["context"]}"', self.server.output)
+        self.assertIn(f'context="{row["context"]}"', self.server.log_line(request))
 
     def test_the_middle_goes_and_both_ends_stay(self):
         self.assertEqual(self.ask("middle", turns(12)).status, 200)

@@ -458,7 +458,7 @@ providers:
         self.assertEqual(self.ask("other/error=auth").json()["error"]["code"], "upstream_denied")
 
     def test_its_record_can_be_read_with_the_configured_key_alone(self):
-        port = int(re.search(r"provider=chaos port=([0-9]+)", self.server.output).group(1))
+        port = int(self.says(r"provider=chaos port=([0-9]+)").group(1))
         get = lambda headers: Port(port).get("/fault/attempts", headers)
         self.ask("chaos/seen")
         self.assertEqual(get({}).status, 401)

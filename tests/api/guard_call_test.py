@@ -430,8 +430,7 @@ class Telling(GuardCase):
         verdicts = "privacy.people=mask, privacy.shouting=tag, privacy.shouting=tag, privacy.blasted=mask"
         self.assertEqual(answer.headers["x-weir-guard"], verdicts)
         request = answer.headers["x-weir-request-id"]
-        harness.wait_until(lambda: f"request_id={request}" in self.server.output)
-        line = next(l for l in self.server.output.splitlines() if f"request_id={request}" in l)
+        line = self.server.log_line(request)
         self.assertIn(f'guard="{verdicts}"', line)
         self.assertNotIn("example", line)
         row = {}

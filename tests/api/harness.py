@@ -73,7 +73,7 @@ def path_with_pip():
     return f"{SOURCE / 'build' / 'venv' / 'bin'}:{os.environ['PATH']}"
 
 
-def wait_until(condition, timeout_s=10, every_s=0.01):
+def wait_until(condition, timeout_s=30, every_s=0.01):
     """The first true value of condition(), or its last value when the time is over."""
     end = time.monotonic() + timeout_s
     while True:
@@ -251,8 +251,20 @@ class Server:
 
     @property
     def output(self):
-        """What the program has written so far, to either stream."""
+        """What the program has written so far, to either stream. What it writes comes in no order with what it answers: to
+        find something in it, wait with says()."""
         return bytes(self._output).decode("utf-8", "replace")
+
+    def says(self, pattern, timeout_s=30):
+        """Waits until the program has written what matches `pattern` (a regular expression); returns the match."""
+        found = wait_until(lambda: re.search(pattern, self.output), timeout_s * SLOWNESS)
+        if not found:
+            raise AssertionError(f"{pattern!r} is not in what weir said:\n{self.output}")
+        return found
+
+    def log_line(self, request_id):
+        """The line of text that the log has for a request, when it is there."""
+        return self.says(rf"(?m)^.*\brequest_id={re.escape(request_id)}(?= |$).*\n").group()
 
     @property
     def store(self):
@@ -467,6 +479,9 @@ class ServerCase(unittest.TestCase):
 
     def stream(self, *arguments, **fields):
         return self.server.stream(*arguments, **fields)
+
+    def says(self, *arguments, **fields):
+        return self.server.says(*arguments, **fields)
 
     def assert_error(self, answer, status, code=None):
         """The answer is OpenAI's error object with this status (and code); returns the object."""

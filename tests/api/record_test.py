@@ -49,7 +49,7 @@ class Records(harness.ServerCase):
         self.assertEqual(record["completion_tokens"], usage["completion_tokens"])
         self.assertEqual(record["finish"], answer.json()["choices"][0]["finish_reason"])
         self.assertEqual((record["status"], record["outcome"], record["cost_nano_usd"]), (200, "ok", None))
-        line = [l for l in self.server.output.splitlines() if f"request_id={name} " in l][0]
+        line = self.server.log_line(name)
         self.assertIn(f"prompt_tokens={usage['prompt_tokens']} ", line)
         self.assertIn("attempts=1 ", line)
 
