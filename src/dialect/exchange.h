@@ -187,6 +187,7 @@ struct exchange_request {
     bool base64;                   // EMBEDDING: encoding_format
     enum exchange_pooling pooling; // EMBEDDING
     str user;
+    str prediction;       // what the answer may turn out to be; empty: not said
     str reasoning_effort; // "none", "minimal", "low", "medium", "high", "xhigh"; empty: not said
     int64_t thinking_tokens_max; // a budget for reasoning in tokens; 0: not said
 
@@ -235,6 +236,8 @@ struct exchange_usage {
     // Prompt tokens include those read from and written to a provider's cache; completion tokens
     // include those of reasoning.
     uint64_t prompt_tokens, cached_tokens, cache_write_tokens, completion_tokens, reasoning_tokens;
+    // Of the request's prediction: what the answer said, and what it did not.
+    uint64_t prediction_accepted, prediction_rejected;
     bool estimated; // counted by weir, because the provider did not say
 };
 

@@ -26,6 +26,7 @@ static const struct field fields[] = {
     {"tools", FIELD_CUSTOM, 0, 0, 0, 0, openai_read_tools, NULL},
     {"tool_choice", FIELD_CUSTOM, 0, 0, 0, 0, openai_read_tool_choice, NULL},
     {"parallel_tool_calls", FIELD_BOOL, OPENAI_AT(parallel_tool_calls), EXCHANGE_HAS_PARALLEL, 0, 0, NULL, NULL},
+    {"prediction", FIELD_CUSTOM, 0, 0, 0, 0, openai_read_prediction, NULL},
     {"reasoning_effort", FIELD_STRING, OPENAI_AT(reasoning_effort), 0, 0, 0, NULL, NULL},
     OPENAI_FORMAT_FIELDS,
     {"modalities", FIELD_CUSTOM, 0, 0, 0, 0, read_modalities, NULL},

@@ -155,8 +155,8 @@ void openai_write_usage(struct json_writer *w, const struct exchange_usage *u)
     jw_object_begin(w);
     jw_kv_int(w, "reasoning_tokens", (int64_t)u->reasoning_tokens);
     jw_kv_int(w, "audio_tokens", 0);
-    jw_kv_int(w, "accepted_prediction_tokens", 0);
-    jw_kv_int(w, "rejected_prediction_tokens", 0);
+    jw_kv_int(w, "accepted_prediction_tokens", (int64_t)u->prediction_accepted);
+    jw_kv_int(w, "rejected_prediction_tokens", (int64_t)u->prediction_rejected);
     jw_object_end(w);
     if (u->estimated)
         jw_kv_bool(w, "usage_estimated", true);

@@ -11,7 +11,8 @@ bool openai_read_stop_ids(struct reader *r, yyjson_val *v);
 bool openai_read_bias(struct reader *r, yyjson_val *v);
 bool openai_read_stream_options(struct reader *r, yyjson_val *v);
 bool openai_read_messages(struct reader *r, yyjson_val *v); // openai_messages.c
-bool openai_read_tools(struct reader *r, yyjson_val *v);    // openai_tools.c
+bool openai_read_prediction(struct reader *r, yyjson_val *v);
+bool openai_read_tools(struct reader *r, yyjson_val *v); // openai_tools.c
 bool openai_read_tool_choice(struct reader *r, yyjson_val *v);
 // `prompt` and `input`: a string, strings, token ids, or lists of token ids.
 bool openai_read_prompts(struct reader *r, const char *name, yyjson_val *v);

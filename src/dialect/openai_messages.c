@@ -141,3 +141,36 @@ bool openai_read_messages(struct reader *r, yyjson_val *v)
     q->messages = field_list(r, &list, v, &q->messages_len);
     return q->messages;
 }
+
+// --- Predicted outputs
+
+static str joined(struct reader *r, const struct exchange_message *m)
+{
+    if (m->parts_len == 1)
+        return m->parts[0].text;
+    size_t len = 0;
+    for (size_t i = 0; i < m->parts_len; i++)
+        len += m->parts[i].text.len;
+    char *text = field_alloc(r, len + 1, 1), *at = text;
+    for (size_t i = 0; text && i < m->parts_len; at += m->parts[i++].text.len)
+        memcpy(at, m->parts[i].text.ptr, m->parts[i].text.len);
+    return text ? str_slice(text, len) : STR_NONE;
+}
+
+bool openai_read_prediction(struct reader *r, yyjson_val *v)
+{
+    if (!yyjson_is_obj(v))
+        return field_wrong_type(r, "prediction", "an object with 'type' and 'content'", v);
+    struct field_scope scope = field_enter_member(r, "prediction");
+    struct exchange_message m = {.role = EXCHANGE_SYSTEM}; // text alone
+    yyjson_val *content = json_get(v, "content");
+    if (!yyjson_equals_str(json_get(v, "type"), "content"))
+        return field_refuse(r, API_INVALID_VALUE, "type", "must be 'content'.");
+    if (!content)
+        return field_missing(r, "content");
+    if (!read_content(r, content, &m))
+        return false;
+    r->request->prediction = joined(r, &m);
+    field_leave(r, scope);
+    return r->request->prediction.ptr || field_no_memory(r);
+}

@@ -103,6 +103,7 @@ void upstream_lose_others(struct upstream_writing *w, const char *const *carried
         {"user", r->user.len},
         {"reasoning_effort", r->reasoning_effort.len},
         {"thinking", r->thinking_tokens_max},
+        {"prediction", r->prediction.len},
         {"min_tokens", r->tokens_min},
         {"ignore_eos", r->ignore_eos},
         {"stop_token_ids", r->stop_ids_len},

@@ -48,6 +48,7 @@ static void lose(struct upstream_writing *w)
                                           "echo",
                                           "parallel_tool_calls",
                                           "reasoning_effort",
+                                          "prediction",
                                           NULL};
     upstream_lose_others(w, carried + (w->target->own_only ? NOT_ITS_OWN : 0));
 }
@@ -201,6 +202,8 @@ void upstream_openai_read_usage(struct upstream_reader *r, yyjson_val *usage)
     u->completion_tokens = upstream_count(json_get(usage, "completion_tokens"));
     u->cached_tokens = upstream_count(json_get(prompt, "cached_tokens"));
     u->reasoning_tokens = upstream_count(json_get(completion, "reasoning_tokens"));
+    u->prediction_accepted = upstream_count(json_get(completion, "accepted_prediction_tokens"));
+    u->prediction_rejected = upstream_count(json_get(completion, "rejected_prediction_tokens"));
     r->usage_known = true;
 }
 

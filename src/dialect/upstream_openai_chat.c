@@ -26,6 +26,17 @@ static void write_format(struct json_writer *j, const struct exchange_request *r
     jw_object_end(j);
 }
 
+static void write_prediction(struct json_writer *j, const struct exchange_request *r)
+{
+    if (!r->prediction.len)
+        return;
+    jw_key(j, "prediction");
+    jw_object_begin(j);
+    jw_kv_z(j, "type", "content");
+    jw_kv_str(j, "content", r->prediction);
+    jw_object_end(j);
+}
+
 static bool write_chat(struct upstream_writing *w, struct json_writer *j)
 {
     const struct exchange_request *r = w->request;
@@ -42,6 +53,7 @@ static bool write_chat(struct upstream_writing *w, struct json_writer *j)
     }
     if (r->reasoning_effort.len)
         jw_kv_str(j, "reasoning_effort", r->reasoning_effort);
+    write_prediction(j, r);
     if (r->logprobs) {
         jw_kv_bool(j, "logprobs", true);
         jw_kv_int(j, "top_logprobs", r->top_logprobs);

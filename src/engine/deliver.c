@@ -244,6 +244,7 @@ static bool continue_answer(struct lane *l, struct engine_job *j, const struct o
     }
     append_token(q, token);
     sampler_accept(&q->sampler, token);
+    prediction_follow(&q->prediction, q->tokens + q->n_prompt, q->n_tokens - q->n_prompt);
     bool stopped = tell_token(s, j, o);
     if (q->constraint && constraint_is_over(q->constraint))
         ends = true;

@@ -146,6 +146,10 @@ struct engine_request {
     bool include_stop;
     // The answer begins with these bytes: so long only tokens that agree with them may be drawn.
     str forced;
+    // What the answer may turn out to be: guesses come from here whatever the model's speculation
+    // is. Only its first so many tokens as the context has are read.
+    const int32_t *prediction_ids;
+    size_t prediction_len;
     // The answer is by one of these grammars (none: free). It ends where nothing may follow, or by
     // a token that ends a turn where the grammar is complete; grammar_said is what it has said
     // before (a continued answer, without `forced`).
@@ -226,6 +230,9 @@ struct engine_event {
     enum engine_finish finish;
     str stop_matched; // the stop string that ended it, or empty
     uint32_t completion_tokens;
+    // Tokens of the prediction that the answer said where they were foretold, and the others: by
+    // the tokens alone, however many were guessed.
+    uint32_t prediction_accepted, prediction_rejected;
     uint64_t queue_us, prefill_us, decode_us; // of this job
     struct diag error;                        // FINISH_ERROR
 };

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "base/random.h"
+#include "engine/engine_model.h"
 
 #include "base/banned.h"
 
@@ -47,7 +48,7 @@ static void copy_request(struct engine_job *j, const struct engine_request *r)
     struct arena *a = &j->arena;
     arena_init(a, SIZE_MAX); // the request's own bounds were checked
     j->request = *r;
-    j->request.prompt_ids = NULL;
+    j->request.prompt_ids = j->request.prediction_ids = NULL;
     j->request.prompt_text = j->request.grammar_said = STR_NONE;
     j->request.grammar = NULL; // the sequence has its constraint, or job_keep_grammar comes
     j->request.grammar_len = 0;
@@ -119,6 +120,8 @@ struct engine_job *job_new(struct engine_model *m, const struct engine_request *
     copy_request(j, r);
     copy_prompt(j, r);
     init_sampler(j);
+    prediction_init(&j->seq.prediction, r->prediction_ids,
+                    min_size(r->prediction_len, m->context_max));
     stops_init(&j->seq.stops, j->request.stops, j->request.stops_len, r->include_stop);
     stops_init(&j->seq.echo, NULL, 0, false);
     buf_init(&j->end.text, SIZE_MAX); // bounded by the longest stop string
@@ -144,6 +147,7 @@ static void job_free(struct engine_job *j)
     ASSERT(j->seq.n_blocks == 0 && j->seq.draft.n_blocks == 0);
     sampler_done(&j->seq.sampler);
     constraint_free(j->seq.constraint);
+    prediction_done(&j->seq.prediction);
     stops_done(&j->seq.stops);
     stops_done(&j->seq.echo);
     mem_free(j->seq.tokens);
@@ -315,6 +319,8 @@ static void event_of_end(const struct engine_job *j, struct engine_event *ret)
         .finish = end->finish,
         .stop_matched = end->stop_matched,
         .completion_tokens = end->completion_tokens,
+        .prediction_accepted = j->seq.prediction.accepted,
+        .prediction_rejected = prediction_rejected(&j->seq.prediction),
         .queue_us = end->queue_us,
         .prefill_us = end->prefill_us,
         .decode_us = end->decode_us,

@@ -11,6 +11,7 @@
 #include "engine/engine.h"
 #include "engine/event_ring.h"
 #include "engine/park.h"
+#include "engine/prediction.h"
 #include "engine/sampler.h"
 #include "engine/stops.h"
 
@@ -51,6 +52,7 @@ struct sequence {
     bool has_news;           // events were written and the bell not yet rung
 
     struct guesser guesser;
+    struct prediction prediction;
     struct draft_state draft;
     struct sampler sampler;
     struct constraint *constraint; // NULL: the answer is free

@@ -82,6 +82,7 @@ enum err request_check(const struct engine_model *m, const struct engine_request
 {
     ERR_TRY(check_sampling(r, d));
     ERR_TRY(check_lists(m, r, d));
+    ERR_TRY(check_ids(m, "the prediction's token", r->prediction_ids, r->prediction_len, d));
     if (r->prompt_text.ptr)
         return ERR_OK;
     uint32_t ignored;

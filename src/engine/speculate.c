@@ -8,12 +8,11 @@
 
 // --- Looking up
 
-enum { MATCH_MIN = 2, MATCH_MAX = 16 };
-
-static uint32_t match_length(const int32_t *tokens, uint32_t n, uint32_t end)
+uint32_t guess_match(const int32_t *text, uint32_t end, const int32_t *tokens, uint32_t n)
 {
-    uint32_t len = 0, most = end < MATCH_MAX ? end : MATCH_MAX;
-    while (len < most && tokens[end - 1 - len] == tokens[n - 1 - len])
+    uint32_t len = 0, most = end < n ? end : n;
+    most = most < GUESS_MATCH_MAX ? most : GUESS_MATCH_MAX;
+    while (len < most && text[end - 1 - len] == tokens[n - 1 - len])
         len++;
     return len;
 }
@@ -21,16 +20,15 @@ static uint32_t match_length(const int32_t *tokens, uint32_t n, uint32_t end)
 bool guess_lookup(const int32_t *tokens, uint32_t n, uint32_t *ret_at, uint32_t *ret_match)
 {
     uint32_t best = 0, at = 0;
-    for (uint32_t end = n > 0 ? n - 1 : 0; end >= MATCH_MIN && best < MATCH_MAX; end--) {
-        if (tokens[end - 1] != tokens[n - 1] || tokens[end - 2] != tokens[n - 2])
-            continue;
-        uint32_t len = match_length(tokens, n, end);
+    for (uint32_t end = n > 0 ? n - 1 : 0; end >= GUESS_MATCH_MIN && best < GUESS_MATCH_MAX;
+         end--) {
+        uint32_t len = guess_match(tokens, end, tokens, n);
         if (len > best) {
             best = len;
             at = end;
         }
     }
-    if (best < MATCH_MIN)
+    if (best < GUESS_MATCH_MIN)
         return false;
     *ret_at = at;
     *ret_match = best;
@@ -135,19 +133,26 @@ static uint32_t answering(const struct step *s)
     return n;
 }
 
-static uint32_t guess_length(const struct lane *l, const struct sequence *q)
+static uint32_t guess_length(const struct sequence *q, uint32_t most)
 {
     uint32_t left = q->n_tokens_max - 1 - q->n_tokens;
-    return l->draft_tokens_max < left ? l->draft_tokens_max : left;
+    return most < left ? most : left;
 }
 
+// The longer match counts; of two the client's word.
 static void look_up(const struct lane *l, struct sequence *q)
 {
-    uint32_t match;
     struct guesser *g = &q->guesser;
-    if (!guess_lookup(q->tokens, q->n_tokens, &g->found_at, &match))
-        return;
-    g->found_len = guess_length(l, q);
+    const struct prediction *p = &q->prediction;
+    uint32_t match = 0, left = prediction_left(p);
+    if (l->draft_tokens_max && guess_lookup(q->tokens, q->n_tokens, &g->found_at, &match))
+        g->found_len = guess_length(q, l->draft_tokens_max);
+    g->found_in_prediction = left > 0 && p->agreed >= match;
+    if (g->found_in_prediction) {
+        g->found_at = p->next;
+        g->found_len = guess_length(q, left < DRAFT_TOKENS_MAX ? left : DRAFT_TOKENS_MAX);
+        match = p->agreed;
+    }
     g->found_class = class_of(match);
 }
 
@@ -222,8 +227,9 @@ static void put_guess(struct sequence *q)
     struct guesser *g = &q->guesser;
     if (q->n_draft > 0) {
         sequence_reserve(q, q->n_tokens + q->n_draft);
+        const int32_t *text = g->found_in_prediction ? q->prediction.ids : q->tokens;
         for (uint32_t i = 0; i < q->n_draft; i++)
-            q->tokens[q->n_tokens + i] = q->tokens[g->found_at + i];
+            q->tokens[q->n_tokens + i] = text[g->found_at + i];
     } else if (g->found_len > 0) {
         fade(&g->records[g->found_class], 0.98f); // it did not pay: forget slowly why
     }
@@ -255,7 +261,7 @@ static uint32_t ready_for_drafts(struct lane *l, struct step *s)
         struct sequence *q = &s->turn[i]->seq;
         if (!may_guess(s->turn[i]) || !drafter_catch_up(l->drafter, l, q, &rows_left))
             continue;
-        q->guesser.found_len = guess_length(l, q);
+        q->guesser.found_len = guess_length(q, l->draft_tokens_max);
         q->guesser.found_class = DRAFT_CLASS;
         n++;
     }
@@ -303,6 +309,15 @@ static void ask_drafter(struct lane *l, struct step *s, const struct purse *purs
         fade(&s->turn[i]->seq.guesser.records[DRAFT_CLASS], 0.98f);
 }
 
+// Clients that say what their answers may be want guesses, whatever the model's default is.
+static bool any_foretold(const struct step *s)
+{
+    for (uint32_t i = 0; i < s->n_turn; i++)
+        if (prediction_left(&s->turn[i]->seq.prediction) > 0 && may_guess(s->turn[i]))
+            return true;
+    return false;
+}
+
 void speculate(struct lane *l, struct step *s)
 {
     struct purse purse;
@@ -310,10 +325,11 @@ void speculate(struct lane *l, struct step *s)
         s->turn[i]->seq.n_draft = 0;
         s->turn[i]->seq.guesser.found_len = 0;
     }
-    uint32_t n_answering = l->draft_tokens_max ? answering(s) : 0;
+    bool foretold = any_foretold(s);
+    uint32_t n_answering = l->draft_tokens_max || foretold ? answering(s) : 0;
     if (n_answering == 0 || !open_purse(l, n_answering, &purse))
         return;
-    if (l->drafter)
+    if (l->drafter && !foretold)
         ask_drafter(l, s, &purse);
     else
         look_up_all(l, s, &purse);

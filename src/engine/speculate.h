@@ -4,11 +4,11 @@
 // one is the same. Rejected rows leave K and V behind that the next step overwrites; blocks are
 // published when all their tokens are drawn.
 //
-// Guesses come from a draft model (drafter.h), or are looked up: what followed the last tokens when
-// they stood in the text before. How many are
-// guessed is a matter of money: as long as the chance of a further row is worth more tokens than
-// its time costs, by the acceptance of this sequence and the speed of this model as measured. A
-// full batch therefore guesses nothing. Owner: the scheduler thread.
+// Guesses come from what the client says the answer may be (prediction.h), from a draft model
+// (drafter.h), or are looked up: what followed the last tokens when they stood in the text before.
+// How many are guessed is a matter of money: as long as the chance of a further row is worth more
+// tokens than its time costs, by the acceptance of this sequence and the speed of this model as
+// measured. A full batch therefore guesses nothing. Owner: the scheduler thread.
 #pragma once
 
 #include <stdbool.h>
@@ -23,6 +23,8 @@ enum {
     DRAFT_TOKENS_MAX = 16, // of one sequence in a step
     DRAFT_ROWS_MAX = 32,   // of a step: what answers take, guesses included
     GUESS_CLASSES = 4,     // of matches, by their length
+    GUESS_MATCH_MIN = 2,
+    GUESS_MATCH_MAX = 16,
 };
 
 // How guesses fare in one sequence: recent ones count more.
@@ -33,8 +35,11 @@ struct guess_record {
 struct guesser {
     struct guess_record records[GUESS_CLASSES];
     uint32_t found_at, found_len, found_class; // of this step
+    bool found_in_prediction;                  // and not in the text
 };
 
+// How many of the last of `n` tokens agree with those before text[end]: GUESS_MATCH_MAX at most.
+uint32_t guess_match(const int32_t *text, uint32_t end, const int32_t *tokens, uint32_t n);
 // What followed the last tokens where they stood before: the longest match, of the equally long the
 // latest. False when they stood nowhere; else the guess is what stands from *ret_at on.
 bool guess_lookup(const int32_t *tokens, uint32_t n, uint32_t *ret_at, uint32_t *ret_match);

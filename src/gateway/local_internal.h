@@ -34,6 +34,8 @@ struct local_plan {
     struct grammar_part *grammar; // what the answer must be by; its end is the grammar's
     size_t grammar_len;
     str grammar_said; // a continued answer: what was said of it before
+    int32_t *prediction_ids;
+    size_t prediction_len;
 };
 
 bool local_prepare(const struct model_entry *m, const struct exchange_request *r,

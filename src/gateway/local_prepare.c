@@ -441,6 +441,13 @@ static bool plan_prompts(const struct model_entry *m, const struct exchange_requ
     return true;
 }
 
+static bool plan_prediction(const struct model_entry *m, const struct exchange_request *r,
+                            struct arena *arena, struct local_plan *plan, struct api_error *e)
+{
+    return !r->prediction.len || local_tokenize(m, r->prediction, false, false, arena,
+                                                &plan->prediction_ids, &plan->prediction_len, e);
+}
+
 // What an engine without a notion of it leaves out.
 static void lose(const struct exchange_request *r, struct exchange_losses *losses)
 {
@@ -477,6 +484,7 @@ bool local_prepare(const struct model_entry *m, const struct exchange_request *r
            local_plan_grammar(r, arena, plan, ret_error) &&
            plan_stops(lm, r, arena, plan, ret_error) &&
            plan_prompts(m, r, arena, plan, ret_error) &&
+           plan_prediction(m, r, arena, plan, ret_error) &&
            local_check_grammar(lm, r, plan, ret_error);
 }
 

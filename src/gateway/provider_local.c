@@ -89,6 +89,8 @@ static void fill_request(struct local_attempt *a, size_t index, struct engine_bi
     q->top_logprobs = (uint32_t)r->top_logprobs;
     q->prompt_logprobs = r->echo && r->logprobs;
     q->forced = a->plan->forced;
+    q->prediction_ids = a->plan->prediction_ids;
+    q->prediction_len = a->plan->prediction_len;
     q->grammar = a->plan->grammar;
     q->grammar_len = a->plan->grammar_len;
     q->grammar_said = a->plan->grammar_said;
@@ -167,6 +169,8 @@ static void note_ended(struct local_attempt *a, struct local_choice *c,
     if (c->index % (size_t)a->request->n == 0) // known now: hits go on while others compute
         a->usage.cached_tokens += e->cached_tokens;
     a->usage.completion_tokens += e->completion_tokens;
+    a->usage.prediction_accepted += e->prediction_accepted;
+    a->usage.prediction_rejected += e->prediction_rejected;
     r->queue_us = r->queue_us > e->queue_us ? r->queue_us : e->queue_us;
     r->prefill_us = r->prefill_us > e->prefill_us ? r->prefill_us : e->prefill_us;
     r->decode_us = r->decode_us > e->decode_us ? r->decode_us : e->decode_us;

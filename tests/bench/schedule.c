@@ -68,44 +68,73 @@ static double median(double *all, size_t n)
 
 // --- Guesses
 
-static double decode_speed(struct engine_model *m, struct engine_request r)
+enum way { WAY_OFF, WAY_LOOKUP, WAY_DRAFT, WAY_PREDICTION, WAYS };
+static const char *const way_names[WAYS] = {"off", "prompt-lookup", "draft", "prediction"};
+
+// What the answer is without guesses, but for one token in 25: a client's own edit of it.
+struct foretold {
+    int32_t *ids;
+    size_t n;
+};
+
+static double decode_speed(struct engine_model *m, struct engine_request r, struct foretold *ret)
 {
     struct client_job *c = client_run(m, r);
     double speed = (double)(c->n_answer - 1) * 1e6 / (double)c->decode_us;
+    for (ret->n = 0; ret->n < c->n_answer; ret->n++)
+        ret->ids[ret->n] = ret->n % 25 == 24 ? 0 : c->answer[ret->n].token;
     client_free(c);
     return speed;
 }
 
+static struct engine *open_way(const struct bench *b, enum way way, struct engine_model **ret)
+{
+    return open_engine(
+        b, way < WAY_PREDICTION ? (enum engine_speculation)way : ENGINE_SPECULATION_OFF, ret);
+}
+
+static void tell_way(const struct text *t, float temperature, enum way way, const struct engine *e,
+                     double speed, double base)
+{
+    struct engine_stats s;
+    engine_stats(e, &s);
+    printf("guesses %s %.0f %s %.1f tokens/s %.3f %llu of %llu right\n", t->name,
+           (double)temperature, way_names[way], speed, speed / base,
+           (unsigned long long)s.accepted_tokens, (unsigned long long)s.drafted_tokens);
+}
+
 static void bench_guesses(const struct bench *b, const struct text *t, float temperature)
 {
-    enum { WAYS = 3 };
-    static const char *const names[WAYS] = {"off", "prompt-lookup", "draft"};
     struct engine *engines[WAYS] = {0};
     struct engine_model *models[WAYS];
     double *speeds[WAYS], base = 0;
-    size_t ways = b->draft ? WAYS : WAYS - 1;
-    for (size_t w = 0; w < ways; w++) {
-        engines[w] = open_engine(b, (enum engine_speculation)w, &models[w]);
+    struct foretold foretold = {.ids = mem_array(b->tokens, sizeof *foretold.ids)};
+    for (enum way w = 0; w < WAYS; w++) {
+        if (w == WAY_DRAFT && !b->draft)
+            continue;
+        engines[w] = open_way(b, w, &models[w]);
         speeds[w] = mem_array(b->rounds, sizeof *speeds[w]);
-        decode_speed(models[w], text_request(b, t->text, 0)); // warm
+        decode_speed(models[w], text_request(b, t->text, 0), &foretold); // warm
     }
     for (uint32_t round = 0; round < b->rounds; round++)
-        for (size_t w = 0; w < ways; w++) {
+        for (enum way w = 0; w < WAYS; w++) {
             struct engine_request r = text_request(b, t->text, round);
             r.temperature = temperature;
-            speeds[w][round] = decode_speed(models[w], r);
+            r.prediction_ids = foretold.ids;
+            r.prediction_len = w == WAY_PREDICTION ? foretold.n : 0;
+            if (engines[w])
+                speeds[w][round] = decode_speed(models[w], r, &foretold);
         }
-    for (size_t w = 0; w < ways; w++) {
-        struct engine_stats s;
-        engine_stats(engines[w], &s);
+    for (enum way w = 0; w < WAYS; w++) {
+        if (!engines[w])
+            continue;
         double speed = median(speeds[w], b->rounds);
-        base = w == 0 ? speed : base;
-        printf("guesses %s %.0f %s %.1f tokens/s %.3f %llu of %llu right\n", t->name,
-               (double)temperature, names[w], speed, speed / base,
-               (unsigned long long)s.accepted_tokens, (unsigned long long)s.drafted_tokens);
+        base = w == WAY_OFF ? speed : base;
+        tell_way(t, temperature, w, engines[w], speed, base);
         mem_free(speeds[w]);
         engine_free(engines[w]);
     }
+    mem_free(foretold.ids);
 }
 
 // --- Gaps of a stream

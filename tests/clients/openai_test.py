@@ -42,6 +42,13 @@ class Sdk(harness.ServerCase):
         self.assertEqual(usage.completion_tokens, whole.usage.completion_tokens)
         self.assertTrue(whole._request_id)
 
+    def test_a_predicted_answer(self):
+        whole = self.create(max_tokens=24, seed=1)
+        told = {"type": "content", "content": whole.choices[0].message.content}
+        again = self.create(max_tokens=24, seed=1, prediction=told)
+        self.assertEqual(again.choices, whole.choices)
+        self.assertGreater(again.usage.completion_tokens_details.accepted_prediction_tokens, 0)
+
     def test_the_stream_helper(self):
         whole = self.create(temperature=0)
         with self.client.chat.completions.stream(model=self.model, messages=MESSAGES, temperature=0) as stream:

@@ -103,6 +103,8 @@ static void keep_end(struct client_job *c, const struct engine_event *e)
     c->error = e->error;
     c->cached_tokens = e->cached_tokens;
     c->completion_tokens = e->completion_tokens;
+    c->prediction_accepted = e->prediction_accepted;
+    c->prediction_rejected = e->prediction_rejected;
     c->queue_us = e->queue_us;
     c->prefill_us = e->prefill_us;
     c->decode_us = e->decode_us;

@@ -24,6 +24,7 @@ struct client_job {
     float *embedding;
     uint32_t embedding_len;
     uint32_t prompt_tokens, cached_tokens, completion_tokens;
+    uint32_t prediction_accepted, prediction_rejected;
     enum engine_finish finish;
     char stop_matched[64];
     uint64_t seed, queue_us, prefill_us, decode_us;

@@ -108,6 +108,14 @@ static const struct refusal refusals[] = {
      "missing_required_parameter", "response_format.json_schema"},
     {CHAT, "{" HELLO ",\"functions\":[{}]}", "unsupported_parameter", "functions"},
     {CHAT, "{" HELLO ",\"modalities\":[\"audio\"]}", "unsupported_parameter", "modalities"},
+    {CHAT, "{" HELLO ",\"prediction\":\"x\"}", "invalid_type", "prediction"},
+    {CHAT, "{" HELLO ",\"prediction\":{\"content\":\"x\"}}", "invalid_value", "prediction.type"},
+    {CHAT, "{" HELLO ",\"prediction\":{\"type\":\"content\"}}", "missing_required_parameter",
+     "prediction.content"},
+    {CHAT, "{" HELLO ",\"prediction\":{\"type\":\"content\",\"content\":3}}", "invalid_type",
+     "prediction.content"},
+    {CHAT, "{" HELLO ",\"prediction\":{\"type\":\"content\",\"content\":[{\"type\":\"file\"}]}}",
+     "invalid_value", "prediction.content[0].type"},
     {CHAT, "{" HELLO ",\"model\":5}", "invalid_type", "model"},
     {TEXT, "{}", "missing_required_parameter", "prompt"},
     {TEXT, "{\"prompt\":{}}", "invalid_type", "prompt"},
@@ -151,20 +159,23 @@ static void a_chat_is_read_whole(void **state)
 {
     (void)state;
     struct read r;
-    read_body(&r, CHAT,
-              "{\"model\":\"m\",\"messages\":[{\"role\":\"system\",\"content\":\"be brief\"},"
-              "{\"role\":\"user\",\"name\":\"ann\",\"content\":[{\"type\":\"text\",\"text\":\"a\"},"
-              "{\"type\":\"image_url\",\"image_url\":{\"url\":\"https://x/y.png\"}}]},"
-              "{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"c1\",\"type\":"
-              "\"function\",\"function\":{\"name\":\"add\",\"arguments\":\"{}\"}}]},"
-              "{\"role\":\"tool\",\"tool_call_id\":\"c1\",\"content\":\"4\"}],"
-              "\"temperature\":0,\"top_p\":0.5,\"top_k\":40,\"min_p\":0.1,\"seed\":-7,\"n\":2,"
-              "\"stop\":[\"x\",\"yy\"],\"logprobs\":true,\"top_logprobs\":3,"
-              "\"logit_bias\":{\"17\":-100,\"3\":2.5},\"stream\":true,"
-              "\"stream_options\":{\"include_usage\":true},\"max_tokens\":9,"
-              "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"add\",\"description\":"
-              "\"adds\",\"parameters\":{\"type\":\"object\"}}}],\"tool_choice\":\"auto\","
-              "\"user\":\"u\",\"metadata\":{\"a\":\"b\"},\"store\":false,\"frobnicate\":1}");
+    read_body(
+        &r, CHAT,
+        "{\"model\":\"m\",\"messages\":[{\"role\":\"system\",\"content\":\"be brief\"},"
+        "{\"role\":\"user\",\"name\":\"ann\",\"content\":[{\"type\":\"text\",\"text\":\"a\"},"
+        "{\"type\":\"image_url\",\"image_url\":{\"url\":\"https://x/y.png\"}}]},"
+        "{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"c1\",\"type\":"
+        "\"function\",\"function\":{\"name\":\"add\",\"arguments\":\"{}\"}}]},"
+        "{\"role\":\"tool\",\"tool_call_id\":\"c1\",\"content\":\"4\"}],"
+        "\"temperature\":0,\"top_p\":0.5,\"top_k\":40,\"min_p\":0.1,\"seed\":-7,\"n\":2,"
+        "\"stop\":[\"x\",\"yy\"],\"logprobs\":true,\"top_logprobs\":3,"
+        "\"logit_bias\":{\"17\":-100,\"3\":2.5},\"stream\":true,"
+        "\"stream_options\":{\"include_usage\":true},\"max_tokens\":9,"
+        "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"add\",\"description\":"
+        "\"adds\",\"parameters\":{\"type\":\"object\"}}}],\"tool_choice\":\"auto\","
+        "\"prediction\":{\"type\":\"content\",\"content\":[{\"type\":\"text\",\"text\":\"may\"},"
+        "{\"type\":\"text\",\"text\":\" be\"}]},"
+        "\"user\":\"u\",\"metadata\":{\"a\":\"b\"},\"store\":false,\"frobnicate\":1}");
     assert_true(r.ok);
     const struct exchange_request *q = &r.request;
     assert_int_equal(q->messages_len, 4);
@@ -176,6 +187,7 @@ static void a_chat_is_read_whole(void **state)
     assert_true(str_eq(q->messages[3].tool_call_id, STR("c1")));
     assert_true(q->temperature == 0 && q->top_p == 0.5 && q->min_p == 0.1);
     assert_int_equal(q->top_k, 40);
+    assert_true(str_eq(q->prediction, STR("may be")));
     assert_int_equal(q->seed, -7);
     assert_int_equal(q->n, 2);
     assert_int_equal(q->stops_len, 2);

@@ -104,11 +104,12 @@ static const struct row rows[] = {
      "true,\"temperature\":1.0}",
      "temperature,stop[1],presence_penalty,seed,logprobs"},
     {"effort becomes a budget within a limit", CHAT, ANTHROPIC,
-     "{" HELLO ",\"reasoning_effort\":\"medium\"}",
+     "{" HELLO ",\"reasoning_effort\":\"medium\",\"prediction\":{\"type\":\"content\","
+     "\"content\":\"x\"}}",
      "{\"model\":\"M\",\"max_tokens\":4195,\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":"
      "\"text\",\"text\":"
      "\"hi\"}]}],\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":4096}}",
-     ""},
+     "prediction"},
     {"tools, one at a time", CHAT, ANTHROPIC,
      "{" HELLO ",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"description\":"
      "\"d\",\"parameters\":"

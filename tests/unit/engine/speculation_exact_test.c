@@ -16,7 +16,9 @@ enum { MIXED = 12, REPEATING = 12, REQUESTS = MIXED + REPEATING, ANSWER = 48 };
 static struct buf image, stranger; // the model, and one that draws otherwise
 static int32_t prompts[REQUESTS][REQUEST_MIX_PROMPT_MAX];
 static struct engine_bias favourites[5];
+static int32_t foretold[REQUESTS][ANSWER];
 static struct client_job *reference[REQUESTS];
+static bool foretells;
 
 static void make_image(struct random_model shape, struct buf *ret)
 {
@@ -65,6 +67,19 @@ static struct engine_request request(const struct engine_model *m, uint32_t i)
     return r;
 }
 
+// What the reference said, with a token missing in places and another in others.
+static void foretell(struct engine_request *r, const struct client_job *said, int32_t *ids)
+{
+    for (size_t k = 0; k < said->n_answer; k++) {
+        if (k % 11 == 7)
+            continue;
+        ids[r->prediction_len++] = said->answer[k].token + (k % 17 == 13 ? -1 : 0);
+    }
+    for (size_t k = 0; k < r->prediction_len; k++)
+        ids[k] = ids[k] < 0 ? 0 : ids[k];
+    r->prediction_ids = ids;
+}
+
 static struct engine_stats run_all(enum engine_speculation speculation, const struct buf *draft,
                                    uint32_t threads, uint32_t together)
 {
@@ -79,8 +94,12 @@ static struct engine_stats run_all(enum engine_speculation speculation, const st
     struct engine *e = client_engine_of(&o, &mo, &m);
     for (uint32_t i = 0; i < REQUESTS; i += together) {
         struct client_job *c[REQUESTS];
-        for (uint32_t k = 0; k < together; k++)
-            c[k] = client_start(m, request(m, i + k));
+        for (uint32_t k = 0; k < together; k++) {
+            struct engine_request r = request(m, i + k);
+            if (foretells)
+                foretell(&r, reference[i + k], foretold[i + k]);
+            c[k] = client_start(m, r);
+        }
         assert_true(client_wait_all(c, together, 60000));
         for (uint32_t k = 0; k < together; k++) {
             if (!reference[i + k]) {
@@ -105,6 +124,11 @@ static void check_model(const char *arch, enum tensor_type type)
     assert_true(run_all(ENGINE_SPECULATION_LOOKUP, NULL, 1, 1).drafted_tokens > 0);
     assert_true(run_all(ENGINE_SPECULATION_LOOKUP, NULL, 2, 1).drafted_tokens > 0);
     run_all(ENGINE_SPECULATION_LOOKUP, NULL, 2, 4);
+    foretells = true;
+    assert_true(run_all(ENGINE_SPECULATION_OFF, NULL, 2, 1).accepted_tokens > 0);
+    run_all(ENGINE_SPECULATION_LOOKUP, NULL, 1, 4);
+    run_all(ENGINE_SPECULATION_DRAFT, &stranger, 2, 4);
+    foretells = false;
     // A draft model that is the model itself is always right.
     struct engine_stats s = run_all(ENGINE_SPECULATION_DRAFT, &image, 2, 1);
     assert_true(s.drafted_tokens > 0);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/random.h"
+#include "engine/prediction.h"
 #include "engine/speculate.h"
 #include "support/engine_client.h"
 #include "support/fake_model.h"
@@ -254,6 +255,96 @@ static void test_longer_and_later_matches_are_preferred(void **state)
     assert_int_equal(match, 3);
 }
 
+// --- What the client foretells
+
+static struct prediction follow(const int32_t *foretold, uint32_t n_foretold, const int32_t *answer,
+                                uint32_t n)
+{
+    struct prediction p;
+    prediction_init(&p, foretold, n_foretold);
+    for (uint32_t i = 1; i <= n; i++)
+        prediction_follow(&p, answer, i);
+    return p;
+}
+
+static void test_a_prediction_is_followed_and_found_again_after_a_change(void **state)
+{
+    (void)state;
+    const int32_t foretold[] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
+    struct prediction p = follow(foretold, 9, NULL, 0);
+    assert_int_equal(prediction_left(&p), 9); // nothing is said yet: all of it may come
+    prediction_done(&p);
+    const int32_t changed[] = {1, 2, 3, 50, 51, 52, 5, 6, 7};
+    p = follow(foretold, 9, changed, 4);
+    assert_int_equal(p.accepted, 3);
+    assert_int_equal(prediction_left(&p), 0);
+    prediction_done(&p);
+    p = follow(foretold, 9, changed, 9);
+    assert_int_equal(p.accepted, 4); // 5 and 6 brought it back, 7 was foretold
+    assert_int_equal(prediction_rejected(&p), 5);
+    assert_int_equal(prediction_left(&p), 2);
+    prediction_done(&p);
+}
+
+static void test_of_two_places_the_next_ahead_is_taken(void **state)
+{
+    (void)state;
+    const int32_t foretold[] = {8, 9, 1, 3, 8, 9, 2, 8, 9, 3}, answer[] = {8, 9, 1, 7, 8, 9};
+    struct prediction p = follow(foretold, 10, answer, 6);
+    assert_int_equal(p.next, 6);
+    prediction_done(&p);
+    const int32_t again[] = {1, 2, 1, 2, 1, 2}, twice[] = {1, 2};
+    p = follow(twice, 2, again, 6); // an answer that goes through it more than once
+    assert_int_equal(p.accepted + prediction_rejected(&p), 2);
+    prediction_done(&p);
+    p = follow(twice, 0, again, 6);
+    assert_int_equal(p.accepted + prediction_rejected(&p) + prediction_left(&p), 0);
+    prediction_done(&p);
+}
+
+// The plain engine guesses nothing, but for those who say what their answer may be.
+static void test_a_prediction_saves_steps_and_changes_no_answer(void **state)
+{
+    (void)state;
+    open_engines();
+    struct client_job *c = client_run(plain, request());
+    assert_int_equal(c->prediction_accepted + c->prediction_rejected, 0);
+    int32_t foretold[ANSWER];
+    for (uint32_t i = 0; i < ANSWER; i++)
+        foretold[i] = c->answer[i].token;
+    foretold[50]++; // it says something else once
+    struct engine_request r = request();
+    r.prediction_ids = foretold;
+    r.prediction_len = ANSWER;
+    uint64_t steps = ANSWER;
+    for (int tries = 0; tries < 20 && steps > ANSWER / 3; tries++) { // measured times decide
+        struct engine_stats before = stats(plain_engine);
+        struct client_job *with = client_run(plain, r);
+        assert_true(client_same(c, with));
+        assert_true(with->prediction_accepted > ANSWER - 10);
+        assert_int_equal(with->prediction_accepted + with->prediction_rejected, ANSWER);
+        steps = stats(plain_engine).steps - before.steps;
+        client_free(with);
+    }
+    assert_true(steps <= ANSWER / 3);
+    assert_int_equal(compare(r).kv_blocks_used, 0); // beside guesses from the text
+    client_free(c);
+}
+
+static void test_a_prediction_of_strange_tokens_is_refused(void **state)
+{
+    (void)state;
+    open_engines();
+    const int32_t strange[] = {3, 1 << 30};
+    struct engine_request r = request();
+    r.prediction_ids = strange;
+    r.prediction_len = 2;
+    struct engine_job *j;
+    struct diag d = {0};
+    assert_int_equal(engine_submit(plain, &r, &j, NULL, &d), ERR_INVALID);
+    assert_non_null(strstr(d.text, "prediction"));
+}
+
 static void test_a_sequence_learns_what_its_guesses_are_worth(void **state)
 {
     (void)state;
@@ -373,6 +464,10 @@ int main(void)
         TEST(test_a_draft_model_needs_the_same_vocabulary),
         TEST(test_guesses_stop_where_rows_cost_as_much_as_tokens),
         TEST(test_longer_and_later_matches_are_preferred),
+        TEST(test_a_prediction_is_followed_and_found_again_after_a_change),
+        TEST(test_of_two_places_the_next_ahead_is_taken),
+        TEST(test_a_prediction_saves_steps_and_changes_no_answer),
+        TEST(test_a_prediction_of_strange_tokens_is_refused),
         TEST(test_a_sequence_learns_what_its_guesses_are_worth),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
