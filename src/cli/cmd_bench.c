@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "base/json.h"
@@ -83,7 +84,7 @@ static const struct option options[] = {
     {0},
 };
 
-enum { STREAMS_MAX = 256 };
+enum { STREAMS_MAX = 256, REST_MS_MAX = 1000 };
 
 // What one run of `streams` equal generations took.
 struct run_result {
@@ -108,6 +109,7 @@ struct stream {
 
 struct bench {
     const struct bench_options *o;
+    struct engine *engine;
     struct engine_model *model;
     uint32_t round; // makes every prompt new to the prefix cache
 };
@@ -233,12 +235,25 @@ static double rate(uint64_t tokens, uint64_t from_ns, uint64_t to_ns)
     return to_ns > from_ns ? (double)tokens * 1e9 / (double)(to_ns - from_ns) : 0;
 }
 
+// A server's next prompt comes some time after it was started, or after the last one was answered.
+static void let_rest(const struct engine *engine)
+{
+    struct engine_stats stats;
+    for (int ms = 0; ms < REST_MS_MAX; ms++) {
+        engine_stats(engine, &stats);
+        if (stats.idle)
+            return;
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+}
+
 // Prompts and answers apart, as other benches have it: the prompts for one token each, and then,
 // from the prefix cache, the answers, which so begin together.
 static enum err run_once(struct bench *b, uint32_t n, struct run_result *ret, struct diag *d)
 {
     struct times prompts, answers;
     b->round++;
+    let_rest(b->engine);
     ERR_TRY(generate(b, n, 1, &prompts, d));
     ERR_TRY(generate(b, n, (uint32_t)b->o->tokens, &answers, d));
     ret->prefill_tokens_per_s =
@@ -343,7 +358,7 @@ static enum err all_rows(struct bench *b, struct buf *out, struct json_writer *w
 static enum err measure(struct command_call *call, struct engine *engine, struct buf *out,
                         struct diag *d)
 {
-    struct bench b = {.o = call->options};
+    struct bench b = {.o = call->options, .engine = engine};
     struct engine_model_options mo;
     ERR_TRY(model_choice_options(call->arena, b.o->model, &mo, d));
     ERR_TRY(engine_model_load(engine, &mo, &b.model, d));

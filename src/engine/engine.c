@@ -250,6 +250,7 @@ void engine_stats(const struct engine *e, struct engine_stats *ret)
         .preemptions = get(&c->preemptions),
         .steps = get(&c->steps),
         .last_step_ms = get(&c->last_step_ms),
+        .idle = atomic_load(&c->idle),
         .decode_tokens_per_s = atomic_load(&c->decode_tokens_per_s),
     };
     // A model is being packed, or there is nothing to do: no step can be due.

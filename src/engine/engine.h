@@ -247,6 +247,7 @@ struct engine_stats {
     uint64_t drafted_tokens, accepted_tokens; // guesses, and how many of them were right
     uint64_t steps,
         last_step_ms; // heartbeat: clock_mono_ms of the last step; now while no step can be due
+    bool idle; // sleeps until the next submit: what is made ready while nobody waits is ready
     uint64_t jobs_finished[4];  // by enum engine_finish
     double decode_tokens_per_s; // moving average
 };

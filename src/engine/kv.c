@@ -304,6 +304,24 @@ bool kv_take(struct kv *kv, uint32_t *ret_block)
     return true;
 }
 
+// Writes what is there: pages at the block's ends may be its neighbours' too.
+static void touch(volatile uint8_t *at, size_t bytes, size_t page)
+{
+    for (size_t i = 0; i < bytes; i += page)
+        at[i] = at[i];
+    at[bytes - 1] = at[bytes - 1];
+}
+
+bool kv_touch_ahead(struct kv *kv, uint32_t blocks)
+{
+    const struct kv_budget *b = kv->budget;
+    if (kv->n_warm >= blocks || budget_left(b) < b->bytes_max / 8 || !grow(kv))
+        return false;
+    touch(kv->pool + kv->warm[kv->n_warm - 1] * kv->block_bytes, kv->block_bytes,
+          (size_t)sysconf(_SC_PAGESIZE));
+    return true;
+}
+
 void kv_share(struct kv *kv, uint32_t block)
 {
     struct block *b = &kv->blocks[block];

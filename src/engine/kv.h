@@ -53,6 +53,10 @@ void kv_unpromise(struct kv *kv, uint32_t blocks);
 
 // A block with one reference and arbitrary content; false when there is none.
 bool kv_take(struct kv *kv, uint32_t *ret_block);
+// Makes one block's pages memory before anybody wants it, unless so many that were touched before
+// are free, or less than an eighth of the budget is left (another pool may want that). Whether it
+// did.
+bool kv_touch_ahead(struct kv *kv, uint32_t blocks);
 void kv_share(struct kv *kv, uint32_t block);
 // Gives one reference back. Drop a sequence's blocks last to first: then the ends of chains are
 // evicted before their beginnings.

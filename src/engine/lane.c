@@ -7,6 +7,15 @@
 
 #include "base/banned.h"
 
+// As many blocks as a whole context takes, within reason. On a device they are not this machine's
+// pages.
+static uint32_t blocks_ahead(const struct model *m)
+{
+    uint64_t most = KV_AHEAD_BYTES_MAX / model_kv_block_bytes(m);
+    uint32_t context = kv_blocks_for(model_hparams(m)->n_ctx);
+    return model_is_on_device(m) ? 0 : context < most ? context : (uint32_t)most;
+}
+
 enum err lane_init(struct lane *l, struct scheduler *s, const struct engine_model *m,
                    struct model *model, struct diag *d)
 {
@@ -18,6 +27,7 @@ enum err lane_init(struct lane *l, struct scheduler *s, const struct engine_mode
         .scheduler = s,
         .engine_model = m,
         .model = model,
+        .blocks_ahead = blocks_ahead(model),
         .n_vocab = model_hparams(model)->n_vocab,
         .n_embd = model_hparams(model)->n_embd,
         .speed_now = 1,

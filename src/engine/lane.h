@@ -22,6 +22,7 @@ enum {
     SCORING_ROWS_MAX = 64,       // rows a step whose logits only score a prompt
     // In a row; then one without prompts, so that it stays known what answers take alone.
     MIXED_STEPS_MAX = 32,
+    KV_AHEAD_BYTES_MAX = 64 << 20,
     REST_MAX_MS = 250, // whose reader is away for longer makes room for those who wait
 };
 
@@ -30,6 +31,7 @@ struct lane {
     const struct engine_model *engine_model;
     struct model *model;
     struct kv *kv;
+    uint32_t blocks_ahead; // free ones to be touched before they are wanted
     uint32_t n_vocab, n_embd;
     uint32_t rows_max;           // of a step
     struct engine_job **running; // oldest first

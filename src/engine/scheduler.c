@@ -204,6 +204,17 @@ static bool take_turn(struct scheduler *s)
     return worked;
 }
 
+// While nobody wants anything: who is the first to touch a page waits for it, for long where the
+// machine is a guest that has to ask its host for the page. One block, so that who comes now waits
+// no longer than for that.
+static bool touch_ahead(struct scheduler *s)
+{
+    for (size_t i = 0; i < s->n_lanes; i++)
+        if (s->lanes[i]->model && kv_touch_ahead(s->lanes[i]->kv, s->lanes[i]->blocks_ahead))
+            return true;
+    return false;
+}
+
 static uint64_t sooner(const struct engine_job *j, uint64_t than)
 {
     uint64_t deadline = j->request.deadline_ms;
@@ -260,6 +271,7 @@ static void run(void *arg)
         lock_turn(s);
         bool worked = take_turn(s);
         uint32_t ms = worked ? 0 : rest_ms(s);
+        worked = worked || (ms == PARK_FOREVER && touch_ahead(s));
         pthread_mutex_unlock(&s->turn);
         if (!worked)
             rest(s, ms);

@@ -2,11 +2,15 @@
 //
 // REQ: ENG-3
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "base/random.h"
 #include "engine/kv.h"
 #include "support/unit.h"
+
+enum { BIG = 1 << 18 }; // a block of whole pages, whatever their size
 
 static struct kv_budget budget;
 static struct kv *kv;
@@ -193,6 +197,65 @@ static void test_pools_share_one_budget(void **state)
     assert_int_equal(budget.bytes_used, 0);
 }
 
+// How many of the block's pages are memory.
+static size_t resident_pages(uint32_t block)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), n = 0;
+    unsigned char there[4];
+    assert_true(4 * page <= BIG);
+    assert_int_equal(mincore(kv_pool(kv) + block * (size_t)BIG, 4 * page, there), 0);
+    for (size_t i = 0; i < 4; i++)
+        n += there[i] & 1;
+    return n;
+}
+
+static void test_blocks_are_touched_ahead_of_use(void **state)
+{
+    (void)state;
+    budget = (struct kv_budget){.bytes_max = (uint64_t)16 * BIG};
+    assert_int_equal(kv_new(&budget, BIG, UINT64_MAX, &kv, NULL), ERR_OK);
+    assert_int_equal(resident_pages(0), 0);
+    for (int i = 0; i < 3; i++)
+        assert_true(kv_touch_ahead(kv, 3));
+    assert_false(kv_touch_ahead(kv, 3));
+    assert_int_equal(budget.bytes_used, 3 * BIG);
+    assert_int_equal(kv_available(kv), 16);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(resident_pages(take()), 4);
+    assert_true(kv_touch_ahead(kv, 1)); // those are in use now
+    kv_free(kv);
+    assert_int_equal(budget.bytes_used, 0);
+}
+
+static void test_touching_ahead_leaves_others_an_eighth(void **state)
+{
+    (void)state;
+    open_pool(16);
+    int touched = 0;
+    while (kv_touch_ahead(kv, 16))
+        touched++;
+    assert_int_equal(touched, 15);
+    assert_int_equal(kv_available(kv), 16);
+    kv_free(kv);
+}
+
+// Blocks that share a page with their neighbours.
+static void test_touching_ahead_changes_no_block(void **state)
+{
+    (void)state;
+    enum { BYTES = 6144 };
+    static uint8_t mine[BYTES];
+    budget = (struct kv_budget){.bytes_max = (uint64_t)16 * BYTES};
+    assert_int_equal(kv_new(&budget, BYTES, UINT64_MAX, &kv, NULL), ERR_OK);
+    memset(mine, 0x5A, BYTES);
+    uint32_t first = take();
+    memcpy(kv_pool(kv) + first * (size_t)BYTES, mine, BYTES);
+    for (int i = 0; i < 3; i++)
+        assert_true(kv_touch_ahead(kv, 3));
+    assert_memory_equal(kv_pool(kv) + first * (size_t)BYTES, mine, BYTES);
+    kv_free(kv);
+}
+
 // A model of the tree: what was published under what, and which serial it has. Found must be
 // exactly what is true; and what is held stays.
 static void test_random_use_finds_only_what_is_true(void **state)
@@ -253,6 +316,9 @@ int main(void)
         cmocka_unit_test(test_a_held_block_is_never_evicted),
         cmocka_unit_test(test_promises_are_kept_from_others),
         cmocka_unit_test(test_pools_share_one_budget),
+        cmocka_unit_test(test_blocks_are_touched_ahead_of_use),
+        cmocka_unit_test(test_touching_ahead_leaves_others_an_eighth),
+        cmocka_unit_test(test_touching_ahead_changes_no_block),
         cmocka_unit_test(test_random_use_finds_only_what_is_true),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
