@@ -32,6 +32,7 @@ struct sequence {
     uint32_t n_tokens_max; // prompt and answer together
     uint32_t n_done;       // keys and values of positions below are in blocks
     uint32_t n_told;       // prompt tokens reported
+    uint32_t n_reached;    // the most of them before it was put back: found again, they are no hits
     uint32_t n_cached;     // prompt tokens that the prefix cache gave
     uint32_t n_forced;     // bytes of request.forced that are said
     uint32_t chunk;        // rows planned for this step

@@ -94,7 +94,8 @@ void lane_adopt_prefix(struct lane *l, struct engine_job *j)
         q->n_published++;
         q->serial = serial;
     }
-    uint32_t hits = q->n_done - before;
+    uint32_t known = before > q->n_reached ? before : q->n_reached;
+    uint32_t hits = q->n_done > known ? q->n_done - known : 0;
     if (hits && q->n_tokens == q->n_prompt) {
         q->n_cached += hits;
         l->scheduler->counters.prefix_hit_tokens += hits;
@@ -247,17 +248,26 @@ static void admit(struct lane *l)
     }
 }
 
+// Waits for its reader: not one that has read and is about to say so, which may have rows in this
+// step already.
+static bool is_at_rest(const struct engine_job *j)
+{
+    return j->seq.resting_since_ms && atomic_load(&j->is_resting);
+}
+
 // The youngest, but first of all one that waits for its reader and would not advance anyway.
 static struct engine_job *victim(const struct lane *l)
 {
     for (uint32_t i = l->n_running; i-- > 0;)
-        if (atomic_load(&l->running[i]->is_resting))
+        if (is_at_rest(l->running[i]))
             return l->running[i];
     return l->running[l->n_running - 1];
 }
 
 void lane_preempt(struct lane *l, struct engine_job *j)
 {
+    struct sequence *q = &j->seq;
+    q->n_reached = q->n_done > q->n_reached ? q->n_done : q->n_reached;
     lane_remove(l, j);
     tenants_queue_first(&l->scheduler->tenants, j);
     l->scheduler->counters.preemptions++;

@@ -206,6 +206,14 @@ static void pass_time(size_t rows)
         nanosleep(&t, NULL);
 }
 
+// A query comes after all rows' keys and values: nobody else may have written into its block.
+static void check_block(const struct model *m, uint8_t *pool, const struct model_row *row)
+{
+    uint32_t first = row->position - row->position % KV_BLOCK_POSITIONS;
+    for (uint32_t p = first; p <= row->position; p++)
+        check(slot_at(m, pool, row, p)->position == p, "another's history", row->position);
+}
+
 enum err model_forward(struct model *m, uint8_t *kv_pool, const struct model_row *rows,
                        size_t n_rows, size_t *ret_bad_row)
 {
@@ -230,6 +238,8 @@ enum err model_forward(struct model *m, uint8_t *kv_pool, const struct model_row
             e = ERR_INVALID;
         }
     }
+    for (size_t i = 0; i < n_rows; i++)
+        check_block(m, kv_pool, &rows[i]);
     if (!m->is_timeless)
         pass_time(n_rows);
     return e;
