@@ -234,7 +234,7 @@ static bool has_nothing_to_do(const void *ctx)
     const struct store *s = ctx;
     struct store_stats now;
     store_stats(s, &now);
-    return !now.waiting && !atomic_load(&s->closing) && !atomic_load(&s->hurry);
+    return !now.waiting && !s->batch_len && !atomic_load(&s->closing) && !atomic_load(&s->hurry);
 }
 
 static void nap(struct store *s, unsigned ms)

@@ -291,6 +291,33 @@ static void a_full_queue_drops_and_counts_and_leaves_a_gap(void **state)
     store_close(s);
 }
 
+static void run(const struct place *p, const char *sql)
+{
+    struct db b = open_file(p);
+    assert_int_equal(db_exec(&b, sql, NULL), ERR_OK);
+    db_close(&b);
+}
+
+// Nothing else comes that would wake its thread.
+static void what_cannot_be_written_is_tried_again_soon(void **state)
+{
+    struct store *s = open_store(*state);
+    struct store_stats stats;
+    run(*state, "CREATE TRIGGER refuse BEFORE INSERT ON record_group "
+                "BEGIN SELECT RAISE(ABORT, 'refused'); END");
+    assert_true(put(s, 1));
+    uint64_t until = clock_mono_ms() + 8000; // a sleep without a reason takes ten seconds
+    do {
+        usleep(10000);
+        store_stats(s, &stats);
+    } while (stats.failures < 2 && clock_mono_ms() < until);
+    assert_true(stats.failures >= 2);
+    run(*state, "DROP TRIGGER refuse");
+    assert_true(store_flush(s, 10000));
+    store_close(s);
+    assert_found(*state, 1);
+}
+
 static void the_oldest_records_go_at_the_bound(void **state)
 {
     struct place *p = *state;
@@ -638,6 +665,7 @@ int main(void)
         T(money_grows_with_the_records),
         T(money_is_summed_by_key_and_day),
         T(a_full_queue_drops_and_counts_and_leaves_a_gap),
+        T(what_cannot_be_written_is_tried_again_soon),
         T(the_oldest_records_go_at_the_bound),
         T(kill_9_loses_nothing_that_was_acknowledged),
         T(keys_of_another_process_are_seen_within_a_second),
