@@ -169,6 +169,14 @@ class Links(Tree):
         self.assertEqual(self.mistakes("`src/main.c` `src/<room>/x.c` `tests/*_test.c`\n"), [])
         self.assertEqual(self.mistakes("`src/gone.c`\n"), ["docs/a.md:1: no src/gone.c in this tree"])
 
+    def test_a_command_says_where_it_sends_and_that_it_is_json(self):
+        typed = "curl -s host/v1/x -H 'content-type: application/json' "
+        self.assertEqual(self.mistakes("```sh\n" + typed + "\\\n  -d '{}'\n" + typed + "-d '{\n}' | jq\n```\n"), [])
+        self.assertEqual(self.mistakes("```sh\n" + typed + "-d '{}'\ncurl -s host/v1/x -d '{}'\n```\n"),
+                         ["docs/a.md:3: curl sends no content-type: -H 'content-type: application/json'"])
+        self.assertEqual(self.mistakes("```sh\n" + typed + "-d '{}'\n-d '{\"a\": 1}'\n```\n"),
+                         ["docs/a.md:3: what is sent stands without the curl that sends it"])
+
 
 class Bench(unittest.TestCase):
     tool = load(SOURCE / "tests/bench/bench.py")
