@@ -363,6 +363,8 @@ static bool read_one(struct reader *r, const struct field *f, yyjson_val *v, voi
     case FIELD_ACCEPTED:
         return true;
     case FIELD_UNSUPPORTED:
+        if (yyjson_is_obj(v) && !yyjson_obj_size(v))
+            field_ignore(r, str_of(f->name)); // it may ask for the thing as it is by default
         return is_inert(v) || field_refuse(r, API_UNSUPPORTED_PARAMETER, f->name, "%s", f->why);
     }
     return true;

@@ -12,7 +12,7 @@ enum field_type {
     FIELD_STRING,      // str
     FIELD_CUSTOM,      // read(…)
     FIELD_ACCEPTED,    // understood to change nothing here
-    FIELD_UNSUPPORTED, // refused unless null, false, or empty
+    FIELD_UNSUPPORTED, // refused unless null, false, or empty; {} is collected as ignored
 };
 
 struct reader {

@@ -51,31 +51,73 @@ static bool take_choices(struct reader *r, const char *name, yyjson_val *v)
     return field_wrong_type(r, name, "an array of strings", v);
 }
 
+// Members of the object that are not read by anyone are told to the client.
+static bool note_unread(struct reader *r, const char *name, const struct field *read, yyjson_val *v)
+{
+    struct field_scope scope = field_enter_member(r, name);
+    bool ok = fields_read(r, read, v, r->request, true);
+    field_leave(r, scope);
+    return ok;
+}
+
+#define READ_BY_NAME(member) {member, FIELD_ACCEPTED, 0, 0, 0, 0, NULL, NULL}
+
+static const struct field read_of_text[] = {READ_BY_NAME("type"), {0}};
+static const struct field read_of_object[] = {READ_BY_NAME("type"), READ_BY_NAME("schema"), {0}};
+static const struct field read_of_schema[] = {
+    READ_BY_NAME("type"), READ_BY_NAME("json_schema"), {0}};
+static const struct field read_of_named[] = {
+    READ_BY_NAME("name"), READ_BY_NAME("schema"), READ_BY_NAME("strict"), {0}};
+static const struct field read_of_outputs[] = {READ_BY_NAME("json"),        READ_BY_NAME("regex"),
+                                               READ_BY_NAME("choice"),      READ_BY_NAME("grammar"),
+                                               READ_BY_NAME("json_object"), {0}};
+
 // --- OpenAI's
 
-bool openai_read_format(struct reader *r, yyjson_val *v)
+// llama-server's form: the schema stands in the object itself. An empty one asks for any object.
+static bool read_bare_schema(struct reader *r, yyjson_val *v, yyjson_val *schema)
+{
+    if (!note_unread(r, "response_format", read_of_object, v))
+        return false;
+    if (schema && !yyjson_is_null(schema) && !yyjson_is_obj(schema))
+        return field_wrong_type(r, "response_format.schema", "a JSON schema (an object)", schema);
+    return yyjson_obj_size(schema) ? take_schema(r, "response_format.schema", schema)
+                                   : take(r, "response_format", EXCHANGE_FORMAT_JSON);
+}
+
+static bool read_named_schema(struct reader *r, yyjson_val *v, yyjson_val *named)
 {
     struct exchange_request *q = r->request;
-    if (!yyjson_is_obj(v))
-        return field_wrong_type(r, "response_format", "an object with a 'type'", v);
-    yyjson_val *type = json_get(v, "type");
-    if (yyjson_equals_str(type, "text"))
-        return true;
-    if (yyjson_equals_str(type, "json_object"))
-        return take(r, "response_format", EXCHANGE_FORMAT_JSON);
-    if (!yyjson_equals_str(type, "json_schema"))
-        return field_refuse(r, API_INVALID_VALUE, "response_format.type",
-                            "must be 'text', 'json_object' or 'json_schema'.");
-    yyjson_val *named = json_get(v, "json_schema");
+    if (!note_unread(r, "response_format", read_of_schema, v))
+        return false;
     if (!yyjson_is_obj(named))
         return field_refuse(r, API_MISSING_PARAMETER, "response_format.json_schema",
                             "is required.");
+    if (!note_unread(r, "response_format.json_schema", read_of_named, named))
+        return false;
     q->schema = json_get(named, "schema");
     q->schema_name = json_str(json_get(named, "name"));
     q->schema_strict = yyjson_is_true(json_get(named, "strict"));
     if (q->schema && !yyjson_is_obj(q->schema))
         return field_wrong_type(r, "response_format.json_schema.schema", "an object", q->schema);
     return take(r, "response_format", EXCHANGE_FORMAT_SCHEMA);
+}
+
+bool openai_read_format(struct reader *r, yyjson_val *v)
+{
+    if (!yyjson_is_obj(v))
+        return field_wrong_type(r, "response_format", "an object with a 'type'", v);
+    yyjson_val *type = json_get(v, "type"), *bare = json_get(v, "schema");
+    yyjson_val *named = json_get(v, "json_schema");
+    if (yyjson_equals_str(type, "text"))
+        return note_unread(r, "response_format", read_of_text, v);
+    if (yyjson_equals_str(type, "json_object"))
+        return read_bare_schema(r, v, bare);
+    if (!yyjson_equals_str(type, "json_schema"))
+        return field_refuse(r, API_INVALID_VALUE, "response_format.type",
+                            "must be 'text', 'json_object' or 'json_schema'.");
+    return yyjson_is_obj(bare) && !named ? read_bare_schema(r, v, bare)
+                                         : read_named_schema(r, v, named);
 }
 
 // --- Others'
@@ -120,6 +162,8 @@ bool openai_read_structured_outputs(struct reader *r, yyjson_val *v)
     yyjson_val *choice = json_get(v, "choice"), *grammar = json_get(v, "grammar");
     if (!!json + !!regex + !!choice + !!grammar + yyjson_is_true(json_get(v, "json_object")) != 1)
         return field_refuse(r, API_INVALID_VALUE, "structured_outputs", "%s", known);
+    if (!note_unread(r, "structured_outputs", read_of_outputs, v))
+        return false;
     if (json)
         return take_schema(r, "structured_outputs.json", json);
     if (regex)

@@ -114,7 +114,8 @@ class Structured(harness.ServerCase):
                 if finish == "stop":
                     self.assertEqual(text.count("("), text.count(")"))
                     self.assertRegex(text, r"^\(*\d{1,3}\)*$")
-            for fields in ({"guided_json": PERSON}, {"json_schema": PERSON}, {"structured_outputs": {"json": PERSON}}):
+            for fields in ({"guided_json": PERSON}, {"json_schema": PERSON}, {"structured_outputs": {"json": PERSON}},
+                           {"response_format": {"type": "json_object", "schema": PERSON}}):
                 self.assertEqual(set(json.loads(self.ask(seed, **fields)[0])), {"name", "age", "tags"})
 
     def test_every_protocol_has_its_words(self):

@@ -106,6 +106,8 @@ static const struct refusal refusals[] = {
      "response_format.type"},
     {CHAT, "{" HELLO ",\"response_format\":{\"type\":\"json_schema\"}}",
      "missing_required_parameter", "response_format.json_schema"},
+    {CHAT, "{" HELLO ",\"response_format\":{\"type\":\"json_object\",\"schema\":[]}}",
+     "invalid_type", "response_format.schema"},
     {CHAT, "{" HELLO ",\"functions\":[{}]}", "unsupported_parameter", "functions"},
     {CHAT, "{" HELLO ",\"modalities\":[\"audio\"]}", "unsupported_parameter", "modalities"},
     {CHAT, "{" HELLO ",\"prediction\":\"x\"}", "invalid_type", "prediction"},
@@ -221,6 +223,61 @@ static void the_newer_name_of_the_limit_wins_in_any_order(void **state)
     read_done(&r);
 }
 
+static void what_nobody_reads_is_named(void **state)
+{
+    static const struct {
+        const char *members, *ignored;
+    } rows[] = {
+        {"\"response_format\":{\"type\":\"text\"}", NULL},
+        {"\"response_format\":{\"type\":\"json_object\",\"depth\":1}", "response_format.depth"},
+        {"\"response_format\":{\"type\":\"text\",\"schema\":{}}", "response_format.schema"},
+        {"\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"n\","
+         "\"strict\":true,\"schema\":{}}}",
+         NULL},
+        {"\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"shape\":{}}}",
+         "response_format.json_schema.shape"},
+        {"\"structured_outputs\":{\"regex\":\"a\",\"whitespace_pattern\":\"b\"}",
+         "structured_outputs.whitespace_pattern"},
+        {"\"web_search_options\":{}", "web_search_options"},
+        {"\"audio\":{}", "audio"},
+        {"\"functions\":[]", NULL},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct read r;
+        char body[256];
+        snprintf(body, sizeof body, "{" HELLO ",%s}", rows[i].members);
+        read_body(&r, CHAT, body);
+        if (!r.ok)
+            fail_msg("%s: %s", body, r.error.message);
+        assert_int_equal(r.request.ignored_len, rows[i].ignored ? 1 : 0);
+        if (rows[i].ignored && !str_eq_z(r.request.ignored[0], rows[i].ignored))
+            fail_msg("%s: " STR_FMT, body, STR_ARG(r.request.ignored[0]));
+        read_done(&r);
+    }
+}
+
+static void a_schema_may_stand_in_the_form_itself(void **state)
+{
+    (void)state;
+    struct read r;
+    static const char *const types[] = {"json_object", "json_schema"};
+    for (size_t i = 0; i < ARRAY_LEN(types); i++) {
+        char body[256];
+        snprintf(body, sizeof body,
+                 "{" HELLO ",\"response_format\":{\"type\":\"%s\",\"schema\":{\"type\":\"null\"}}}",
+                 types[i]);
+        read_body(&r, CHAT, body);
+        assert_int_equal(r.request.format, EXCHANGE_FORMAT_SCHEMA);
+        assert_true(yyjson_equals_str(json_get(r.request.schema, "type"), "null"));
+        assert_int_equal(r.request.ignored_len, 0);
+        read_done(&r);
+    }
+    read_body(&r, CHAT, "{" HELLO ",\"response_format\":{\"type\":\"json_object\",\"schema\":{}}}");
+    assert_int_equal(r.request.format, EXCHANGE_FORMAT_JSON);
+    read_done(&r);
+}
+
 static void null_is_absent(void **state)
 {
     (void)state;
@@ -275,6 +332,8 @@ int main(void)
         cmocka_unit_test(every_wrong_member_is_refused_by_name),
         cmocka_unit_test(a_chat_is_read_whole),
         cmocka_unit_test(the_newer_name_of_the_limit_wins_in_any_order),
+        cmocka_unit_test(what_nobody_reads_is_named),
+        cmocka_unit_test(a_schema_may_stand_in_the_form_itself),
         cmocka_unit_test(null_is_absent),
         cmocka_unit_test(prompts_come_as_text_or_ids_alone_or_in_lists),
         cmocka_unit_test(a_code_is_found_by_its_name_and_every_row_is_filled),
