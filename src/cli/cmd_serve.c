@@ -384,7 +384,7 @@ static enum err open_all(struct serve *s, struct diag *d)
     ERR_TRY(gateway_shared_open(&s->shared, &s->config, d));
     ERR_TRY(engine_new(&eo, &s->engine, d));
     ERR_TRY(loop_new(LOOP_BACKEND_DEFAULT, &s->loop, d));
-    s->metrics = names_registry("cpu", SERIES_MAX);
+    s->metrics = names_registry(engine_isa(s->engine), SERIES_MAX);
     gateway_shared_watch(&s->shared, s->metrics);
     ERR_TRY(gateway_new(s->loop, &s->config, &s->shared, s->metrics, &s->gateway, d));
     gateway_set_engine(s->gateway, s->engine);

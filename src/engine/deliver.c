@@ -43,7 +43,7 @@ static void leave_scheduler(struct lane *l, struct engine_job *j)
         tenants_unqueue(&s->tenants, j);
     tenants_leave(j->seq.tenant);
     if (!j->seq.was_started)
-        scheduler_give_up_place(s);
+        scheduler_give_up_place(l);
 }
 
 void lane_end(struct lane *l, struct engine_job *j, enum engine_finish finish)
@@ -230,7 +230,7 @@ static bool continue_answer(struct lane *l, struct engine_job *j, const struct o
     int32_t token = o->token;
     if (!q->first_token_us)
         q->first_token_us = clock_mono_us();
-    s->counters.generated_tokens++;
+    l->counters.generated_tokens++;
     if (token < 0) {
         diag_set(job_diag(j), ERR_INVALID, "no token may be chosen: all are banned%s",
                  q->constraint ? ", or the grammar is too ambiguous to go on" : "");
@@ -282,7 +282,7 @@ static void publish_blocks(struct lane *l, struct sequence *q)
 static void account(struct lane *l, struct sequence *q, uint32_t rows)
 {
     q->tenant->served += rows;
-    l->scheduler->counters.prompt_tokens += rows;
+    l->counters.prompt_tokens += rows;
 }
 
 // Rows that give the answer's next tokens: each after the first goes on from a guess, and counts
@@ -292,7 +292,7 @@ static void deliver_answer(struct lane *l, struct step *s, const struct plan *p,
     struct engine_job *j = p->job;
     struct sequence *q = &j->seq;
     uint32_t n_draft = p->n_rows - 1, n_right = 0;
-    l->scheduler->counters.drafted_tokens += n_draft;
+    l->counters.drafted_tokens += n_draft;
     for (uint32_t i = 0; i < n_rows; i++) {
         const struct outcome *o = &s->outcomes[p->first_task + i];
         bool is_right = i < n_draft && o->token == q->tokens[q->n_tokens];
@@ -301,7 +301,7 @@ static void deliver_answer(struct lane *l, struct step *s, const struct plan *p,
         publish_blocks(l, q);
         s->answer_tokens++;
         n_right += is_right;
-        l->scheduler->counters.accepted_tokens += is_right;
+        l->counters.accepted_tokens += is_right;
         if (!continue_answer(l, j, o))
             return;
         if (!is_right)

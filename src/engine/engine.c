@@ -122,6 +122,11 @@ enum err engine_new(const struct engine_options *o, struct engine **ret, struct 
     return ERR_OK;
 }
 
+const char *engine_isa(const struct engine *e)
+{
+    return kernel_find(e->isa)->name;
+}
+
 void engine_discard_model(struct engine *e, struct engine_model *m)
 {
     scheduler_pause(&e->scheduler);
@@ -197,7 +202,7 @@ enum err engine_submit(struct engine_model *m, const struct engine_request *r,
 {
     struct scheduler *s = &m->engine->scheduler;
     ERR_TRY(request_check(m, r, d));
-    if (!scheduler_take_place(s)) {
+    if (!scheduler_take_place(&m->lane)) {
         uint32_t retry_ms = scheduler_retry_ms(s);
         if (ret_retry_ms)
             *ret_retry_ms = retry_ms;
@@ -210,7 +215,7 @@ enum err engine_submit(struct engine_model *m, const struct engine_request *r,
         job_keep_grammar(j, r);
     enum err err = prepare(j, d);
     if (err != ERR_OK) {
-        scheduler_give_up_place(s);
+        scheduler_give_up_place(&m->lane);
         job_drop(j);
         job_drop(j);
         return err;
@@ -230,34 +235,58 @@ static uint64_t get(const _Atomic uint64_t *counter)
     return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
-void engine_stats(const struct engine *e, struct engine_stats *ret)
+// Preempted ones wait without a place; those on their way to the thread have one already.
+static uint32_t waiting(const struct lane_counters *c)
 {
-    const struct counters *c = &e->scheduler.counters;
-    uint32_t queued = atomic_load(&e->scheduler.n_queued);
-    uint32_t waiting = atomic_load_explicit(&c->waiting, memory_order_relaxed);
-    *ret = (struct engine_stats){
-        .running = atomic_load_explicit(&c->running, memory_order_relaxed),
-        .waiting = waiting > queued ? waiting : queued, // preempted ones wait without a place
-        .kv_blocks_total = get(&c->kv_total),
-        .kv_blocks_used = get(&c->kv_used),
-        .kv_blocks_cached = get(&c->kv_cached),
-        .prompt_tokens = get(&c->prompt_tokens),
-        .generated_tokens = get(&c->generated_tokens),
-        .prefix_query_tokens = get(&c->prefix_query_tokens),
-        .prefix_hit_tokens = get(&c->prefix_hit_tokens),
-        .drafted_tokens = get(&c->drafted_tokens),
-        .accepted_tokens = get(&c->accepted_tokens),
-        .preemptions = get(&c->preemptions),
-        .steps = get(&c->steps),
-        .last_step_ms = get(&c->last_step_ms),
-        .idle = atomic_load(&c->idle),
-        .decode_tokens_per_s = atomic_load(&c->decode_tokens_per_s),
-    };
+    uint32_t queued = atomic_load(&c->n_queued);
+    uint32_t seen = atomic_load_explicit(&c->waiting, memory_order_relaxed);
+    return seen > queued ? seen : queued;
+}
+
+static void add_lane(struct engine_stats *s, const struct lane_counters *c)
+{
+    s->running += atomic_load_explicit(&c->running, memory_order_relaxed);
+    s->waiting += waiting(c);
+    s->kv_blocks_total += get(&c->kv_total);
+    s->kv_blocks_used += get(&c->kv_used);
+    s->kv_blocks_cached += get(&c->kv_cached);
+    s->prompt_tokens += get(&c->prompt_tokens);
+    s->generated_tokens += get(&c->generated_tokens);
+    s->prefix_query_tokens += get(&c->prefix_query_tokens);
+    s->prefix_hit_tokens += get(&c->prefix_hit_tokens);
+    s->drafted_tokens += get(&c->drafted_tokens);
+    s->accepted_tokens += get(&c->accepted_tokens);
+    s->preemptions += get(&c->preemptions);
+}
+
+static void add_scheduler(struct engine_stats *ret, const struct scheduler *s)
+{
+    const struct counters *c = &s->counters;
+    ret->steps = get(&c->steps);
+    ret->last_step_ms = get(&c->last_step_ms);
+    ret->idle = atomic_load(&c->idle);
+    ret->decode_tokens_per_s = atomic_load(&c->decode_tokens_per_s);
     // A model is being packed, or there is nothing to do: no step can be due.
-    if (atomic_load(&e->scheduler.n_pausing) || atomic_load(&c->idle))
+    if (atomic_load(&s->n_pausing) || atomic_load(&c->idle))
         ret->last_step_ms = clock_mono_ms();
     for (size_t i = 0; i < ARRAY_LEN(ret->jobs_finished); i++)
         ret->jobs_finished[i] = get(&c->jobs_finished[i]);
+}
+
+void engine_stats(const struct engine *e, struct engine_stats *ret)
+{
+    *ret = (struct engine_stats){0};
+    add_scheduler(ret, &e->scheduler);
+    size_t n = atomic_load_explicit(&e->n_models, memory_order_acquire);
+    for (size_t i = 0; i < n; i++)
+        add_lane(ret, &e->models[i]->lane.counters);
+}
+
+void engine_model_stats(const struct engine_model *m, struct engine_stats *ret)
+{
+    *ret = (struct engine_stats){0};
+    add_scheduler(ret, &m->engine->scheduler);
+    add_lane(ret, &m->lane.counters);
 }
 
 void engine_observe(struct engine *e, const struct engine_observer *o)

@@ -36,6 +36,7 @@ void engine_options_default(struct engine_options *o);
 
 enum err engine_new(const struct engine_options *o, struct engine **ret, struct diag *d) MUST_USE;
 void engine_free(struct engine *e); // ends running jobs with ERR_CANCELLED, joins threads
+const char *engine_isa(const struct engine *e); // of this processor's kernels in use: "avx512"
 
 enum engine_speculation { // where tokens are guessed from, so that one pass checks several
     ENGINE_SPECULATION_OFF,
@@ -252,6 +253,8 @@ struct engine_stats {
     double decode_tokens_per_s; // moving average
 };
 void engine_stats(const struct engine *e, struct engine_stats *ret);
+// Of one model; what all models share (steps, heart, jobs_finished, speed) stays the engine's.
+void engine_model_stats(const struct engine_model *m, struct engine_stats *ret);
 // Observe step times and batch sizes (called on the engine thread, wait-free): for histograms. May
 // be NULL.
 struct engine_observer {

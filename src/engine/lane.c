@@ -98,7 +98,7 @@ void lane_adopt_prefix(struct lane *l, struct engine_job *j)
     uint32_t hits = q->n_done > known ? q->n_done - known : 0;
     if (hits && q->n_tokens == q->n_prompt) {
         q->n_cached += hits;
-        l->scheduler->counters.prefix_hit_tokens += hits;
+        l->counters.prefix_hit_tokens += hits;
     }
 }
 
@@ -140,12 +140,11 @@ void lane_remove(struct lane *l, struct engine_job *j)
 static void tell_started(struct lane *l, struct engine_job *j)
 {
     struct sequence *q = &j->seq;
-    struct scheduler *s = l->scheduler;
     q->was_started = true;
     q->started_us = clock_mono_us();
-    scheduler_give_up_place(s);
+    scheduler_give_up_place(l);
     if (lane_may_reuse(l, j))
-        s->counters.prefix_query_tokens += q->n_prompt;
+        l->counters.prefix_query_tokens += q->n_prompt;
     job_open_events(j, engine_model_record_bytes(j->model, &j->request));
     job_tell(j, &(struct engine_event){.type = ENGINE_STARTED,
                                        .prompt_tokens = q->n_prompt,
@@ -163,7 +162,7 @@ static bool start(struct lane *l, struct engine_job *j)
     lane_adopt_prefix(l, j);
     uint32_t need = kv_blocks_for(q->n_tokens) - q->n_blocks;
     if (kv_available(l->kv) < need + l->n_running) {
-        l->scheduler->counters.prefix_hit_tokens -= q->n_cached - cached_before;
+        l->counters.prefix_hit_tokens -= q->n_cached - cached_before;
         q->n_cached = cached_before;
         give_up_blocks(l, q);
         return false;
@@ -270,7 +269,7 @@ void lane_preempt(struct lane *l, struct engine_job *j)
     q->n_reached = q->n_done > q->n_reached ? q->n_done : q->n_reached;
     lane_remove(l, j);
     tenants_queue_first(&l->scheduler->tenants, j);
-    l->scheduler->counters.preemptions++;
+    l->counters.preemptions++;
 }
 
 struct engine_job *lane_preempt_one(struct lane *l)

@@ -7,6 +7,8 @@
 // Owner: the scheduler thread.
 #pragma once
 
+#include <stdatomic.h>
+
 #include "engine/arch/model.h"
 #include "engine/engine.h"
 #include "engine/job.h"
@@ -24,6 +26,15 @@ enum {
     MIXED_STEPS_MAX = 32,
     KV_AHEAD_BYTES_MAX = 64 << 20,
     REST_MAX_MS = 250, // whose reader is away for longer makes room for those who wait
+};
+
+// What watchers read from any thread; the lane's own thread writes, but for n_queued.
+struct lane_counters {
+    _Atomic uint64_t prompt_tokens, generated_tokens, prefix_query_tokens, prefix_hit_tokens;
+    _Atomic uint64_t drafted_tokens, accepted_tokens, preemptions;
+    _Atomic uint64_t kv_total, kv_used, kv_cached; // blocks
+    _Atomic uint32_t running, waiting;
+    _Atomic uint32_t n_queued; // submitted for this model, not yet started
 };
 
 struct lane {
@@ -47,6 +58,7 @@ struct lane {
     bool wanted;  // somebody waits for its weights
     bool closing; // takes in nobody: another model needs the room
     uint64_t wanted_ms, loaded_ms, used_ms;
+    struct lane_counters counters;
 };
 
 // A stretch of rows of one sequence within a step.

@@ -64,17 +64,21 @@ void scheduler_done(struct scheduler *s)
 
 // --- Any thread
 
-bool scheduler_take_place(struct scheduler *s)
+bool scheduler_take_place(struct lane *l)
 {
-    if (atomic_fetch_add(&s->n_queued, 1) < s->options.queue_max)
+    struct scheduler *s = l->scheduler;
+    if (atomic_fetch_add(&s->n_queued, 1) < s->options.queue_max) {
+        atomic_fetch_add(&l->counters.n_queued, 1);
         return true;
+    }
     atomic_fetch_sub(&s->n_queued, 1);
     return false;
 }
 
-void scheduler_give_up_place(struct scheduler *s)
+void scheduler_give_up_place(struct lane *l)
 {
-    atomic_fetch_sub(&s->n_queued, 1);
+    atomic_fetch_sub(&l->counters.n_queued, 1);
+    atomic_fetch_sub(&l->scheduler->n_queued, 1);
 }
 
 // From now on a step is due: the heart's age counts from here.
@@ -173,20 +177,18 @@ static void leave_out_the_gone(struct scheduler *s)
 
 static void publish_gauges(struct scheduler *s)
 {
-    struct counters *c = &s->counters;
-    uint64_t total = 0, used = 0, cached = 0;
     for (size_t i = 0; i < s->n_lanes; i++) {
-        struct kv_counts k = kv_counts(s->lanes[i]->kv);
-        total += k.total;
-        used += k.used;
-        cached += k.cached;
+        struct lane *l = s->lanes[i];
+        struct lane_counters *c = &l->counters;
+        struct kv_counts k = kv_counts(l->kv);
+        uint32_t waiting = s->tenants.n_waiting ? tenants_waiting(&s->tenants, l->engine_model) : 0;
+        atomic_store_explicit(&c->kv_total, k.total, memory_order_relaxed);
+        atomic_store_explicit(&c->kv_used, k.used, memory_order_relaxed);
+        atomic_store_explicit(&c->kv_cached, k.cached, memory_order_relaxed);
+        atomic_store_explicit(&c->running, l->n_running, memory_order_relaxed);
+        atomic_store_explicit(&c->waiting, waiting, memory_order_relaxed);
     }
-    atomic_store_explicit(&c->kv_total, total, memory_order_relaxed);
-    atomic_store_explicit(&c->kv_used, used, memory_order_relaxed);
-    atomic_store_explicit(&c->kv_cached, cached, memory_order_relaxed);
-    atomic_store_explicit(&c->running, s->n_running, memory_order_relaxed);
-    atomic_store_explicit(&c->waiting, (uint32_t)s->tenants.n_waiting, memory_order_relaxed);
-    atomic_store_explicit(&c->last_step_ms, clock_mono_ms(), memory_order_relaxed);
+    atomic_store_explicit(&s->counters.last_step_ms, clock_mono_ms(), memory_order_relaxed);
 }
 
 static bool take_turn(struct scheduler *s)

@@ -15,11 +15,7 @@ struct team;
 
 // Written by the scheduler, read by anyone.
 struct counters {
-    _Atomic uint64_t prompt_tokens, generated_tokens, prefix_query_tokens, prefix_hit_tokens;
-    _Atomic uint64_t drafted_tokens, accepted_tokens;
-    _Atomic uint64_t preemptions, steps, last_step_ms, jobs_finished[4];
-    _Atomic uint64_t kv_total, kv_used, kv_cached;
-    _Atomic uint32_t running, waiting;
+    _Atomic uint64_t steps, last_step_ms, jobs_finished[4];
     _Atomic bool idle; // the thread sleeps until it is given something: no step can be due
     _Atomic double decode_tokens_per_s;
     _Atomic double ms_between_ends; // moving average, while there is work
@@ -63,8 +59,8 @@ void scheduler_done(struct scheduler *s);
 // --- Any thread
 // A place in the queue, or false when it is full. scheduler_submit or scheduler_give_up_place
 // follows.
-bool scheduler_take_place(struct scheduler *s);
-void scheduler_give_up_place(struct scheduler *s);
+bool scheduler_take_place(struct lane *l);
+void scheduler_give_up_place(struct lane *l);
 void scheduler_submit(struct scheduler *s, struct engine_job *j); // has its tokens, or its error
 uint32_t scheduler_retry_ms(const struct scheduler *s);
 // Between two steps, in turn with the thread.

@@ -126,6 +126,15 @@ static struct engine_job *first_of_model(const struct tenant *x, const struct en
     return j;
 }
 
+uint32_t tenants_waiting(const struct tenants *t, const struct engine_model *m)
+{
+    uint32_t n = 0;
+    for (size_t i = 0; i < t->n; i++)
+        for (const struct engine_job *j = t->all[i]->first; j; j = j->seq.next)
+            n += j->model == m;
+    return n;
+}
+
 struct engine_job *tenants_next(const struct tenants *t, const struct engine_model *m)
 {
     struct engine_job *next = NULL;

@@ -40,3 +40,5 @@ void tenants_unqueue(struct tenants *t, struct engine_job *j);
 // The job of this model that should start next, still queued; NULL when none waits. One that was
 // put back and has no room for events is not in the way: it waits for its reader.
 struct engine_job *tenants_next(const struct tenants *t, const struct engine_model *m);
+// How many jobs of this model are queued.
+uint32_t tenants_waiting(const struct tenants *t, const struct engine_model *m);

@@ -88,4 +88,4 @@ void local_choice_feed(struct local_choice *c, const struct engine_model *m,
 struct metrics;
 struct local_watch;
 struct local_watch *local_watch_new(struct engine *e, struct metrics *registry);
-void local_watch_model(struct local_watch *w, const struct engine_model *m); // the first one counts
+void local_watch_model(struct local_watch *w, const struct engine_model *m);

@@ -11,15 +11,19 @@
 
 #define ENGINE_INDEX STR("0")
 
+struct watched {
+    const struct engine_model *model;
+    struct watched *next;
+};
+
 // The engine's thread and scrapes read it to the last: it stays for the life of the process.
 struct local_watch {
     struct local_watch *next;
-    struct engine *engine;
     struct metrics *registry;
     struct metrics_shard *step_shard; // the engine thread's
     const struct engine_model *step_model;
     struct metrics_series *batch, *steps, *prefill, *decode, *mixed;
-    _Atomic(const struct engine_model *) first_model;
+    _Atomic(struct watched *) models; // one loop adds, scrapes read
 };
 
 static void find_series(struct local_watch *w, const struct engine_model *m)
@@ -72,16 +76,29 @@ static void set_pair(struct metrics_shard *s, size_t ours, size_t vllm, str name
     set(s, vllm, METRICS_VALUES(name, ENGINE_INDEX), v);
 }
 
-static void collect(void *ctx, struct metrics_shard *s)
+static void set_speculation(struct metrics_shard *s, str name, const struct engine_stats *e)
 {
-    struct local_watch *w = ctx;
+    set_pair(s, METRIC_ENGINE_DRAFTED_TOKENS, METRIC_VLLM_DRAFTED_TOKENS, name,
+             (double)e->drafted_tokens);
+    set_pair(s, METRIC_ENGINE_ACCEPTED_TOKENS, METRIC_VLLM_ACCEPTED_TOKENS, name,
+             (double)e->accepted_tokens);
+}
+
+static void set_weights(struct metrics_shard *s, str name, const struct engine_model *m)
+{
+    bool is_loaded = engine_model_is_loaded(m);
+    set(s, METRIC_ENGINE_WEIGHTS_BYTES, &name,
+        is_loaded ? (double)engine_model_info(m)->weight_bytes : 0);
+    set(s, METRIC_ENGINE_MODEL_STATE, METRICS_VALUES(name, STR("ready")), is_loaded);
+    set(s, METRIC_ENGINE_MODEL_STATE, METRICS_VALUES(name, STR("unloaded")), !is_loaded);
+}
+
+static void collect_model(struct metrics_shard *s, const struct engine_model *m)
+{
     struct engine_stats e;
-    const struct engine_model *m = atomic_load(&w->first_model);
-    if (!m)
-        return;
     str name = engine_model_info(m)->name;
     const str *both = METRICS_VALUES(name, ENGINE_INDEX);
-    engine_stats(w->engine, &e);
+    engine_model_stats(m, &e);
     double usage = e.kv_blocks_total ? (double)e.kv_blocks_used / (double)e.kv_blocks_total : 0;
     set(s, METRIC_ENGINE_RUNNING, both, e.running);
     set(s, METRIC_ENGINE_WAITING, both, e.waiting);
@@ -96,15 +113,18 @@ static void collect(void *ctx, struct metrics_shard *s)
     set_pair(s, METRIC_ENGINE_PREFIX_HIT_TOKENS, METRIC_VLLM_PREFIX_HITS, name,
              (double)e.prefix_hit_tokens);
     set_pair(s, METRIC_ENGINE_PREEMPTIONS, METRIC_VLLM_PREEMPTIONS, name, (double)e.preemptions);
-    set_pair(s, METRIC_ENGINE_DRAFTED_TOKENS, METRIC_VLLM_DRAFTED_TOKENS, name,
-             (double)e.drafted_tokens);
-    set_pair(s, METRIC_ENGINE_ACCEPTED_TOKENS, METRIC_VLLM_ACCEPTED_TOKENS, name,
-             (double)e.accepted_tokens);
+    set_speculation(s, name, &e);
     set_blocks(s, name, &e);
     set(s, METRIC_ENGINE_LAST_STEP, &name,
         (double)(clock_wall_ms() - (clock_mono_ms() - e.last_step_ms)) / 1e3);
-    set(s, METRIC_ENGINE_WEIGHTS_BYTES, &name, (double)engine_model_info(m)->weight_bytes);
-    set(s, METRIC_ENGINE_MODEL_STATE, METRICS_VALUES(name, STR("ready")), 1);
+    set_weights(s, name, m);
+}
+
+static void collect(void *ctx, struct metrics_shard *s)
+{
+    struct local_watch *w = ctx;
+    for (const struct watched *m = atomic_load(&w->models); m; m = m->next)
+        collect_model(s, m->model);
 }
 
 static struct local_watch *_Atomic all_watches;
@@ -113,7 +133,6 @@ struct local_watch *local_watch_new(struct engine *e, struct metrics *registry)
 {
     struct local_watch *w = mem_new(struct local_watch);
     struct engine_observer observer = {.step = on_step, .ctx = w};
-    w->engine = e;
     w->registry = registry;
     w->next = atomic_load(&all_watches);
     while (!atomic_compare_exchange_weak(&all_watches, &w->next, w))
@@ -125,6 +144,7 @@ struct local_watch *local_watch_new(struct engine *e, struct metrics *registry)
 
 void local_watch_model(struct local_watch *w, const struct engine_model *m)
 {
-    if (!atomic_load(&w->first_model))
-        atomic_store(&w->first_model, m);
+    struct watched *one = mem_new(struct watched);
+    *one = (struct watched){.model = m, .next = atomic_load(&w->models)};
+    atomic_store(&w->models, one);
 }

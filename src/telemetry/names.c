@@ -62,7 +62,7 @@ static const char *const record_states[] = {"written", "dropped", "missing", NUL
 static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
 static const char *const kv_states[] = {"used", "cached", "free", NULL};
 static const char *const step_phases[] = {"prefill", "decode", "mixed", NULL};
-static const char *const model_states[] = {"loading", "ready", "failed", NULL};
+static const char *const model_states[] = {"ready", "unloaded", NULL};
 static const char *const finished_reasons[] = {"stop", "length", "abort", "error", NULL};
 
 // ---- buckets ----
@@ -229,7 +229,7 @@ const struct metric names_table[METRIC_COUNT + 1] = {
     [METRIC_ENGINE_STEPS] = COUNTER("weir_engine_steps_total", NULL,
         "Steps taken.", MODEL),
     [METRIC_ENGINE_LAST_STEP] = GAUGE("weir_engine_last_step_timestamp_seconds", "seconds",
-        "When the engine last stepped, in seconds since 1970; the present while it has nothing to do.", MODEL),
+        "When the engine last stepped, for any model, in seconds since 1970; the present while it has nothing to do.", MODEL),
     [METRIC_ENGINE_PREFIX_QUERY_TOKENS] = COUNTER(
         "weir_engine_prefix_cache_query_tokens_total", NULL,
         "Prompt tokens looked up in the prefix cache.", MODEL),
@@ -244,9 +244,9 @@ const struct metric names_table[METRIC_COUNT + 1] = {
     [METRIC_ENGINE_LOAD_SECONDS] = GAUGE("weir_engine_model_load_seconds", "seconds",
         "How long the model took to load.", MODEL),
     [METRIC_ENGINE_WEIGHTS_BYTES] = GAUGE("weir_engine_weights_bytes", "bytes",
-        "Memory of the model's weights.", MODEL),
+        "Memory that the model's weights take now.", MODEL),
     [METRIC_ENGINE_MODEL_STATE] = GAUGE("weir_engine_model_state", NULL,
-        "1 for the state that the model is in.", MODEL, ONE_OF("state", model_states)),
+        "1 for the state that the model is in; an unloaded one is loaded again for its next request.", MODEL, ONE_OF("state", model_states)),
 
     [METRIC_VLLM_RUNNING] = GAUGE("vllm:num_requests_running", NULL,
         "Sequences in the running batch.", VLLM),

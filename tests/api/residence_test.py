@@ -1,7 +1,8 @@
 """Several models under one bound of memory: each answers when it is asked, whichever had to make room; /api/ps lists those in memory."""
 
-# REQ: ENG-4 API-11
+# REQ: ENG-4 API-11 OBS-3
 
+import re
 import tempfile
 import threading
 import unittest
@@ -52,6 +53,39 @@ class ThreeModels(harness.ServerCase):
         self.assertEqual(first["one"]["choices"][0]["text"], first["two"]["choices"][0]["text"])
         self.assertTrue(first["three"]["system_fingerprint"].endswith("-kv-q8_0"))
         self.assertNotEqual(first["three"]["system_fingerprint"], first["two"]["system_fingerprint"])
+
+    def metric(self, name, **labels):
+        """The one series of that name with these labels."""
+        found = [float(value) for said, value in re.findall(rf"^{re.escape(name)}{{(.*)}} (\S+)$", self.get("/metrics").text, re.M)
+                 if all(f'{k}="{v}"' in said for k, v in labels.items())]
+        self.assertEqual(len(found), 1, (name, labels))
+        return found[0]
+
+    def test_metrics_tell_which_is_in_memory(self):
+        for asked in ("one", "two", "three"):
+            self.ask(asked)
+            for name in ("one", "two", "three"):
+                here = name == asked
+                self.assertEqual(self.metric("weir_engine_model_state", model=name, state="ready"), here)
+                self.assertEqual(self.metric("weir_engine_model_state", model=name, state="unloaded"), not here)
+                self.assertEqual(self.metric("weir_engine_weights_bytes", model=name) > 0, here)
+
+    def test_each_is_counted_for_itself(self):
+        count = lambda name: self.metric("vllm:generation_tokens_total", model_name=name)
+        before = {name: count(name) for name in ("one", "two", "three")}
+        self.ask("one")
+        self.ask("two")
+        self.ask("two")
+        self.assertEqual({name: count(name) - before[name] for name in before}, {"one": 8, "two": 16, "three": 0})
+        for name in before:
+            for series in ("weir_engine_requests_running", "weir_engine_requests_waiting"):
+                self.assertEqual(self.metric(series, model=name), 0)
+            self.assertGreater(self.metric("weir_engine_kv_blocks", model=name, state="free"), 0)
+
+    def test_the_build_tells_its_kernels(self):
+        said = lambda: re.search(r'msg="model loaded".* isa=(\S+)|"isa":"(\w+)"', self.server.output)
+        self.assertTrue(harness.wait_until(said))
+        self.assertEqual(self.metric("weir_build_info", isa=next(filter(None, said().groups()))), 1)
 
     def test_all_at_once_are_all_answered(self):
         answers = []

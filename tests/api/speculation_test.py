@@ -27,17 +27,22 @@ models:
         said = answer.json()
         return said["choices"], said["system_fingerprint"], said["usage"]["completion_tokens"]
 
+    def count(self, name, model):
+        return next(float(line.split()[-1]) for line in self.get("/metrics").text.splitlines()
+                    if line.startswith(f'{name}{{model="{model}"}}'))
+
     def test_the_same_answers_with_and_without_guesses(self):
+        before = {name: self.count(name, "plain")
+                  for name in ("weir_engine_drafted_tokens_total", "weir_engine_accepted_tokens_total")}
         for fields in ({"temperature": 0}, {"temperature": 1}, {"temperature": 0.8, "n": 3}, {"temperature": 0, "stop": "ball"},
                        {"temperature": 1, "frequency_penalty": 0.4}):
             plain = self.answer("plain", **fields)
             for model in ("lookup", "drafted"):
                 with self.subTest(model=model, **fields):
                     self.assertEqual(self.answer(model, **fields), plain)
-        told = self.get("/metrics").text
-        for name in ("weir_engine_drafted_tokens_total", "weir_engine_accepted_tokens_total"):
-            value = next(float(line.split()[-1]) for line in told.splitlines() if line.startswith(name + "{"))
-            self.assertGreater(value, 0, name)
+        for name in before:
+            self.assertEqual(self.count(name, "plain"), before[name])  # who does not guess has none of the others' guesses
+            self.assertGreater(self.count(name, "lookup") + self.count(name, "drafted"), 0, name)
 
     # REQ: API-1
     def test_predicted_outputs_save_time_and_are_counted(self):
