@@ -12,6 +12,7 @@
 struct making {
     struct graph graph;
     struct json_doc docs[GRAMMAR_PARTS_MAX];
+    struct schema_hint hint;
 };
 
 static enum err lay_json(struct graph *g, uint32_t *ret_rule)
@@ -30,11 +31,11 @@ static enum err parse(str text, struct json_doc *doc, const char *what, struct d
     return e == ERR_OK ? e : diag_set(d, e, "the %s cannot be read: %s", what, why.text);
 }
 
-static enum err lay_schema(str text, struct json_doc *doc, struct graph *g, uint32_t *ret_rule,
+static enum err lay_schema(struct making *m, str text, struct json_doc *doc, uint32_t *ret_rule,
                            struct diag *d)
 {
     ERR_TRY(parse(text, doc, "schema", d));
-    return schema_lay(doc->root, g, ret_rule, d);
+    return schema_lay(doc->root, &m->graph, ret_rule, &m->hint, d);
 }
 
 static enum err lay_regex(str text, struct graph *g, uint32_t *ret_rule, struct diag *d)
@@ -77,7 +78,7 @@ static enum err lay_kind(struct making *m, const struct grammar_part *p, struct 
                         GRAMMAR_TEXT_BYTES_MAX);
     switch (p->kind) {
     case GRAMMAR_SCHEMA:
-        return lay_schema(p->text, doc, &m->graph, ret_rule, d);
+        return lay_schema(m, p->text, doc, ret_rule, d);
     case GRAMMAR_REGEX:
         return lay_regex(p->text, &m->graph, ret_rule, d);
     case GRAMMAR_GBNF:
@@ -89,6 +90,15 @@ static enum err lay_kind(struct making *m, const struct grammar_part *p, struct 
         break;
     }
     return lay_json(&m->graph, ret_rule);
+}
+
+// A schema of which nothing can be said: the place of a value that there cannot be.
+static enum err add_hint(const struct schema_hint *hint, struct diag *d)
+{
+    struct diag said = *d;
+    diag_set(d, said.code, "%s (no value fits %s)", said.text, hint->nothing_at);
+    diag_where(d, "%s", hint->nothing_at);
+    return said.code;
 }
 
 static enum err compile(struct making *m, const struct grammar_part *parts, size_t n,
@@ -107,7 +117,8 @@ static enum err compile(struct making *m, const struct grammar_part *parts, size
         graph_call(g, graph_after(g, ends.start, parts[i].before), said, rule);
         graph_text(g, said, ends.end, parts[i].after);
     }
-    return automaton_new(g, root, trie, ret, d);
+    enum err e = automaton_new(g, root, trie, ret, d);
+    return e == ERR_INVALID && m->hint.nothing_at[0] ? add_hint(&m->hint, d) : e;
 }
 
 enum err grammar_compile(const struct grammar_part *parts, size_t n, const struct token_trie *trie,

@@ -1,5 +1,8 @@
 #include "engine/grammar/schema_impl.h"
 
+#include <stdio.h>
+
+#include "base/encode.h"
 #include "base/mem.h"
 
 #include "base/banned.h"
@@ -65,6 +68,12 @@ static enum err check_members(struct schema_compiler *c, const struct item *item
         {"$dynamicRef", "is not offered: use '$ref'"},
         {"$recursiveRef", "is not offered: use '$ref'"},
     };
+    yyjson_val *required = json_get(item->schema, "required");
+    // Draft 3 had a boolean here: false says nothing, as does the null of a list that was not made.
+    if (required && !yyjson_is_arr(required) && !yyjson_is_false(required) &&
+        !yyjson_is_null(required))
+        return schema_refuse(c, ERR_INVALID, item, "required",
+                             "must be an array of names, and stand in the object that has them");
     for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
         yyjson_val *v = json_get(item->schema, refused[i].member);
         if (v && !is_harmless(v, refused[i].member))
@@ -75,10 +84,28 @@ static enum err check_members(struct schema_compiler *c, const struct item *item
 
 // --- Views
 
-enum err view_add(struct schema_compiler *c, struct view *v, yyjson_val *schema, str where,
-                  bool *ret_never)
+// Whether item k is here by item `from`, or is it.
+static bool leads_to(const struct view *v, size_t k, uint32_t from)
 {
-    struct item item = {.schema = schema, .where = where};
+    while (from && from != k + 1)
+        from = v->items[from - 1].from;
+    return from;
+}
+
+static enum err leads_back(struct schema_compiler *c, str where)
+{
+    diag_set(c->diag, ERR_INVALID,
+             "the schema at " STR_FMT " leads back to itself with no property or item between: it "
+             "says nothing",
+             STR_ARG(str_sub(where, 0, 100)));
+    diag_where(c->diag, STR_FMT, STR_ARG(str_sub(where, 0, 100)));
+    return ERR_INVALID;
+}
+
+static enum err add_from(struct schema_compiler *c, struct view *v, uint32_t from,
+                         yyjson_val *schema, str where, bool *ret_never)
+{
+    struct item item = {.schema = schema, .where = where, .from = from};
     if (yyjson_is_false(schema))
         *ret_never = true;
     if (yyjson_is_bool(schema))
@@ -89,7 +116,9 @@ enum err view_add(struct schema_compiler *c, struct view *v, yyjson_val *schema,
                         "(%s)",
                         STR_ARG(str_sub(where, 0, 100)), json_type_name(schema));
     for (size_t i = 0; i < v->n; i++)
-        if (v->items[i].schema == schema)
+        if (v->items[i].schema == schema && leads_to(v, i, from))
+            return leads_back(c, where);
+        else if (v->items[i].schema == schema)
             return ERR_OK;
     if (v->n == VIEW_MAX)
         return diag_set(c->diag, ERR_LIMIT,
@@ -97,6 +126,27 @@ enum err view_add(struct schema_compiler *c, struct view *v, yyjson_val *schema,
                         STR_ARG(str_sub(where, 0, 100)));
     v->items[v->n++] = item;
     return check_members(c, &item);
+}
+
+enum err view_add(struct schema_compiler *c, struct view *v, yyjson_val *schema, str where,
+                  bool *ret_never)
+{
+    return add_from(c, v, 0, schema, where, ret_never);
+}
+
+// A reference is an address: %20 stands for a blank.
+static str unescape_percents(struct schema_compiler *c, str pointer)
+{
+    char *out = arena_alloc(&c->arena, pointer.len + 1);
+    size_t n = 0;
+    for (size_t i = 0; out && i < pointer.len; i++) {
+        uint8_t byte;
+        bool escape =
+            pointer.ptr[i] == '%' && decode_hex(&byte, 1, str_sub(pointer, i + 1, 2)) == ERR_OK;
+        out[n++] = escape ? (char)byte : pointer.ptr[i];
+        i += escape ? 2 : 0;
+    }
+    return str_slice(out, out ? n : 0);
 }
 
 static str unescape_token(struct schema_compiler *c, str token)
@@ -116,7 +166,7 @@ static yyjson_val *at_pointer(struct schema_compiler *c, str pointer)
     str token;
     if (pointer.len && pointer.ptr[0] != '/')
         return NULL;
-    pointer = str_sub(pointer, 1, SIZE_MAX);
+    pointer = str_sub(unescape_percents(c, pointer), 1, SIZE_MAX);
     while (v && str_split(&pointer, '/', &token)) {
         uint64_t index;
         str name = unescape_token(c, token);
@@ -128,22 +178,28 @@ static yyjson_val *at_pointer(struct schema_compiler *c, str pointer)
     return v;
 }
 
-static enum err follow_ref(struct schema_compiler *c, struct view *v, const struct item *item,
-                           yyjson_val *ref, bool *ret_never)
+static enum err follow_ref(struct schema_compiler *c, struct view *v, uint32_t from,
+                           const struct item *item, yyjson_val *ref, bool *ret_never)
 {
     str to = json_str(ref);
+    if (!yyjson_is_str(ref))
+        return schema_refuse(c, ERR_INVALID, item, "$ref", "must be a string");
     if (!str_starts(to, STR("#")))
         return schema_refuse(c, ERR_UNSUPPORTED, item, "$ref",
                              "must begin with '#': other documents are not fetched; put what it "
                              "means under '$defs'");
+    if (to.len > 1 && to.ptr[1] != '/')
+        return schema_refuse(c, ERR_UNSUPPORTED, item, "$ref",
+                             "names an anchor, which is not offered: say where the schema stands "
+                             "('#/$defs/…')");
     yyjson_val *schema = at_pointer(c, str_sub(to, 1, SIZE_MAX));
     if (!schema)
         return schema_refuse(c, ERR_INVALID, item, "$ref", "leads nowhere in this schema");
-    return view_add(c, v, schema, to, ret_never);
+    return add_from(c, v, from, schema, to, ret_never);
 }
 
-static enum err follow_all_of(struct schema_compiler *c, struct view *v, const struct item *item,
-                              yyjson_val *all, bool *ret_never)
+static enum err follow_all_of(struct schema_compiler *c, struct view *v, uint32_t from,
+                              const struct item *item, yyjson_val *all, bool *ret_never)
 {
     size_t i, max;
     yyjson_val *schema;
@@ -152,7 +208,8 @@ static enum err follow_all_of(struct schema_compiler *c, struct view *v, const s
     yyjson_arr_foreach(all, i, max, schema)
     {
         str number = arena_printf(&c->arena, "%zu", i);
-        ERR_TRY(view_add(c, v, schema, schema_child(c, item->where, "allOf", number), ret_never));
+        ERR_TRY(
+            add_from(c, v, from, schema, schema_child(c, item->where, "allOf", number), ret_never));
     }
     return ERR_OK;
 }
@@ -161,12 +218,13 @@ enum err view_expand(struct schema_compiler *c, struct view *v, bool *ret_never)
 {
     for (size_t i = 0; i < v->n; i++) {
         struct item item = v->items[i];
+        uint32_t from = (uint32_t)i + 1;
         yyjson_val *ref = json_get(item.schema, "$ref"), *all = json_get(item.schema, "allOf");
         v->items[i].took |= TOOK_REF | TOOK_ALL_OF;
         if (ref && !(item.took & TOOK_REF))
-            ERR_TRY(follow_ref(c, v, &item, ref, ret_never));
+            ERR_TRY(follow_ref(c, v, from, &item, ref, ret_never));
         if (all && !(item.took & TOOK_ALL_OF))
-            ERR_TRY(follow_all_of(c, v, &item, all, ret_never));
+            ERR_TRY(follow_all_of(c, v, from, &item, all, ret_never));
     }
     return ERR_OK;
 }
@@ -424,7 +482,7 @@ static enum err alternative(struct schema_compiler *c, const struct view *v, siz
     str name = arena_printf(&c->arena, "%zu", number);
     *ret = *v;
     ret->items[item].took |= *member == 'a' ? TOOK_ANY_OF : TOOK_ONE_OF;
-    return view_add(c, ret, yyjson_arr_get(json_get(i->schema, member), number),
+    return add_from(c, ret, (uint32_t)item + 1, yyjson_arr_get(json_get(i->schema, member), number),
                     schema_child(c, i->where, member, name), ret_never);
 }
 
@@ -489,15 +547,12 @@ static size_t find_alternatives(const struct view *v, const char **ret_member)
     return SIZE_MAX;
 }
 
-static enum err lay_body(struct schema_compiler *c, const struct view *unexpanded, uint32_t from,
-                         uint32_t to)
+static enum err lay_expanded(struct schema_compiler *c, struct view *expanded, uint32_t from,
+                             uint32_t to)
 {
-    struct view v = *unexpanded;
+    struct view v = *expanded;
     const char *member;
-    bool never = false, done = false;
-    ERR_TRY(view_expand(c, &v, &never));
-    if (never)
-        return ERR_OK;
+    bool done = false;
     size_t item = find_alternatives(&v, &member);
     if (item != SIZE_MAX)
         return lay_alternatives(c, &v, item, member, from, to);
@@ -511,6 +566,23 @@ static enum err lay_body(struct schema_compiler *c, const struct view *unexpande
         return ERR_OK;
     }
     return lay_types(c, &v, types, from, to);
+}
+
+// Where nothing was laid, no value fits: the first such place is told if nothing can be said at
+// all.
+static enum err lay_body(struct schema_compiler *c, const struct view *unexpanded, uint32_t from,
+                         uint32_t to)
+{
+    struct view v = *unexpanded;
+    bool never = false;
+    size_t edges = c->graph->n_edges;
+    ERR_TRY(view_expand(c, &v, &never));
+    if (!never)
+        ERR_TRY(lay_expanded(c, &v, from, to));
+    if (c->graph->n_edges == edges && v.n && !c->hint->nothing_at[0])
+        snprintf(c->hint->nothing_at, sizeof c->hint->nothing_at, STR_FMT,
+                 STR_ARG(str_sub(v.items[0].where, 0, 100)));
+    return ERR_OK;
 }
 
 // --- Rules for views
@@ -626,10 +698,11 @@ static enum err lay_all(struct schema_compiler *c, uint32_t *ret_rule)
     return ERR_OK;
 }
 
-enum err schema_lay(yyjson_val *schema, struct graph *g, uint32_t *ret_rule, struct diag *d)
+enum err schema_lay(yyjson_val *schema, struct graph *g, uint32_t *ret_rule,
+                    struct schema_hint *hint, struct diag *d)
 {
     enum { ARENA_BYTES_MAX = 64 << 20 };
-    struct schema_compiler c = {.root = schema, .graph = g, .diag = d};
+    struct schema_compiler c = {.root = schema, .graph = g, .hint = hint, .diag = d};
     json_text_init(&c.json, g);
     arena_init(&c.arena, ARENA_BYTES_MAX);
     map_init(&c.rules);

@@ -13,7 +13,13 @@
 
 enum { SCHEMA_BYTES_MAX = 1 << 20, SCHEMA_VIEWS_MAX = 1 << 14 };
 
+// A place at which no value fits, as a JSON pointer, or "": where nothing can be said of the whole
+// (automaton_new finds that out), it is the likely reason.
+struct schema_hint {
+    char nothing_at[128];
+};
+
 // *ret_rule: a rule that says one value. ERR_UNSUPPORTED, ERR_INVALID, ERR_LIMIT; d->where is the
 // JSON pointer ("#/properties/a").
 enum err schema_lay(yyjson_val *schema, struct graph *g, uint32_t *ret_rule,
-                    struct diag *d) MUST_USE;
+                    struct schema_hint *hint, struct diag *d) MUST_USE;

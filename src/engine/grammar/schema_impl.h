@@ -16,6 +16,7 @@ struct item {
     yyjson_val *schema; // an object, or true
     str where;          // its JSON pointer
     uint32_t took;
+    uint32_t from; // by which of the view's items it is here, + 1; 0: by what the view is made for
 };
 
 struct view {
@@ -49,6 +50,7 @@ struct schema_compiler {
     struct map rules; // by view: the rule + 1
     struct pending *pending;
     size_t n_pending, pending_cap, n_views;
+    struct schema_hint *hint;
 };
 
 enum err schema_refuse(struct schema_compiler *c, enum err e, const struct item *item,

@@ -72,7 +72,7 @@ static enum err collect_required(struct schema_compiler *c, const struct view *v
     yyjson_val *name;
     for (size_t i = 0; i < v->n; i++) {
         yyjson_val *required = json_get(v->items[i].schema, "required");
-        if (!yyjson_is_arr(required)) // draft 3 had a boolean here
+        if (!yyjson_is_arr(required)) // says nothing: others are refused
             continue;
         yyjson_arr_foreach(required, k, max, name)
         {
@@ -112,19 +112,38 @@ static enum err fill_properties(struct schema_compiler *c, const struct view *v,
 
 // --- Other members
 
+// What a pattern cannot stand beside, of all that holds for the value.
+static const char *beside_pattern(const struct view *v, const struct item *item,
+                                  const struct object *o)
+{
+    if (yyjson_obj_size(json_get(item->schema, "patternProperties")) > 1)
+        return "has more than one pattern: one is offered";
+    if (o->n)
+        return "is not offered where 'properties' or 'required' hold for the same value";
+    for (size_t i = 0; i < v->n; i++) {
+        bool own = &v->items[i] == item;
+        yyjson_val *others = json_get(v->items[i].schema, "additionalProperties");
+        if (!own && yyjson_obj_size(json_get(v->items[i].schema, "patternProperties")))
+            return "is not offered where another one holds for the same value";
+        if (others && !yyjson_is_true(others) && !(own && yyjson_is_false(others)))
+            return "is not offered where 'additionalProperties' holds for the same value, but as "
+                   "true, or as false beside it";
+    }
+    return NULL;
+}
+
 static enum err take_pattern(struct schema_compiler *c, const struct view *v,
                              const struct item *item, struct object *o)
 {
     yyjson_val *patterns = json_get(item->schema, "patternProperties");
     bool never = false;
+    if (patterns && !yyjson_is_obj(patterns))
+        return schema_refuse(c, ERR_INVALID, item, "patternProperties", "must be an object");
     if (!patterns || !yyjson_obj_size(patterns))
         return ERR_OK;
-    bool alone = v->n == 1 && yyjson_obj_size(patterns) == 1 && o->n == 0 &&
-                 !yyjson_is_obj(json_get(item->schema, "additionalProperties"));
-    if (!alone)
-        return schema_refuse(c, ERR_UNSUPPORTED, item, "patternProperties",
-                             "is offered with one pattern, and without 'properties', 'required', "
-                             "'additionalProperties' or 'allOf' beside it");
+    const char *why = beside_pattern(v, item, o);
+    if (why)
+        return schema_refuse(c, ERR_UNSUPPORTED, item, "patternProperties", why);
     yyjson_obj_iter iter = yyjson_obj_iter_with(patterns);
     yyjson_val *key = yyjson_obj_iter_next(&iter);
     struct diag d = {0};
@@ -155,8 +174,6 @@ static enum err collect_others(struct schema_compiler *c, const struct view *v, 
                              &never));
     }
     o->open = !never && (said || !named);
-    for (size_t i = 0; i < v->n; i++)
-        ERR_TRY(take_pattern(c, v, &v->items[i], o));
     return ERR_OK;
 }
 
@@ -411,6 +428,8 @@ static enum err collect(struct schema_compiler *c, const struct view *v, struct 
     o->n = named; // whether it is open is decided by what `properties` names
     enum err e = collect_others(c, v, o);
     o->n = all;
+    for (size_t i = 0; i < v->n && e == ERR_OK; i++)
+        e = take_pattern(c, v, &v->items[i], o);
     ERR_TRY(e);
     return collect_counts(c, v, o);
 }

@@ -130,6 +130,8 @@ static void lay_string(struct schema_compiler *c, const struct machines *m,
                        struct machine_bounds bounds, uint32_t from, uint32_t to)
 {
     struct graph *g = c->graph;
+    if (bounds.least > bounds.most)
+        return;
     if (!m->n && !bounds.least && bounds.most == UINT32_MAX) {
         graph_call(g, from, to, json_text_string(&c->json));
         return;
@@ -138,8 +140,6 @@ static void lay_string(struct schema_compiler *c, const struct machines *m,
     const struct machine *machines[MACHINES_MAX];
     for (size_t i = 0; i < m->n; i++)
         machines[i] = m->all[i];
-    if (bounds.least > bounds.most)
-        return;
     if (m->n)
         machine_lay(machines, m->n, bounds, true, g, inside, end);
     else

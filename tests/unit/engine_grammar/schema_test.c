@@ -176,6 +176,19 @@ static void test_objects(void **state UNUSED)
         {"{\"type\":\"object\",\"patternProperties\":{\"^x-\":{\"type\":\"integer\"}}}",
          {"{}", "{\"x-a\":1, \"x-\":2}"},
          {"{\"a\":1}", "{\"x-a\":\"\"}"}},
+        {"{\"anyOf\":[{\"type\":\"null\"},{\"type\":\"object\",\"patternProperties\":{\"^[a-c]{1,2}"
+         "$\":{"
+         "\"type\":\"boolean\"}},\"additionalProperties\":false}]}",
+         {"null", "{}", "{\"ab\":true,\"c\":false}"},
+         {"{\"abc\":true}", "{\"a\":1}", "1"}},
+        {"{\"type\":\"object\",\"maxProperties\":1,\"allOf\":[{\"patternProperties\":{\"^x\":{"
+         "\"type\":"
+         "\"null\"}}}]}",
+         {"{}", "{\"x\":null}"},
+         {"{\"y\":null}", "{\"x\":null,\"xx\":null}"}},
+        {"{\"required\":null,\"properties\":{\"a\":{\"type\":\"null\",\"required\":false}}}",
+         {"{}", "{\"a\":null}"},
+         {"{\"a\":1}"}},
         {"{\"properties\":{\"a\\\"b\":{\"type\":\"null\"},\"\xC3\xA9\":{\"type\":\"null\"}}}",
          {"{\"a\\\"b\":null,\"\xC3\xA9\":null}"},
          {"{\"a\"b\":null}"}},
@@ -254,6 +267,14 @@ static void test_unions_and_references(void **state UNUSED)
         {"{\"$ref\":\"#/$defs/a~1b/0\",\"$defs\":{\"a/b\":[{\"type\":\"null\"}]}}",
          {"null"},
          {"1"}},
+        {"{\"$ref\":\"#/$defs/a~1b%20c%\",\"$defs\":{\"a/b c%\":{\"type\":\"null\"}}}",
+         {"null"},
+         {"1"}},
+        {"{\"allOf\":[{\"$ref\":\"#/$defs/a\"},{\"$ref\":\"#/$defs/"
+         "a\"}],\"$defs\":{\"a\":{\"type\":"
+         "\"null\"}}}",
+         {"null"},
+         {"1"}},
         {"{}", {"1", "{\"a\":[null]}", "\"x\""}, {"x"}},
         {"{\"anyOf\":[{\"type\":\"integer\",\"minimum\":5,\"maximum\":1},{\"type\":\"null\"}]}",
          {"null"},
@@ -287,7 +308,30 @@ static void test_what_cannot_be_held_is_named(void **state UNUSED)
          "#/minProperties"},
         {"{\"if\":{},\"then\":{}}", "#/if"},
         {"{\"properties\":{\"a\":{}},\"patternProperties\":{\"x\":{}}}", "#/patternProperties"},
+        {"{\"patternProperties\":{\"^x\":{\"type\":\"null\"}},\"required\":[\"x\"]}",
+         "#/patternProperties"},
+        {"{\"additionalProperties\":false,\"anyOf\":[{\"patternProperties\":{\"^x\":{}}}]}",
+         "#/anyOf/0/patternProperties"},
+        {"{\"patternProperties\":{\"^x\":{}},\"allOf\":[{\"patternProperties\":{\"y$\":{}}}]}",
+         "#/patternProperties"},
         {"{\"items\":{\"contains\":{}}}", "#/items/contains"},
+        {"{\"required\":\"a\"}", "#/required"},
+        {"{\"properties\":{\"a\":{\"type\":\"string\",\"required\":true}}}",
+         "#/properties/a/required"},
+        {"{\"$ref\":\"#a\",\"$defs\":{\"a\":{\"$anchor\":\"a\"}}}", "#/$ref"},
+        {"{\"$ref\":5}", "#/$ref"},
+        {"{\"$ref\":\"#\"}", "#"},
+        {"{\"$ref\":\"#/$defs/a\",\"$defs\":{\"a\":{\"$ref\":\"#/$defs/b\"},\"b\":{\"allOf\":[{"
+         "\"$ref\":\"#/$defs/a\"}]}}}",
+         "#/$defs/a"},
+        {"{\"anyOf\":[{\"$ref\":\"#\"},{\"type\":\"null\"}]}", "#"},
+        {"{\"properties\":{\"a\":{\"items\":{\"type\":\"integer\",\"minimum\":5,\"maximum\":3},"
+         "\"minItems\":1}},\"required\":[\"a\"]}",
+         "#/properties/a/items"},
+        {"{\"properties\":{\"a\":{\"type\":\"string\",\"minLength\":5,\"maxLength\":3}},"
+         "\"required\":["
+         "\"a\"]}",
+         "#/properties/a"},
         {"{\"const\":\"a\",\"pattern\":\"b\"}", "#/pattern"},
         {"{\"$defs\":{\"a\":{\"$ref\":\"#/$defs/a\"}},\"$ref\":\"#/$defs/"
          "a\",\"dependentRequired\":{}}",
