@@ -130,6 +130,7 @@ void lane_remove(struct lane *l, struct engine_job *j)
     while (l->running[at] != j)
         at++;
     l->n_running--;
+    l->held = l->held == j ? NULL : l->held;
     for (; at < l->n_running; at++)
         l->running[at] = l->running[at + 1];
     j->seq.is_running = false;
@@ -323,6 +324,8 @@ static void note_speed(struct lane *l, const struct step *s, uint64_t us)
 {
     if (!l->is_warm)
         l->is_warm = true; // the first pass touches its memory for the first time
+    else if (s->holds)
+        l->mixed_steps++;
     else if (s->prefill_rows == 0)
         note_answers(l, s, (double)us);
     else if (s->decode_rows == 0)
@@ -336,12 +339,50 @@ static void note_speed(struct lane *l, const struct step *s, uint64_t us)
     }
 }
 
+// The last plan comes again in the next step.
+static void put_off_held(struct step *s)
+{
+    const struct plan *p = &s->plans[--s->n_plans];
+    s->n_rows -= p->n_rows;
+    s->n_tasks -= p->n_tasks;
+}
+
+// The stages of the held rows that the clock allows for, after the answers'.
+static enum err forward_held(struct lane *l, struct step *s, uint64_t from_us, size_t *ret_bad_row)
+{
+    uint64_t until_us = s->holds_us ? from_us + s->holds_us : UINT64_MAX;
+    const struct plan *p = &s->plans[s->n_plans - 1];
+    size_t bad_row = SIZE_MAX;
+    enum err e = model_forward_until(l->model, kv_pool(l->kv), s->rows + p->first_row, p->n_rows,
+                                     until_us, &l->held_stage, &bad_row);
+    if (bad_row != SIZE_MAX)
+        *ret_bad_row = p->first_row + bad_row;
+    if (e == ERR_OK && l->held_stage != MODEL_STAGE_DONE)
+        put_off_held(s);
+    else
+        l->held = NULL;
+    return e;
+}
+
+static enum err forward(struct lane *l, struct step *s, uint64_t from_us, size_t *ret_bad_row)
+{
+    size_t n = s->holds ? s->plans[s->n_plans - 1].first_row : s->n_rows;
+    enum err e = ERR_OK;
+    if (n > 0)
+        e = model_forward(l->model, kv_pool(l->kv), s->rows, n, ret_bad_row);
+    if (s->holds && e == ERR_OK)
+        return forward_held(l, s, from_us, ret_bad_row);
+    if (s->holds)
+        put_off_held(s);
+    return e;
+}
+
 static void compute(struct lane *l, struct step *s)
 {
     struct scheduler *sched = l->scheduler;
     size_t bad_row = SIZE_MAX;
     uint64_t from_us = clock_mono_us();
-    enum err e = model_forward(l->model, kv_pool(l->kv), s->rows, s->n_rows, &bad_row);
+    enum err e = forward(l, s, from_us, &bad_row);
     sample_step(l, s);
     lane_deliver(l, s, e, bad_row);
     uint64_t us = clock_mono_us() - from_us;

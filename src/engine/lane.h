@@ -52,6 +52,10 @@ struct lane {
     double speed_now;          // … and how those of late were beside it
     uint32_t mixed_steps;      // since the last of those
     struct pace alone, beside; // of prompts: their steps, and what they add to steps that answer
+    // A prompt whose next rows are computed in stages, some each step (model_forward_until); NULL:
+    // none. They have had `held_stage` of them.
+    struct engine_job *held;
+    uint32_t held_stage, held_rows;
     uint32_t draft_tokens_max; // 0: no guessing (speculate.h)
     struct drafter *drafter;   // NULL: guesses are looked up
     // residence.h. Without weights `model` is NULL and nothing runs.
@@ -82,6 +86,8 @@ struct step {
     uint32_t n_rows, n_plans, n_turn;
     uint32_t decode_rows, draft_rows, prefill_rows, scoring_rows;
     bool chunks_are_small;  // beside streams: less than a block
+    bool holds;             // the last plan is lane.held's, in stages …
+    uint64_t holds_us;      // … as long as the step has not taken so long; 0: to its end
     uint32_t answer_tokens; // that the step brought
 };
 

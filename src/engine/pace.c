@@ -10,7 +10,8 @@ enum {
     BLOCK_ROWS = 16,
 };
 
-static const double stretch = 2; // mean; the longest of a hundred gaps is two fifths above
+static const double stretch = 2;          // mean; the longest of a hundred gaps is two fifths above
+static const double staged_stretch = 1.9; // where the clock ends the step
 static const double weight_known = 0.25, weight_most = 4, weight_keep = 0.95;
 
 // Sizes grow by a third to a half: 4, 6, 8, 12, 16, 24 …
@@ -148,6 +149,14 @@ static double bearable_us(const struct pace_step *s)
     double one = (stretch - 1) * s->usual_us, many = one * s->n_prompts;
     many = many < MANY_US ? many : MANY_US;
     return many > one ? many : one;
+}
+
+uint64_t pace_step_us(const struct pace_step *s)
+{
+    if (s->usual_us <= 0)
+        return 0;
+    double one = staged_stretch * s->usual_us, many = s->n_prompts > 1 ? bearable_us(s) : 0;
+    return (uint64_t)(one > s->usual_us + many ? one : s->usual_us + many);
 }
 
 uint32_t pace_prompt_rows(const struct pace_step *s)

@@ -38,3 +38,6 @@ struct pace_step {
 // its usual one if one prompt waits; the more wait, the more of the time is theirs, up to a tenth
 // of a second. Without: what takes as long as one would want to wait for a cancelled request.
 uint32_t pace_prompt_rows(const struct pace_step *s);
+// How long the step may take in all where a prompt's rows are computed in stages, which end by the
+// clock; 0: nobody answers.
+uint64_t pace_step_us(const struct pace_step *s);

@@ -211,6 +211,13 @@ static uint32_t share_of_oldest(const struct lane *l, uint32_t rows)
     return l->scheduler->counters.steps % 4 == 0 ? rows : 0;
 }
 
+static void add_chunk(struct lane *l, struct step *s, struct engine_job *j)
+{
+    take_promised_blocks(l, &j->seq, j->seq.n_done + j->seq.chunk);
+    add_rows(l, s, j, j->seq.chunk);
+    s->prefill_rows += j->seq.chunk;
+}
+
 // A quarter goes to the oldest prompt, so that it is never starved; the rest to the shortest first,
 // so that a short prompt does not wait for a long one.
 static void plan_prompts(struct lane *l, struct step *s, uint32_t rows)
@@ -228,14 +235,9 @@ static void plan_prompts(struct lane *l, struct step *s, uint32_t rows)
         lane_adopt_prefix(l, j);
         rows -= widen_chunk(l, s, j, rows + j->seq.chunk);
     }
-    for (uint32_t i = 0; i < s->n_turn; i++) {
-        struct engine_job *j = s->turn[i];
-        if (j->seq.is_running && j->seq.chunk > 0) {
-            take_promised_blocks(l, &j->seq, j->seq.n_done + j->seq.chunk);
-            add_rows(l, s, j, j->seq.chunk);
-            s->prefill_rows += j->seq.chunk;
-        }
-    }
+    for (uint32_t i = 0; i < s->n_turn; i++)
+        if (s->turn[i]->seq.is_running && s->turn[i]->seq.chunk > 0)
+            add_chunk(l, s, s->turn[i]);
 }
 
 static uint32_t unfinished_prompts(const struct step *s)
@@ -260,26 +262,82 @@ static bool looks_at_answers_alone(const struct lane *l, const struct step *s)
     return s->decode_rows > 0 && l->mixed_steps >= MIXED_STEPS_MAX;
 }
 
-// As many prompt rows as fit the step's budget, its rows, and its time (pace.h).
-static uint32_t prompt_rows(const struct lane *l, struct step *s)
+static struct pace_step time_of(const struct lane *l, const struct step *s)
 {
-    uint32_t budget = l->scheduler->options.step_tokens_max;
-    uint32_t answers = s->decode_rows + s->draft_rows;
-    uint32_t rows = budget > answers ? budget - answers : 0;
-    struct pace_step in_time = {
+    return (struct pace_step){
         .alone = &l->alone,
         .beside = &l->beside,
         .usual_us = usual_us(l, s),
         .n_prompts = unfinished_prompts(s),
     };
-    uint32_t bearable = pace_prompt_rows(&in_time), least = CHUNK_MIN;
-    s->chunks_are_small = in_time.usual_us > 0 && bearable < CHUNK_MIN;
+}
+
+static uint32_t budget_left(const struct lane *l, const struct step *s)
+{
+    uint32_t budget = l->scheduler->options.step_tokens_max;
+    uint32_t answers = s->decode_rows + s->draft_rows;
+    return budget > answers ? budget - answers : 0;
+}
+
+// As many prompt rows as fit the step's budget, its rows, and its time (pace.h).
+static uint32_t prompt_rows(const struct lane *l, struct step *s, const struct pace_step *in_time)
+{
+    uint32_t rows = budget_left(l, s);
+    uint32_t bearable = pace_prompt_rows(in_time), least = CHUNK_MIN;
+    s->chunks_are_small = in_time->usual_us > 0 && bearable < CHUNK_MIN;
     if (s->chunks_are_small)
         least = bearable > CHUNK_LEAST ? bearable : CHUNK_LEAST;
     rows = rows < bearable ? rows : bearable;
     rows = rows > least ? rows : least;
     uint32_t left = l->rows_max - s->n_rows;
     return rows < left ? rows : left;
+}
+
+// --- In stages
+
+// A long prompt alone beside streams, of which a step would take a few rows only. A short one goes
+// with the answers' rows: a pass of its own reads all weights again.
+static struct engine_job *worth_holding(const struct lane *l, const struct step *s,
+                                        const struct pace_step *in_time)
+{
+    size_t most = model_held_rows_max(l->model);
+    uint32_t rows = in_time->usual_us > 0 ? pace_prompt_rows(in_time) : UINT32_MAX;
+    if (in_time->n_prompts != 1 || rows >= most)
+        return NULL;
+    struct engine_job *j = shortest_prompt(s);
+    bool is_long = j->seq.n_tokens - j->seq.n_cached > 2 * most;
+    return is_long && !scores_prompt(j) && sequence_pending(&j->seq) > rows ? j : NULL;
+}
+
+// What the model holds and the budget leaves now: answers may come to it later.
+static uint32_t rows_to_hold(const struct lane *l, const struct step *s)
+{
+    size_t left = min_size(budget_left(l, s), l->rows_max - s->n_rows);
+    return (uint32_t)min_size(max_size(left, CHUNK_MIN), model_held_rows_max(l->model));
+}
+
+// Its next rows are those that have had some stages, or as many as can be held. False: nobody's
+// are, and what was held is forgotten.
+static bool plan_held(struct lane *l, struct step *s, const struct pace_step *in_time)
+{
+    struct engine_job *j = l->held;
+    if (!j) {
+        j = worth_holding(l, s, in_time);
+        l->held_stage = 0;
+        l->held_rows = rows_to_hold(l, s);
+    }
+    l->held = NULL;
+    if (!j)
+        return false;
+    if (l->held_stage == 0)
+        lane_adopt_prefix(l, j);
+    if (widen_chunk(l, s, j, l->held_rows) == 0)
+        return false;
+    add_chunk(l, s, j);
+    l->held = j;
+    s->holds = true;
+    s->holds_us = pace_step_us(in_time);
+    return true;
 }
 
 // --- The step
@@ -305,6 +363,7 @@ static void begin_step(struct lane *l, struct step *s)
     reserve_results(l, s);
     s->n_rows = s->n_plans = s->n_tasks = s->n_hidden = 0;
     s->decode_rows = s->draft_rows = s->answer_tokens = s->prefill_rows = s->scoring_rows = 0;
+    s->holds = s->chunks_are_small = false;
     s->n_turn = l->n_running;
     for (uint32_t i = 0; i < l->n_running; i++) {
         s->turn[i] = l->running[i];
@@ -318,6 +377,9 @@ void lane_plan(struct lane *l, struct step *s)
     begin_step(l, s);
     speculate(l, s);
     plan_answers(l, s);
-    if (!looks_at_answers_alone(l, s))
-        plan_prompts(l, s, prompt_rows(l, s));
+    if (looks_at_answers_alone(l, s))
+        return;
+    struct pace_step in_time = time_of(l, s);
+    if (!plan_held(l, s, &in_time))
+        plan_prompts(l, s, prompt_rows(l, s, &in_time));
 }

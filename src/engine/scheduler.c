@@ -30,6 +30,7 @@ void scheduler_init(struct scheduler *s, const struct engine_options *o)
     size_t rows = o->step_tokens_max > o->sequences_max + KV_BLOCK_TOKENS
                       ? o->step_tokens_max
                       : o->sequences_max + KV_BLOCK_TOKENS;
+    rows += o->step_tokens_max; // held ones beside answers that came later
     s->step.rows = mem_array(rows, sizeof *s->step.rows);
     s->step.plans = mem_array(o->sequences_max, sizeof *s->step.plans);
     s->step.turn = mem_array(o->sequences_max, sizeof(struct engine_job *));

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "engine/arch/model.h"
 #include "engine/kernel/team.h"
@@ -21,8 +22,12 @@ static struct fake_model fake;
 
 struct fake_model *fake_model_reset(void)
 {
-    fake = (struct fake_model){
-        .n_vocab = 300, .n_ctx = 512, .n_embd = 8, .rows_max = 256, .poison_token = -1};
+    fake = (struct fake_model){.n_vocab = 300,
+                               .n_ctx = 512,
+                               .n_embd = 8,
+                               .rows_max = 256,
+                               .held_rows_max = 64,
+                               .poison_token = -1};
     return &fake;
 }
 
@@ -101,6 +106,9 @@ struct model {
     struct hparams hparams;
     uint64_t mind; // what its logits depend on beside the history
     bool is_timeless;
+    struct model_row held; // the first of the rows that are computed in stages
+    uint32_t held_block;
+    size_t n_held;
 };
 
 enum err model_open(const struct model_file *f, const struct model_options *o, struct team *team,
@@ -198,14 +206,6 @@ static uint64_t run_row(const struct model *m, uint8_t *pool, const struct model
     return history;
 }
 
-static void pass_time(size_t rows)
-{
-    long us = (long)(fake.step_us + rows * fake.row_us);
-    struct timespec t = {.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000};
-    if (us)
-        nanosleep(&t, NULL);
-}
-
 // A query comes after all rows' keys and values: nobody else may have written into its block.
 static void check_block(const struct model *m, uint8_t *pool, const struct model_row *row)
 {
@@ -214,8 +214,8 @@ static void check_block(const struct model *m, uint8_t *pool, const struct model
         check(slot_at(m, pool, row, p)->position == p, "another's history", row->position);
 }
 
-enum err model_forward(struct model *m, uint8_t *kv_pool, const struct model_row *rows,
-                       size_t n_rows, size_t *ret_bad_row)
+static enum err run_rows(const struct model *m, uint8_t *kv_pool, const struct model_row *rows,
+                         size_t n_rows, size_t *ret_bad_row)
 {
     enum err e = ERR_OK;
     check(n_rows > 0 && n_rows <= fake.rows_max, "the number of rows", (uint32_t)n_rows);
@@ -240,9 +240,53 @@ enum err model_forward(struct model *m, uint8_t *kv_pool, const struct model_row
     }
     for (size_t i = 0; i < n_rows; i++)
         check_block(m, kv_pool, &rows[i]);
-    if (!m->is_timeless)
-        pass_time(n_rows);
     return e;
+}
+
+static void pass_time(const struct model *m, size_t rows, uint32_t part)
+{
+    long us = (long)((fake.step_us + rows * fake.row_us) / part);
+    struct timespec t = {.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000};
+    if (us && !m->is_timeless)
+        nanosleep(&t, NULL);
+}
+
+enum err model_forward(struct model *m, uint8_t *kv_pool, const struct model_row *rows,
+                       size_t n_rows, size_t *ret_bad_row)
+{
+    enum err e = run_rows(m, kv_pool, rows, n_rows, ret_bad_row);
+    pass_time(m, n_rows, 1);
+    return e;
+}
+
+size_t model_held_rows_max(const struct model *m)
+{
+    (void)m;
+    return fake.held_rows_max;
+}
+
+// Rows leave no trace before the last stage, and have the whole pass's effect in it.
+enum err model_forward_until(struct model *m, uint8_t *kv_pool, const struct model_row *rows,
+                             size_t n_rows, uint64_t until_us, uint32_t *stage, size_t *ret_bad_row)
+{
+    bool begins = *stage == 0;
+    check(n_rows > 0 && n_rows <= fake.held_rows_max, "the number of held rows", rows->position);
+    check(begins || (n_rows == m->n_held && rows->token == m->held.token &&
+                     rows->position == m->held.position && rows->blocks[0] == m->held_block),
+          "other rows than are held", rows->position);
+    m->held = *rows;
+    m->held_block = rows->blocks[0];
+    m->n_held = n_rows;
+    while (*stage + 1 < FAKE_STAGES) {
+        ++*stage;
+        fake.stages++;
+        pass_time(m, n_rows, FAKE_STAGES);
+        if (clock_mono_us() >= until_us)
+            return ERR_OK;
+    }
+    *stage = MODEL_STAGE_DONE;
+    pass_time(m, n_rows, FAKE_STAGES);
+    return run_rows(m, kv_pool, rows, n_rows, ret_bad_row);
 }
 
 const char *model_kv_type(const struct model *m)

@@ -14,10 +14,10 @@
 
 #include "base/base.h"
 
-enum { FAKE_BOS = 256, FAKE_EOS = 257 };
+enum { FAKE_BOS = 256, FAKE_EOS = 257, FAKE_STAGES = 4 };
 
 struct fake_model {
-    uint32_t n_vocab, n_ctx, n_embd, rows_max;
+    uint32_t n_vocab, n_ctx, n_embd, rows_max, held_rows_max;
     uint32_t block_pad_bytes; // a block is this much larger than it must be
     _Atomic uint32_t step_us; // a forward pass takes so long, and for each row
     _Atomic uint32_t row_us;  // this more
@@ -27,10 +27,10 @@ struct fake_model {
     float habit;
     int32_t eos_one_in; // eos is the likeliest in one of so many histories; 0 = never
     // What the passes saw (written by the engine's thread)
-    _Atomic uint32_t passes, rows, rows_largest, logits_rows, poisoned;
+    _Atomic uint32_t passes, rows, rows_largest, logits_rows, poisoned, stages;
 };
 
-// The defaults: 300 tokens, context 512, 8 dimensions, 256 rows.
+// The defaults: 300 tokens, context 512, 8 dimensions, 256 rows, 64 of them in stages.
 struct fake_model *fake_model_reset(void);
 struct fake_model *fake_model_config(void); // the one that counts
 

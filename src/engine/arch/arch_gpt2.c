@@ -43,7 +43,7 @@ static enum err load(struct loader *l, struct model *m)
     return ERR_OK;
 }
 
-static void layer(struct member *me, const struct layer *l, size_t index)
+static void attention(struct member *me, const struct layer *l, size_t index)
 {
     struct slice *s = me->slice;
     const struct hparams *hp = me->m->hp;
@@ -56,13 +56,18 @@ static void layer(struct member *me, const struct layer *l, size_t index)
         step_quantise(me, s->att, s->att_stride, hp->n_embd);
     step_products(me, &(struct product){&l->attn_out, s->y, s->embd_stride}, 1, s->att,
                   s->att_stride, AFTER_ADD_TO_X);
+}
+
+static void feed_forward(struct member *me, const struct layer *l)
+{
+    struct slice *s = me->slice;
     step_norm(me, &l->ffn_norm, matrix_quantised(&l->up));
     step_products(me, &(struct product){&l->up, s->up, s->ff_stride}, 1, s->h, s->embd_stride,
                   AFTER_GELU);
     if (matrix_quantised(&l->down))
-        step_quantise(me, s->up, s->ff_stride, hp->n_ff);
+        step_quantise(me, s->up, s->ff_stride, me->m->hp->n_ff);
     step_products(me, &(struct product){&l->down, s->y, s->embd_stride}, 1, s->up, s->ff_stride,
                   AFTER_ADD_TO_X);
 }
 
-const struct arch arch_gpt2 = {load, layer};
+const struct arch arch_gpt2 = {load, attention, feed_forward};

@@ -121,7 +121,7 @@ static bool quantised_qkv(const struct layer *l)
            matrix_quantised(&l->qkv[2]);
 }
 
-static void layer(struct member *me, const struct layer *l, size_t index)
+static void attention(struct member *me, const struct layer *l, size_t index)
 {
     struct slice *s = me->slice;
     const struct hparams *hp = me->m->hp;
@@ -138,12 +138,17 @@ static void layer(struct member *me, const struct layer *l, size_t index)
         step_quantise(me, s->att, s->att_stride, (size_t)hp->n_head * hp->head_dim);
     step_products(me, &(struct product){&l->attn_out, s->y, s->embd_stride}, 1, s->att,
                   s->att_stride, AFTER_ADD_TO_X);
+}
+
+static void feed_forward(struct member *me, const struct layer *l)
+{
+    struct slice *s = me->slice;
     step_norm(me, &l->ffn_norm, matrix_quantised(&l->gate) || matrix_quantised(&l->up));
     step_gated(me, l);
     if (matrix_quantised(&l->down))
-        step_quantise(me, s->gate, s->ff_stride, hp->n_ff);
+        step_quantise(me, s->gate, s->ff_stride, me->m->hp->n_ff);
     step_products(me, &(struct product){&l->down, s->y, s->embd_stride}, 1, s->gate, s->ff_stride,
                   AFTER_ADD_TO_X);
 }
 
-const struct arch arch_llama = {load, layer};
+const struct arch arch_llama = {load, attention, feed_forward};

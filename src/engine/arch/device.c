@@ -436,8 +436,10 @@ static enum err run_pass(struct device *dev, const struct model_row *rows, size_
     struct model *m = dev->m;
     struct member me = {.slice = &dev->slice, .m = m, .size = 1};
     dev->error = begin(dev, rows, n, &dev->diag);
-    for (size_t i = 0; i < m->hp->n_layer && dev->error == ERR_OK; i++)
-        m->arch->layer(&me, &dev->layers[i], i);
+    for (size_t i = 0; i < m->hp->n_layer && dev->error == ERR_OK; i++) {
+        m->arch->attention(&me, &dev->layers[i], i);
+        m->arch->feed_forward(&me, &dev->layers[i]);
+    }
     DEVICE_DO(dev, finish(dev, rows, bad, &dev->diag));
     DEVICE_DO(dev, gpu_wait(dev->gpu, &dev->diag)); // `told` is written anew by the next pass
     return dev->error;

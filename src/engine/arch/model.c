@@ -216,24 +216,47 @@ static enum err device_pass(struct model *m, const struct model_row *rows, size_
     return ERR_INVALID;
 }
 
-enum err model_forward(struct model *m, uint8_t *kv_pool, const struct model_row *rows,
-                       size_t n_rows, size_t *ret_bad_row)
+static enum err told_bad(size_t bad, size_t *ret_bad_row)
 {
-    size_t bad = SIZE_MAX;
-    if (n_rows > MODEL_ROWS_MAX)
-        return ERR_LIMIT;
-    for (size_t r = 0; r < n_rows; r++)
-        if (!row_in_range(m->hp, &rows[r])) {
-            if (ret_bad_row)
-                *ret_bad_row = r;
-            return ERR_INVALID;
-        }
-    if (m->device)
-        return device_pass(m, rows, n_rows, ret_bad_row);
-    pass_run(m->pass, kv_pool, rows, n_rows, &bad);
     if (bad == SIZE_MAX)
         return ERR_OK;
     if (ret_bad_row)
         *ret_bad_row = bad;
     return ERR_INVALID;
+}
+
+static enum err check_rows(const struct model *m, const struct model_row *rows, size_t n,
+                           size_t most, size_t *ret_bad_row)
+{
+    if (n > most)
+        return ERR_LIMIT;
+    for (size_t r = 0; r < n; r++)
+        if (!row_in_range(m->hp, &rows[r]))
+            return told_bad(r, ret_bad_row);
+    return ERR_OK;
+}
+
+enum err model_forward(struct model *m, uint8_t *kv_pool, const struct model_row *rows,
+                       size_t n_rows, size_t *ret_bad_row)
+{
+    size_t bad = SIZE_MAX;
+    ERR_TRY(check_rows(m, rows, n_rows, MODEL_ROWS_MAX, ret_bad_row));
+    if (m->device)
+        return device_pass(m, rows, n_rows, ret_bad_row);
+    pass_run(m->pass, kv_pool, rows, n_rows, &bad);
+    return told_bad(bad, ret_bad_row);
+}
+
+size_t model_held_rows_max(const struct model *m)
+{
+    return m->device ? 0 : HELD_ROWS;
+}
+
+enum err model_forward_until(struct model *m, uint8_t *kv_pool, const struct model_row *rows,
+                             size_t n_rows, uint64_t until_us, uint32_t *stage, size_t *ret_bad_row)
+{
+    size_t bad = SIZE_MAX;
+    ERR_TRY(check_rows(m, rows, n_rows, model_held_rows_max(m), ret_bad_row));
+    pass_run_until(m->pass, kv_pool, rows, n_rows, until_us, stage, &bad);
+    return told_bad(bad, ret_bad_row);
 }

@@ -56,5 +56,15 @@ struct model_row {
 // the first such row; other rows are good. Any other error: the device failed, and no row is good.
 enum err model_forward(struct model *m, uint8_t *kv_pool, const struct model_row *rows,
                        size_t n_rows, size_t *ret_bad_row) MUST_USE;
+// The same for few rows of one sequence, at most model_held_rows_max, in stages: when it is likely
+// that the next one would not be over by until_us (clock_mono_us), it returns, and goes on when it
+// is called again with the same rows; at least one stage a call. *stage is 0 at first,
+// MODEL_STAGE_DONE at the end. Passes in between change nothing, but K and V of these rows are the
+// model's meanwhile. Beginning anew forgets what was held.
+#define MODEL_STAGE_DONE UINT32_MAX
+enum err model_forward_until(struct model *m, uint8_t *kv_pool, const struct model_row *rows,
+                             size_t n_rows, uint64_t until_us, uint32_t *stage,
+                             size_t *ret_bad_row) MUST_USE;
+size_t model_held_rows_max(const struct model *m); // 0: this model holds nothing
 // Most rows one call takes (work space is allocated at open).
 size_t model_rows_max(const struct model *m);

@@ -8,8 +8,10 @@
 // layers alone. What it computes stays in its own caches; it meets the others only at attention,
 // where the slices before it must have stored their K and V of that layer. Nobody waits for a later
 // slice, so somebody always gets on.
-// Logits come last, from all members together. Which member does what, and how rows are cut, leaves
-// no trace in the results (kernel.h).
+// Logits come last, from all members together. A pass in stages is made together, and its members
+// look at the clock after each half of a layer: what is held from one call to the next is x and the
+// rotations of its rows. Which member does what, and how rows are
+// cut, leaves no trace in the results (kernel.h).
 #pragma once
 
 #include <stdatomic.h>
@@ -23,6 +25,7 @@
 
 #define SLICE_ROWS      64
 #define SLICE_ROOM      (SLICE_ROWS + KV_POSITIONS - 1) // cuts give way by less than a block
+#define HELD_ROWS       48 // of a pass in stages: more are cheaper by the row, fewer end sooner
 #define LAYER_STEPS_MAX 12
 #define MODEL_ROWS_MAX  4096
 #define KV_HEAD_MAX     512 // values a head
@@ -54,10 +57,12 @@ struct member;
 struct loader;
 struct device;
 
-// What makes an architecture. A new one is a file with these two.
+// What makes an architecture. A new one is a file with these three. The two halves of a layer read
+// and add to x; nothing else outlives them.
 struct arch {
     enum err (*load)(struct loader *l, struct model *m);
-    void (*layer)(struct member *me, const struct layer *l, size_t index);
+    void (*attention)(struct member *me, const struct layer *l, size_t index);
+    void (*feed_forward)(struct member *me, const struct layer *l);
 };
 extern const struct arch arch_gpt2, arch_llama;
 
@@ -133,6 +138,12 @@ struct pass {
     float *scores;                    // [member]
     size_t scores_stride;
     atomic_bool *bad; // [row]
+    // A pass in stages: what lasts from one to the next is its own, the rest is room[0]'s.
+    struct slice held;
+    uint32_t stage; // that comes next
+    bool pauses;    // before it
+    uint64_t until_us;
+    uint64_t stage_us[3]; // what one of its kind took lately
 };
 
 // A member's place in the pass.
@@ -166,6 +177,10 @@ void pass_free(struct pass *p);
 // finite.
 void pass_run(struct pass *p, uint8_t *pool, const struct model_row *rows, size_t n,
               size_t *ret_bad);
+// Up to HELD_ROWS rows, together, in stages (model.h): each half of a layer is one, the logits the
+// last.
+void pass_run_until(struct pass *p, uint8_t *pool, const struct model_row *rows, size_t n,
+                    uint64_t until_us, uint32_t *stage, size_t *ret_bad);
 // Strides of a slice's rows.
 void slice_strides(struct slice *s, const struct model *m);
 

@@ -1,6 +1,7 @@
 // How a pass is cut, and who works on what (model_impl.h).
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "engine/arch/model_impl.h"
 
@@ -51,6 +52,22 @@ static void slice_done(struct slice *s)
         mem_free(owned[i]);
 }
 
+static void held_init(struct slice *s, const struct model *m, const struct slice *lender)
+{
+    size_t angles = (m->hp->rope_dims / 2 + 1) * sizeof(float);
+    *s = *lender;
+    s->x = mem_array(HELD_ROWS, s->embd_stride * sizeof(float));
+    s->cosines = mem_array(HELD_ROWS, angles);
+    s->sines = mem_array(HELD_ROWS, angles);
+}
+
+static void held_done(struct slice *s)
+{
+    mem_free(s->x);
+    mem_free(s->cosines);
+    mem_free(s->sines);
+}
+
 struct pass *pass_new(struct model *m)
 {
     struct pass *p = mem_aligned(64, sizeof *p);
@@ -64,6 +81,7 @@ struct pass *pass_new(struct model *m)
     p->room = mem_array(members, sizeof *p->room);
     for (size_t i = 0; i < members; i++)
         slice_init(&p->room[i], m);
+    held_init(&p->held, m, &p->room[0]);
     p->n_counters = (size_t)m->hp->n_layer * LAYER_STEPS_MAX + 4 + 2 * SLICES_MAX;
     p->counters = mem_aligned(64, p->n_counters * sizeof *p->counters);
     p->n_used = p->n_counters;
@@ -83,6 +101,7 @@ void pass_free(struct pass *p)
     size_t members = team_size(p->m->team);
     for (size_t i = 0; i < members; i++)
         slice_done(&p->room[i]);
+    held_done(&p->held);
     for (size_t i = 0; i < SLICES_MAX + members; i++)
         progress_done(&p->stored[i]);
     void *owned[] = {p->stored, p->starts,     p->room,      p->counters, p->last,
@@ -180,8 +199,10 @@ static void run_slice(struct member *me)
 {
     const struct model *m = me->m;
     step_embed(me);
-    for (size_t i = 0; i < m->hp->n_layer; i++)
-        m->arch->layer(me, &m->layers[i], i);
+    for (size_t i = 0; i < m->hp->n_layer; i++) {
+        m->arch->attention(me, &m->layers[i], i);
+        m->arch->feed_forward(me, &m->layers[i]);
+    }
     step_last_norm(me);
 }
 
@@ -209,19 +230,32 @@ static void pass_work(void *ctx, size_t index, size_t size)
     ASSERT(me.step <= p->n_counters);
 }
 
-static void run(struct pass *p, const struct model_row *rows, size_t n)
+static void begin(struct pass *p, const struct model_row *rows, size_t n)
 {
     p->rows = rows;
     p->n = n;
     choose_logits(p);
-    cut(p);
-    if (p->together)
-        slice_set(&p->room[0], p, 0);
     for (size_t i = 0; i < p->n_used; i++)
         atomic_store_explicit(&p->counters[i].next, 0, memory_order_relaxed);
     for (size_t i = 0; i < n; i++)
         atomic_store_explicit(&p->bad[i], false, memory_order_relaxed);
+}
+
+static void run(struct pass *p, const struct model_row *rows, size_t n)
+{
+    begin(p, rows, n);
+    cut(p);
+    if (p->together)
+        slice_set(&p->room[0], p, 0);
     team_run(p->m->team, pass_work, p);
+}
+
+static size_t first_bad(const struct pass *p)
+{
+    for (size_t i = 0; i < p->n; i++)
+        if (atomic_load_explicit(&p->bad[i], memory_order_relaxed))
+            return i;
+    return SIZE_MAX;
 }
 
 void pass_run(struct pass *p, uint8_t *pool, const struct model_row *rows, size_t n,
@@ -230,10 +264,86 @@ void pass_run(struct pass *p, uint8_t *pool, const struct model_row *rows, size_
     p->pool = pool;
     size_t most = too_few_to_part(p, n) ? SLICE_ROWS : n;
     for (size_t at = 0; at < n; at += most) {
-        size_t some = min_size(most, n - at);
-        run(p, rows + at, some);
-        for (size_t i = 0; i < some && *ret_bad == SIZE_MAX; i++)
-            if (atomic_load_explicit(&p->bad[i], memory_order_relaxed))
-                *ret_bad = at + i;
+        run(p, rows + at, min_size(most, n - at));
+        size_t bad = first_bad(p);
+        if (bad != SIZE_MAX && *ret_bad == SIZE_MAX)
+            *ret_bad = at + bad;
     }
+}
+
+// --- In stages
+
+static uint32_t last_stage(const struct pass *p)
+{
+    return 2 * p->m->hp->n_layer;
+}
+
+static void run_stage(struct member *me, uint32_t stage)
+{
+    const struct model *m = me->m;
+    size_t layer = stage / 2;
+    if (stage == 0)
+        step_embed(me);
+    if (stage == last_stage(me->pass)) {
+        step_last_norm(me);
+        step_logits(me);
+    } else if (stage % 2 == 0) {
+        m->arch->attention(me, &m->layers[layer], layer);
+    } else {
+        m->arch->feed_forward(me, &m->layers[layer]);
+    }
+}
+
+static uint64_t *time_of(struct pass *p, uint32_t stage)
+{
+    return &p->stage_us[stage == last_stage(p) ? 2 : stage % 2];
+}
+
+// One member looks at the clock, for all must agree. Without logits the last stage is next to
+// nothing.
+static void end_stage(struct pass *p, uint64_t *began_us)
+{
+    uint64_t now = clock_mono_us();
+    *time_of(p, p->stage) = now - *began_us;
+    *began_us = now;
+    if (p->stage == last_stage(p)) {
+        p->stage = MODEL_STAGE_DONE;
+        p->pauses = true;
+        return;
+    }
+    p->stage++;
+    p->pauses =
+        now + *time_of(p, p->stage) > p->until_us && (p->stage < last_stage(p) || p->n_logits > 0);
+}
+
+static void staged_work(void *ctx, size_t index, size_t size)
+{
+    struct pass *p = ctx;
+    struct member me = {.pass = p, .m = p->m, .index = index, .size = size, .slice = &p->held};
+    uint64_t began_us = clock_mono_us();
+    do {
+        run_stage(&me, p->stage);
+        if (index == 0)
+            end_stage(p, &began_us);
+        team_barrier(p->m->team);
+    } while (!p->pauses);
+    if (index == 0)
+        p->n_used = me.step;
+    ASSERT(me.step <= p->n_counters);
+}
+
+void pass_run_until(struct pass *p, uint8_t *pool, const struct model_row *rows, size_t n,
+                    uint64_t until_us, uint32_t *stage, size_t *ret_bad)
+{
+    p->pool = pool;
+    begin(p, rows, n);
+    p->together = true;
+    p->starts[0] = 0;
+    p->starts[1] = n;
+    slice_set(&p->held, p, 0);
+    p->stage = *stage;
+    p->until_us = until_us;
+    team_run(p->m->team, staged_work, p);
+    *stage = p->stage;
+    *ret_bad = first_bad(p);
 }

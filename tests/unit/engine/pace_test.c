@@ -119,6 +119,21 @@ static void test_prompts_alone_are_cut_by_time_and_not_below_what_a_pass_takes_a
     assert_true(large > STEPS * 4 / 5); // but for now and then one that looks whether fewer help
 }
 
+// Where the clock ends a step, and not what was expected of it.
+static void test_a_step_in_stages_has_its_time_from_those_who_answer_and_wait(void **state)
+{
+    (void)state;
+    const struct pace none = {0};
+    struct pace_step s = {&none, &none, 0, 1};
+    assert_int_equal(pace_step_us(&s), 0); // nobody answers: it goes to its end
+    s.usual_us = 5000;
+    assert_in_range(pace_step_us(&s), 8000, 10000);
+    s.n_prompts = 4;
+    assert_int_equal(pace_step_us(&s), 25000);
+    s.n_prompts = 400;
+    assert_int_equal(pace_step_us(&s), 105000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -126,6 +141,7 @@ int main(void)
         cmocka_unit_test(test_many_prompts_may_take_more_of_the_time),
         cmocka_unit_test(test_one_measurement_that_was_wrong_is_not_believed_for_ever),
         cmocka_unit_test(test_all_sizes_follow_when_the_machine_becomes_slower),
+        cmocka_unit_test(test_a_step_in_stages_has_its_time_from_those_who_answer_and_wait),
         cmocka_unit_test(test_prompts_alone_are_cut_by_time_and_not_below_what_a_pass_takes_anyway),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -192,6 +192,17 @@ static double stretch_of_steps(void)
     return (double)mixed / (double)usual;
 }
 
+static void assert_answer(const struct client_job *c, const int32_t *prompt, uint32_t n)
+{
+    int32_t history[1024];
+    memcpy(history, prompt, n * sizeof *prompt);
+    assert_int_equal(c->n_answer, 3);
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_int_equal(c->answer[i].token, fake_model_greedy(history, n + i));
+        history[n + i] = c->answer[i].token;
+    }
+}
+
 // Without that care a step of 256 rows would take six times the usual one.
 static void test_a_long_prompt_stretches_no_gap_of_a_stream_too_far(void **state)
 {
@@ -208,6 +219,46 @@ static void test_a_long_prompt_stretches_no_gap_of_a_stream_too_far(void **state
         stretch = stretch_of_steps();
     assert_true(stretch > 1.2);
     assert_true(stretch <= 3);
+}
+
+// Rows that have had some of their stages: whoever comes, goes or ends meanwhile, everybody gets
+// the tokens of his own history (fake_model.h).
+static void test_a_prompt_held_between_its_stages_can_be_left_and_taken_up(void **state)
+{
+    (void)state;
+    fake->step_us = 1000;
+    fake->row_us = 20;
+    open_with(client_options());
+    struct engine_request long_answer = client_request(ids, 5, 8000);
+    long_answer.prompt_logprobs = true;
+    struct client_job *stream = client_start(model, long_answer);
+    assert_true(client_wait_answer(stream, 30, 10000));
+    for (uint32_t turn = 0; turn < 6; turn++) {
+        uint32_t before = fake->stages;
+        struct client_job *prompt = client_start(model, client_request(ids + turn, 600, 3));
+        while (fake->stages < before + 5 + turn && !client_wait(prompt, 0))
+            client_read(stream);
+        struct client_job *other = client_start(model, client_request(ids + 3000 + turn, 90, 3));
+        if (turn % 2)
+            engine_job_cancel(prompt->job);
+        while (!client_wait(prompt, 1) || !client_wait(other, 1))
+            client_read(stream);
+        assert_answer(other, ids + 3000 + turn, 90);
+        if (turn % 2 == 0)
+            assert_answer(prompt, ids + turn, 600);
+        client_free(prompt);
+        client_free(other);
+    }
+    assert_true(fake->stages > 30);
+    uint32_t before = fake->stages; // the stream ends while a prompt is held: it goes on alone
+    struct client_job *prompt = client_start(model, client_request(ids + 50, 600, 3));
+    while (fake->stages < before + 5 && !client_wait(prompt, 0))
+        client_read(stream);
+    engine_job_cancel(stream->job);
+    assert_true(client_wait(stream, 5000) && client_wait(prompt, 5000));
+    assert_answer(prompt, ids + 50, 600);
+    client_free(prompt);
+    client_free(stream);
 }
 
 static void test_a_short_prompt_does_not_wait_for_a_long_one(void **state)
@@ -459,6 +510,7 @@ int main(void)
         TEST(test_the_heart_ages_in_a_step_that_hangs_and_not_at_rest),
         TEST(test_a_long_prompt_stalls_no_stream),
         TEST(test_a_long_prompt_stretches_no_gap_of_a_stream_too_far),
+        TEST(test_a_prompt_held_between_its_stages_can_be_left_and_taken_up),
         TEST(test_a_short_prompt_does_not_wait_for_a_long_one),
         TEST(test_a_short_prompt_does_not_wait_beside_a_stream),
         TEST(test_a_long_prompt_is_not_starved_by_short_ones),

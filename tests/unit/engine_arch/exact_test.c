@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "engine/kernel/kernel.h"
 #include "support/made_model.h"
@@ -106,6 +107,41 @@ static void check_slices(struct made_model *m, const float *want, const char *wh
     mem_free(got);
 }
 
+// A stage ends when its time is up: now at once, now never, now by chance.
+static uint64_t any_deadline(size_t turn)
+{
+    static const uint64_t LATER_US[] = {0, 5, 20, 80};
+    return turn % 7 == 6 ? UINT64_MAX : clock_mono_us() + LATER_US[turn % ARRAY_LEN(LATER_US)];
+}
+
+// Rows of sequence 0 in stages; after each call the sequence beside it goes on by one row.
+static void check_stages(struct made_model *m, const float *want, size_t chunk, const char *what)
+{
+    size_t row_bytes = m->n_vocab * sizeof(float), turn = 0, other = 0;
+    float *got = logits_alloc(m, LENGTH), *beside = logits_alloc(m, 1);
+    struct model_row rows[LENGTH];
+    for (size_t at = 0; at < LENGTH; at += chunk) {
+        size_t n = min_size(chunk, LENGTH - at);
+        for (size_t i = 0; i < n; i++)
+            rows[i] = made_row(m, 0, 0, at + i, got + (at + i) * m->n_vocab);
+        for (uint32_t stage = 0; stage != MODEL_STAGE_DONE; turn++) {
+            assert_int_equal(
+                model_forward_until(m->model, m->pool, rows, n, any_deadline(turn), &stage, NULL),
+                ERR_OK);
+            if (other == LENGTH)
+                continue;
+            struct model_row row = made_row(m, 1, 0, other, beside);
+            assert_int_equal(model_forward(m->model, m->pool, &row, 1, NULL), ERR_OK);
+            if (memcmp(beside, want + other++ * m->n_vocab, row_bytes) != 0)
+                fail_msg("%s: position %zu beside a pass in stages differs", what, other - 1);
+        }
+    }
+    if (memcmp(got, want, LENGTH * row_bytes) != 0)
+        fail_msg("%s: stages of chunks of %zu change the logits", what, chunk);
+    mem_free(got);
+    mem_free(beside);
+}
+
 // The best backend is taken through everything; the others are held to the same bits by the digests
 // and a mixture.
 static void check_backend(const struct made_file *f, const char *kv_type, const char *isa,
@@ -116,8 +152,10 @@ static void check_backend(const struct made_file *f, const char *kv_type, const 
     snprintf(name, sizeof name, "%s, %s, %zu threads", what, isa, threads);
     made_model_init(&m, f, isa, threads, SEQUENCES, &(struct model_options){.kv_type = kv_type});
     check_mixture(&m, want, name);
-    if (thorough || threads > 2)
+    if (thorough || threads > 2) {
         check_slices(&m, want, name);
+        check_stages(&m, want, threads == 2 ? LENGTH : 16, name);
+    }
     if (thorough) {
         check_chunks(&m, want, name);
         check_batch(&m, want, 2, name);

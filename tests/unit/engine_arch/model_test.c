@@ -193,6 +193,46 @@ static void a_row_that_is_not_finite_is_named(void **state)
     made_file_done(&f);
 }
 
+// In stages too; and rows that are begun anew owe nothing to those that were held.
+static void a_pass_in_stages_names_its_bad_row_and_can_be_given_up(void **state)
+{
+    (void)state;
+    struct made_file f;
+    struct made_model m;
+    made_file_init(&f, "llama", TENSOR_F32, false);
+    float *embedding = (float *)(void *)tensor_bytes(&f, "token_embd.weight");
+    embedding[7 * 64 + 5] = INFINITY;
+    made_model_init(&m, &f, NULL, 2, 1, NULL);
+    float *logits = mem_array(2, m.n_vocab * sizeof *logits), *again = logits + m.n_vocab;
+    struct model_row rows[3];
+    for (size_t i = 0; i < 3; i++)
+        rows[i] = made_row(&m, 0, 0, i, i == 2 ? logits : NULL);
+    assert_int_equal(model_forward(m.model, m.pool, rows, 3, NULL), ERR_OK);
+    uint32_t stage = 0, calls = 0;
+    size_t bad = 99;
+    rows[2].token = 7;
+    rows[2].logits = again;
+    enum err e = ERR_OK;
+    for (; stage != MODEL_STAGE_DONE && e == ERR_OK; calls++)
+        e = model_forward_until(m.model, m.pool, rows, 3, 0, &stage, &bad);
+    assert_int_equal(e, ERR_INVALID);
+    assert_int_equal(bad, 2);
+    assert_int_equal(calls, 2 * model_hparams(m.model)->n_layer + 1);
+    stage = 0;
+    assert_int_equal(model_forward_until(m.model, m.pool, rows, 3, 0, &stage, NULL), ERR_OK);
+    rows[2].token = made_token(&m, 0, 2);
+    stage = 0;
+    assert_int_equal(model_forward_until(m.model, m.pool, rows, 3, UINT64_MAX, &stage, NULL),
+                     ERR_OK);
+    assert_int_equal(stage, MODEL_STAGE_DONE);
+    assert_memory_equal(again, logits, m.n_vocab * sizeof *logits);
+    size_t many = model_held_rows_max(m.model) + 1;
+    assert_int_equal(model_forward_until(m.model, m.pool, rows, many, 0, &stage, NULL), ERR_LIMIT);
+    mem_free(logits);
+    made_model_done(&m);
+    made_file_done(&f);
+}
+
 static void logits_after(struct made_model *m, int32_t first_token, float *out)
 {
     struct model_row rows[LENGTH];
@@ -291,6 +331,7 @@ int main(void)
         cmocka_unit_test(the_kv_type_follows_the_weights),
         cmocka_unit_test(rows_out_of_range_are_refused),
         cmocka_unit_test(a_row_that_is_not_finite_is_named),
+        cmocka_unit_test(a_pass_in_stages_names_its_bad_row_and_can_be_given_up),
         cmocka_unit_test(a_window_ends_what_is_seen),
         cmocka_unit_test(hidden_states_come_with_and_without_logits),
         cmocka_unit_test(a_tied_embedding_is_read_back_from_the_panels),
