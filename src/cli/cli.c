@@ -66,7 +66,7 @@ static int unknown_verb(const struct command *const *table, const char *parent, 
     if (near)
         fprintf(stderr, "; did you mean '%s'?\n", near);
     else
-        fprintf(stderr, "; 'weir help' lists them\n");
+        fprintf(stderr, "; 'weir help%s' lists them\n", parent);
     return EXIT_STATUS_USAGE;
 }
 
@@ -95,8 +95,7 @@ static int run(const struct command *c, const char *path, int argc, char **argv)
     struct command_call call;
     struct diag d = {0};
     int status;
-    if (parse_command_line(c, argc, argv, &arena, &call, &d) == ERR_OK) {
-        call.path = path;
+    if (parse_command_line(c, path, argc, argv, &arena, &call, &d) == ERR_OK) {
         status = c->run(&call);
     } else {
         char text[640];

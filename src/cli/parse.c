@@ -4,6 +4,7 @@
 
 struct parser {
     const struct command *command;
+    const char *path;
     struct arena *arena;
     void *target;
     bool *given;
@@ -43,7 +44,7 @@ static enum err unknown_option(const struct parser *p, str word, struct diag *d)
         return diag_set(d, ERR_INVALID, "unknown option --" STR_FMT "; did you mean --%s?",
                         STR_ARG(word), dashed);
     return diag_set(d, ERR_INVALID, "unknown option --" STR_FMT "; see 'weir help %s'",
-                    STR_ARG(word), p->command->name);
+                    STR_ARG(word), p->path);
 }
 
 static const struct option *find_short(const struct option *table, char c)
@@ -104,8 +105,7 @@ static enum err short_option(struct parser *p, const char *word, struct diag *d)
 {
     const struct option *o = find_short(p->command->options, word[1]);
     if (!o)
-        return diag_set(d, ERR_INVALID, "unknown option %.2s; see 'weir help %s'", word,
-                        p->command->name);
+        return diag_set(d, ERR_INVALID, "unknown option %.2s; see 'weir help %s'", word, p->path);
     str rest = str_of(word + 2);
     return take_value(p, o, str_slice(word, 2), rest.len ? &rest : NULL, d);
 }
@@ -114,11 +114,11 @@ static enum err check_args(const struct parser *p, struct diag *d)
 {
     const struct command *c = p->command;
     if (p->args_len < c->args_min)
-        return diag_set(d, ERR_INVALID, "something is missing: weir %s %s", c->name,
+        return diag_set(d, ERR_INVALID, "something is missing: weir %s %s", p->path,
                         c->args ? c->args : "");
     if (p->args_len > c->args_max)
         return diag_set(d, ERR_INVALID, "unexpected word '%s'; see 'weir help %s'",
-                        p->args[c->args_max], c->name);
+                        p->args[c->args_max], p->path);
     return ERR_OK;
 }
 
@@ -140,10 +140,10 @@ static enum err words(struct parser *p, struct diag *d)
     return check_args(p, d);
 }
 
-enum err parse_command_line(const struct command *c, int argc, char **argv, struct arena *arena,
-                            struct command_call *ret, struct diag *d)
+enum err parse_command_line(const struct command *c, const char *path, int argc, char **argv,
+                            struct arena *arena, struct command_call *ret, struct diag *d)
 {
-    struct parser p = {.command = c, .arena = arena, .argc = argc, .argv = argv};
+    struct parser p = {.command = c, .path = path, .arena = arena, .argc = argc, .argv = argv};
     p.target = arena_zalloc(arena, 1, c->options_size ? c->options_size : 1);
     p.given = arena_zalloc(arena, option_count(c->options) + 1, sizeof(bool));
     p.args = arena_zalloc(arena, (size_t)argc + 1, sizeof(char *));
@@ -153,6 +153,7 @@ enum err parse_command_line(const struct command *c, int argc, char **argv, stru
         ERR_TRY(option_defaults(c->options, p.target, arena, d));
     ERR_TRY(words(&p, d));
     *ret = (struct command_call){.command = c,
+                                 .path = path,
                                  .options = p.target,
                                  .given = p.given,
                                  .args = p.args,

@@ -5,7 +5,8 @@
 
 #include "cli/command.h"
 
-// argv: the words after the verb. On success call->options, given, args are set (in the arena).
+// argv: the words behind `path` ("model info"), which hints name. On success call->path, options,
+// given and args are set (in the arena).
 // ERR_INVALID with the remedy otherwise.
-enum err parse_command_line(const struct command *c, int argc, char **argv, struct arena *arena,
-                            struct command_call *ret, struct diag *d) MUST_USE;
+enum err parse_command_line(const struct command *c, const char *path, int argc, char **argv,
+                            struct arena *arena, struct command_call *ret, struct diag *d) MUST_USE;

@@ -49,6 +49,13 @@ class ExitCodes(unittest.TestCase):
         self.assertEqual(run.returncode, 2)
         self.assertIn("--streams", run.stderr)
 
+    def test_hints_name_the_whole_command(self):
+        for words, hint in ((("config", "show", "--nope"), "weir help config show"), (("config", "show", "-x"), "weir help config show"),
+                            (("prompt", "render"), "weir prompt render NAME"), (("model", "show"), "weir help model'")):
+            run = harness.weir(*words)
+            self.assertEqual(run.returncode, 2)
+            self.assertIn(hint, run.stderr)
+
     def test_an_absent_model_is_unreachable(self):
         run = harness.weir("chat", "-m", "nobody", "Hello")
         self.assertEqual(run.returncode, 3)

@@ -62,7 +62,8 @@ static const struct sample *parse(struct outcome *o, int argc, const char *const
 {
     *o = (struct outcome){0};
     arena_init(&o->arena, 1u << 20);
-    o->e = parse_command_line(&command, argc, (char **)(uintptr_t)argv, &o->arena, &o->call, &o->d);
+    o->e = parse_command_line(&command, "some sample", argc, (char **)(uintptr_t)argv, &o->arena,
+                              &o->call, &o->d);
     return o->e == ERR_OK ? o->call.options : NULL;
 }
 
@@ -125,7 +126,7 @@ static void an_unknown_option_names_the_nearest(void **state)
     assert_non_null(strstr(o.d.text, "--count"));
     arena_done(&o.arena);
     assert_null(PARSE(&o, "-x"));
-    assert_non_null(strstr(o.d.text, "weir help sample"));
+    assert_non_null(strstr(o.d.text, "weir help some sample"));
     arena_done(&o.arena);
 }
 
@@ -141,6 +142,7 @@ static void wrong_values_and_counts_are_refused(void **state)
     arena_done(&o.arena);
     assert_null(PARSE(&o, "one", "two", "three"));
     assert_non_null(strstr(o.d.text, "three"));
+    assert_non_null(strstr(o.d.text, "weir help some sample"));
     arena_done(&o.arena);
 }
 
