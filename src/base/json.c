@@ -303,3 +303,14 @@ const char *json_type_name(yyjson_val *v)
         return "nothing";
     }
 }
+
+const char *json_type_words(yyjson_val *v)
+{
+    static const char *const words[] = {"an object", "an array",  "a string", "an integer",
+                                        "a number",  "a boolean", "null",     "nothing"};
+    const char *name = json_type_name(v);
+    size_t i = 0;
+    while (i + 1 < ARRAY_LEN(words) && !str_ends(str_of(words[i]), str_of(name)))
+        i++;
+    return words[i];
+}

@@ -55,6 +55,7 @@ bool json_is_num(yyjson_val *v, double *ret); // false also when a double cannot
 str json_num_text(yyjson_val *v); // a number as it was written; STR_NONE unless a number
 // "object", "array", "string", "integer", "number", "boolean", "null"; "nothing" for NULL.
 const char *json_type_name(yyjson_val *v);
+const char *json_type_words(yyjson_val *v); // with its article: "an array"
 
 // Writer: commas and escapes are its business. A failed buf stays failed (check buf.failed once at
 // the end). Nothing stops a wrong nesting but an ASSERT. Strings that are not valid UTF-8 are

@@ -70,7 +70,9 @@ void doctor_check_config(struct doctor *doc, struct arena *arena, str path)
     str read;
     if (configuration_load(arena, path, &c, &read, &d) != ERR_OK) {
         doctor_say(doc, DOCTOR_WRONG, "configuration", diag_format(&d, detail, sizeof detail),
-                   "mend that place; 'weir config schema --markdown' lists every key");
+                   d.code == ERR_NOT_FOUND
+                       ? "name a file that is there (--config, $WEIR_CONFIG)"
+                       : "mend that place; 'weir config schema --markdown' lists every key");
         return;
     }
     snprintf(detail, sizeof detail, "%s", read.len ? read.ptr : "no file: the defaults");

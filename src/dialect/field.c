@@ -32,12 +32,8 @@ bool field_refuse(struct reader *r, enum api_error_code code, const char *name, 
 
 bool field_wrong_type(struct reader *r, const char *name, const char *expected, yyjson_val *v)
 {
-    const char *got = json_type_name(v);
-    const char *article = strchr("aeio", got[0]) ? "an" : "a";
-    if (yyjson_is_null(v))
-        article = "the value";
-    return field_refuse(r, API_INVALID_TYPE, name, "must be %s, but %s %s was given.", expected,
-                        article, got);
+    return field_refuse(r, API_INVALID_TYPE, name, "must be %s, but %s was given.", expected,
+                        yyjson_is_null(v) ? "the value null" : json_type_words(v));
 }
 
 bool field_missing(struct reader *r, const char *name)

@@ -31,9 +31,10 @@ static bool take_text(struct reader *r, const char *name, enum exchange_format f
                       yyjson_val *v)
 {
     r->request->format_text = json_str(v);
-    if (yyjson_is_str(v) && json_str(v).len)
-        return take(r, name, format);
-    return field_wrong_type(r, name, "a string that is not empty", v);
+    if (yyjson_is_str(v))
+        return json_str(v).len ? take(r, name, format)
+                               : field_refuse(r, API_INVALID_VALUE, name, "must not be empty.");
+    return field_wrong_type(r, name, "a string", v);
 }
 
 static bool take_choices(struct reader *r, const char *name, yyjson_val *v)

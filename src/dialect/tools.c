@@ -4,13 +4,26 @@
 
 #define NAME_MAX_BYTES 128
 
+// A call says which tool it means by its name alone.
+static bool names_differ(struct reader *r)
+{
+    const struct exchange_request *q = r->request;
+    for (size_t i = 0; i < q->tools_len; i++)
+        for (size_t k = 0; k < i; k++)
+            if (q->tools[i].name.len && str_eq(q->tools[i].name, q->tools[k].name))
+                return field_refuse(r, API_INVALID_VALUE, "tools",
+                                    "has two of the name '" STR_FMT "'.",
+                                    STR_ARG(q->tools[i].name));
+    return true;
+}
+
 bool tools_read(struct reader *r, yyjson_val *v, field_item *read_one)
 {
     struct exchange_request *q = r->request;
     const struct field_list list = {
         "tools", "an array of tools", NULL, EXCHANGE_TOOLS_MAX, sizeof *q->tools, read_one};
     q->tools = field_list(r, &list, v, &q->tools_len);
-    return q->tools;
+    return q->tools && names_differ(r);
 }
 
 bool tools_read_calls(struct reader *r, yyjson_val *v, field_item *read_one,

@@ -63,7 +63,7 @@ static bool check_request(const struct local_model *lm, const struct exchange_re
                                  "can call functions of yours only.",
                                  STR_ARG(r->tools[i].name));
     if ((r->given & EXCHANGE_HAS_DIMENSIONS) && r->dimensions > lm->info->n_embd)
-        return api_error_set(e, API_UNSUPPORTED_PARAMETER, "dimensions",
+        return api_error_set(e, API_ABOVE_MAX, "dimensions",
                              "'dimensions' can be %u at most for the model '" STR_FMT "'.",
                              lm->info->n_embd, STR_ARG(lm->info->name));
     return true;

@@ -40,7 +40,7 @@ static bool parse(struct call *c)
     if (!yyjson_is_obj(c->doc.root))
         return api_error_set(call_error(c), API_INVALID_TYPE, NULL,
                              "The body must be a JSON object, but it is %s.",
-                             json_type_name(c->doc.root));
+                             json_type_words(c->doc.root));
     return true;
 }
 

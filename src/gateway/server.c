@@ -262,10 +262,18 @@ static void on_drained(void *ctx UNUSED, struct http_call *hc)
         call_step(c, CALL_DRAINED);
 }
 
-static void on_refusal(void *ctx UNUSED, const struct http_refusal *r, struct buf *out)
+static void on_refusal(void *ctx, const struct http_refusal *r, struct buf *out)
 {
+    const struct gateway *g = ctx;
     struct api_error e;
-    api_error_set(&e, api_error_find(r->reason, r->status), NULL, "%s", r->text);
+    enum api_error_code code = api_error_find(r->reason, r->status);
+    if (code == API_BODY_TOO_LARGE)
+        api_error_set(&e, code, NULL,
+                      "The body is larger than %lld bytes, which this server takes at most "
+                      "(limits.body_bytes_max).",
+                      (long long)g->config->limits.body_bytes_max);
+    else
+        api_error_set(&e, code, NULL, "%s", r->text);
     route_dialect(r->path)->error(&e, r->request_id, out);
 }
 

@@ -73,7 +73,7 @@ static enum err check_given(const struct prompt *p, yyjson_val *variables, struc
         }
         if (!fits((enum prompt_type)v->type, value)) {
             (void)diag_set(d, ERR_INVALID, "the variable must be of type %s, but it is %s",
-                           prompt_type_name((enum prompt_type)v->type), json_type_name(value));
+                           prompt_type_name((enum prompt_type)v->type), json_type_words(value));
             return named(d, ERR_INVALID, v->name);
         }
     }

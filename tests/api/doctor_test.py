@@ -66,7 +66,7 @@ class Doctor(unittest.TestCase):
         self.ill("configuration", ["weir.yaml:3:3", "body_bytes_max"], "mend that place", config)
 
     def test_a_configuration_that_is_not_there(self):
-        self.ill("configuration", ["absent.yaml"], "mend that place", self.folder / "absent.yaml")
+        self.ill("configuration", ["absent.yaml"], "name a file that is there", self.folder / "absent.yaml")
 
     def test_a_model_that_is_not_there(self):
         config = self.write("weir.yaml", "listen: 127.0.0.1:0\nmodels:\n"

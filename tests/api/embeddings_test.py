@@ -46,7 +46,7 @@ class Embeddings(harness.ServerCase):
     def test_more_dimensions_than_the_model_has_are_refused(self):
         size = len(self.embed(input="a")["data"][0]["embedding"])
         error = self.assert_error(self.post("/v1/embeddings", {"input": "a", "dimensions": size + 1}), 400,
-                                  "unsupported_parameter")
+                                  "above_max_value")
         self.assertEqual(error["param"], "dimensions")
 
     def test_the_last_token_or_the_mean(self):

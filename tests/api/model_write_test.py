@@ -111,6 +111,12 @@ class Quantize(Files):
 
 
 class Convert(Files):
+    def test_a_folder_without_weights_is_told_so(self):
+        (self.folder / "config.json").write_text('{"model_type": "llama"}')
+        done = harness.weir("model", "convert", self.folder, self.folder / "made.gguf")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("model.safetensors", done.stderr)
+
     def test_a_file_and_an_absent_folder_are_refused(self):
         file = self.write(self.source, "f16")["file"]
         done = harness.weir("model", "convert", file)

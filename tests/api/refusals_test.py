@@ -117,12 +117,16 @@ class Refusals(harness.ServerCase):
                 self.refused(answer, 415, "unsupported_media_type")
 
     def test_too_large_a_body_head_and_target(self):
-        self.refused_on_the_wire(self.post_raw(b'{"a":"' + b"x" * (2 << 20) + b'"}'), 413, "body_too_large")
+        self.refused_on_the_wire(self.post_raw(b'{"a":"' + b"x" * (2 << 20) + b'"}'), 413, "body_too_large", "limits.body_bytes_max")
         self.refused_on_the_wire(self.get("/health", {"x-filler": "y" * 20000}), 431, "header_too_large")
         self.refused_on_the_wire(self.get("/health?" + "y" * 5000), 414, "target_too_long")
 
-    def refused_on_the_wire(self, answer, status, code):
-        self.assert_error(answer, status, code)
+    def test_a_body_that_is_no_object_is_told_what_it_is(self):
+        for body, words in ((b"[1]", "it is an array"), (b"7", "it is an integer"), (b'"a"', "it is a string"), (b"null", "it is null")):
+            self.assertIn(words, self.assert_error(self.post_raw(body), 400, "invalid_type")["message"])
+
+    def refused_on_the_wire(self, answer, status, code, words=""):
+        self.assertIn(words, self.assert_error(answer, status, code)["message"])
         openai_schema.check("ErrorResponse", answer.json())
 
     def test_a_bad_request_line_is_an_error_object_too(self):

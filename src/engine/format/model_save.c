@@ -217,8 +217,12 @@ enum err model_save(const struct model_file *f, const char *path,
     struct plan plan;
     struct save s = {.o = o, .threads = o->threads ? o->threads : thread_cpu_count()};
     s.threads = min_size(s.threads, MODEL_SAVE_THREADS_MAX);
-    if (f->n_tensors == 0)
+    if (f->n_tensors == 0 && f->gguf)
         return diag_set(d, ERR_INVALID, "this file holds a vocabulary alone, no weights");
+    if (f->n_tensors == 0)
+        return diag_set(d, ERR_INVALID,
+                        "this folder holds no weights: there is neither a model.safetensors nor a "
+                        "model.safetensors.index.json in it");
     if (!o->replace && fs_exists(path))
         return diag_set(d, ERR_DENIED, "%s is there already", path);
     ERR_TRY(plan_init(f, o, &plan, &report, d));

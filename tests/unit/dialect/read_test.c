@@ -90,6 +90,12 @@ static const struct refusal refusals[] = {
     {CHAT, "{" HELLO ",\"stream\":true,\"stream_options\":{\"include_usage\":1}}", "invalid_type",
      "stream_options.include_usage"},
     {CHAT, "{" HELLO ",\"tools\":{}}", "invalid_type", "tools"},
+    {CHAT,
+     "{" HELLO ",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}},"
+     "{\"type\":\"function\",\"function\":{\"name\":\"f\"}}]}",
+     "invalid_value", "tools"},
+    {CHAT, "{" HELLO ",\"guided_regex\":\"\"}", "invalid_value", "guided_regex"},
+    {CHAT, "{" HELLO ",\"grammar\":[]}", "invalid_type", "grammar"},
     {CHAT, "{" HELLO ",\"tools\":[{\"type\":\"retrieval\"}]}", "invalid_value", "tools[0].type"},
     {CHAT, "{" HELLO ",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"two words\"}}]}",
      "invalid_value", "tools[0].function.name"},
