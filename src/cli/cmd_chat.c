@@ -17,7 +17,7 @@
 #include "base/banned.h"
 
 struct chat_options {
-    str model, system, device;
+    str model, system, device, chat_family;
     double temperature, top_p;
     int64_t tokens_max, seed, threads;
     bool stats;
@@ -37,6 +37,12 @@ static const struct option options[] = {
      .offset = FIELD(system),
      .arg = "TEXT",
      .help = "A system message that stands before the conversation."},
+    {.name = "chat_family",
+     .type = OPTION_STRING,
+     .offset = FIELD(chat_family),
+     .arg = "NAME",
+     .help = "The chat template's family where the model has none that weir knows: chatml, llama2, "
+             "llama3, mistral, zephyr, phi3, gemma, roletag, plain."},
     {.name = "temperature",
      .type = OPTION_FLOAT,
      .offset = FIELD(temperature),
@@ -400,6 +406,7 @@ static int run(struct command_call *call)
         .o = o, .colour = term_colour(STDOUT_FILENO), .screen = term_is_tty(STDOUT_FILENO)};
     struct engine_model_options mo;
     enum err e = model_choice_options(call->arena, o->model, &mo, &d);
+    mo.chat_family = o->chat_family.len ? o->chat_family.ptr : NULL;
     if (e == ERR_OK)
         e = engine_model_load(engine, &mo, &c.model, &d);
     int status =

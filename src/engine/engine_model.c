@@ -387,8 +387,8 @@ enum err engine_chat_render(const struct engine_model *m, const struct chat_mess
     if (m->chat.family == CHAT_NONE)
         return diag_set(d, ERR_UNSUPPORTED,
                         "%.*s has no chat template that weir knows: name a family (chatml, llama2, "
-                        "llama3, mistral, zephyr, phi3, gemma, plain) in the configuration, or use "
-                        "/v1/completions",
+                        "llama3, mistral, zephyr, phi3, gemma, plain; chat_family in the "
+                        "configuration, --chat-family of weir chat), or use /v1/completions",
                         STR_ARG(m->info.name));
     return chat_template_render(&m->chat, messages, n, tools_json, add_generation, out, d);
 }

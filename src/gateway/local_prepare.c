@@ -53,7 +53,8 @@ static bool check_request(const struct local_model *lm, const struct exchange_re
     if (r->tools_len && r->tool_choice != EXCHANGE_TOOLS_NONE && !lm->info->chat_tools)
         return api_error_set(e, API_TOOLS_UNSUPPORTED, "tools",
                              "The model '" STR_FMT "' does not support tools: its chat template "
-                             "has no place for them. Leave 'tools' out, or choose another model.",
+                             "has no place for them. Leave 'tools' out, choose another model, or "
+                             "write them by another template (chat_family: chatml-tools).",
                              STR_ARG(lm->info->name));
     for (size_t i = 0; i < r->tools_len; i++)
         if (r->tools[i].builtin)

@@ -274,6 +274,8 @@ class Chat(harness.ServerCase):
             body = {"messages": [{"role": "user", "content": "Hi"}], **fields}
             error = self.assert_error(self.post(self.PATH, body), 400, code)
             self.assertEqual(error["param"], param)
+            if code == "tools_unsupported":
+                self.assertIn("chat_family: chatml-tools", error["message"])
         body = {"messages": [{"role": "user", "content": "Hi"}], "tools": [tool], "tool_choice": "none", "max_tokens": 1}
         self.assertEqual(self.post(self.PATH, body).status, 200)
 

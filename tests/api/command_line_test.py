@@ -35,6 +35,19 @@ class Help(unittest.TestCase):
             self.assertIn("Usage: weir model " + verb, harness.weir("help", "model", verb).stdout)
 
 
+class WithoutTemplate(unittest.TestCase):
+    def test_a_family_can_be_named_and_the_refusal_says_how(self):
+        with tempfile.TemporaryDirectory(prefix="weir-template-") as folder:
+            path = Path(folder, "bare.gguf")
+            self.assertEqual(harness.weir("model", "quantize", "weir-tiny", "q8_0", path).returncode, 0)
+            path.write_bytes(path.read_bytes().replace(b"tokenizer.chat_template", b"tokenizer.chat_tempXate"))
+            ask = ("chat", "--temperature", "0", "--tokens-max", "8", "Who are you?")
+            run = harness.weir(*ask, "-m", path)
+            self.assertEqual(run.returncode, 1)
+            self.assertIn("--chat-family", run.stderr)
+            self.assertEqual(harness.weir(*ask, "-m", path, "--chat-family", "chatml").stdout, harness.weir(*ask).stdout)
+
+
 class ExitCodes(unittest.TestCase):
     def test_no_verb_shows_help_and_is_a_usage_error(self):
         run = harness.weir()

@@ -195,8 +195,8 @@ enum err chat_template_render(const struct chat_template *t, const struct chat_m
     const struct family *family = find(t->family);
     if (!family)
         return diag_set(d, ERR_UNSUPPORTED,
-                        "this model has no chat template; name a family in the configuration (%s) "
-                        "or use /v1/completions",
+                        "this model has no chat template; name a family (%s; chat_family in the "
+                        "configuration, --chat-family of weir chat) or use /v1/completions",
                         family_names);
     if (tools_json.len && !t->tools)
         return diag_set(d, ERR_UNSUPPORTED,
