@@ -19,14 +19,18 @@ struct frame {
     uint32_t depth;
 };
 
-// Where each byte leads from a state, and how many places (and edges, four for one) are looked at
-// to find it: that much work
-// a walk that comes by here is charged, once, whether it is the first to find it or not.
+// Where a class of bytes leads from a state, and how many places (and edges, four for one) are
+// looked at to find it: that much work a walk that comes by here is charged, once, whether it is
+// the first to find it or not.
+struct way {
+    uint32_t next; // UNKNOWN: not asked for yet
+    uint32_t walk; // the number of the last that was charged
+    uint16_t cost;
+};
+
 struct row {
-    uint32_t next[256]; // UNKNOWN: not asked for yet
-    uint16_t cost[256];
-    uint64_t charged[4]; // a bit for each byte, for the walk of that number
     uint32_t walk;
+    struct way ways[]; // of each class
 };
 
 struct known {
@@ -64,7 +68,8 @@ struct automaton {
     size_t seen_cap, n_seen, n_edges;
     uint32_t stamp;
     bool accepts;
-    uint32_t *path; // of the walk through the trie
+    uint32_t *path;    // of the walk through the trie
+    struct row **rows; // of these states
 };
 
 // --- Numbers for contents
@@ -337,20 +342,28 @@ static void forget_but(struct automaton *a, uint32_t *path, size_t n)
 
 // --- Steps
 
+static size_t row_bytes(const struct automaton *a)
+{
+    return sizeof(struct row) + a->network->n_classes * sizeof(struct way);
+}
+
 static struct row *row_of(struct automaton *a, uint32_t state)
 {
     struct known *k = &a->known[state];
     if (!k->row) {
-        k->row = mem_new(struct row);
-        memset(k->row->next, 0xFF, sizeof k->row->next);
-        a->bytes += sizeof *k->row;
+        k->row = mem_alloc(row_bytes(a));
+        k->row->walk = 0; // of none
+        for (uint32_t i = 0; i < a->network->n_classes; i++)
+            k->row->ways[i] = (struct way){.next = UNKNOWN};
+        a->bytes += row_bytes(a);
     }
     return k->row;
 }
 
-static uint32_t find_step(struct automaton *a, uint32_t state, uint8_t byte)
+static uint32_t find_step(struct automaton *a, uint32_t state, uint8_t class)
 {
     const struct network *n = a->network;
+    uint8_t byte = n->some[class];
     const struct known *k = &a->known[state];
     begin_state(a);
     for (uint32_t i = 0; i < k->n; i++) {
@@ -363,18 +376,18 @@ static uint32_t find_step(struct automaton *a, uint32_t state, uint8_t byte)
     }
     size_t cost = min_size(k->n + a->n_seen + a->n_edges / 4, UINT16_MAX);
     uint32_t to = finish_state(a);
-    struct row *row = row_of(a, state);
-    row->next[byte] = to;
-    row->cost[byte] = (uint16_t)cost;
+    struct way *way = &row_of(a, state)->ways[class];
+    way->next = to;
+    way->cost = (uint16_t)cost;
     return to;
 }
 
-static inline uint32_t step(struct automaton *a, uint32_t state, uint8_t byte)
+static inline uint32_t step(struct automaton *a, uint32_t state, uint8_t class)
 {
     const struct row *row = a->known[state].row;
-    if (row && row->next[byte] != UNKNOWN)
-        return row->next[byte];
-    return find_step(a, state, byte);
+    if (row && row->ways[class].next != UNKNOWN)
+        return row->ways[class].next;
+    return find_step(a, state, class);
 }
 
 uint32_t automaton_step(struct automaton *a, uint32_t state, uint8_t byte)
@@ -383,7 +396,7 @@ uint32_t automaton_step(struct automaton *a, uint32_t state, uint8_t byte)
         return AUTOMATON_DEAD;
     if (a->bytes > AUTOMATON_BYTES_MAX)
         forget_but(a, &state, 1);
-    return step(a, state, byte);
+    return step(a, state, a->network->class_of[byte]);
 }
 
 uint32_t automaton_feed(struct automaton *a, uint32_t state, str bytes)
@@ -430,20 +443,33 @@ static void allow(uint64_t *mask, int32_t token)
     mask[(uint32_t)token / 64] |= (uint64_t)1 << ((uint32_t)token % 64);
 }
 
-static inline void charge(struct automaton *a, uint32_t state, uint8_t byte)
+// The first of this walk to come by here.
+static uint32_t charged_step(struct automaton *a, uint32_t depth, uint8_t class)
 {
-    struct row *row = a->known[state].row;
-    uint64_t bit = (uint64_t)1 << (byte % 64);
-    if (row->walk != a->walks) {
-        row->walk = a->walks;
-        memset(row->charged, 0, sizeof row->charged);
-        a->walk_bytes += sizeof *row;
-    }
-    if (row->charged[byte / 64] & bit)
-        return;
-    row->charged[byte / 64] |= bit;
-    a->work += row->cost[byte];
-    a->walk_bytes += row->cost[byte] * sizeof(struct place);
+    uint32_t state = a->path[depth], to = step(a, state, class);
+    struct row *row = a->rows[depth] = a->known[state].row;
+    struct way *way = &row->ways[class];
+    if (row->walk != a->walks)
+        a->walk_bytes += row_bytes(a);
+    row->walk = way->walk = a->walks;
+    a->work += way->cost;
+    a->walk_bytes += way->cost * sizeof(struct place);
+    return to;
+}
+
+static inline uint32_t walk_step(struct automaton *a, uint32_t depth, uint8_t byte)
+{
+    uint8_t class = a->network->class_of[byte];
+    const struct row *row = a->rows[depth];
+    if (row && row->ways[class].walk == a->walks)
+        return row->ways[class].next;
+    return charged_step(a, depth, class);
+}
+
+static inline void walk_to(struct automaton *a, uint32_t depth, uint32_t state)
+{
+    a->path[depth] = state;
+    a->rows[depth] = a->known[state].row;
 }
 
 // Not by what is kept, which depends on what was asked before: forgetting makes this walk do (and
@@ -453,27 +479,54 @@ static bool must_forget(const struct automaton *a)
     return a->walk_bytes > AUTOMATON_BYTES_MAX / 2 || a->bytes > 3 * (size_t)AUTOMATON_BYTES_MAX;
 }
 
+// Each text of so many characters as a token of the slice has goes on from the place. No rule is
+// ever too deep on the way.
+static bool is_free(const struct automaton *a, uint32_t slice, struct place p)
+{
+    const struct network *n = a->network;
+    const struct frame *f = &a->frames[p.stack];
+    if (f->depth + n->need_most >= AUTOMATON_DEPTH_MAX)
+        return false;
+    if (n->free[slice][p.state] == SLICE_CHARACTERS_MAX)
+        return true;
+    return n->says[slice][p.state] && p.stack != STACK_EMPTY &&
+           n->free[slice][f->back] + 1 >= SLICE_CHARACTERS_MAX;
+}
+
+// All of which is allowed; NULL: none.
+static const struct token_slice *free_slice(const struct automaton *a, uint32_t state)
+{
+    const struct known *k = &a->known[state];
+    for (uint32_t slice = 0; slice < SLICES; slice++)
+        for (uint32_t i = 0; a->network->free[slice] && i < k->n; i++)
+            if (is_free(a, slice, a->places[k->first + i]))
+                return &a->trie->slices[slice];
+    return NULL;
+}
+
 // False: it is too much work.
-static bool walk(struct automaton *a, const struct token_trie *t, uint64_t *mask)
+static bool walk(struct automaton *a, const struct trie_node *nodes, size_t len,
+                 const int32_t *also, uint64_t *mask)
 {
     a->walks++;
     a->work = a->walk_bytes = 0;
-    for (size_t i = 0; i < t->len && a->work <= AUTOMATON_WORK_MAX;) {
-        const struct trie_node node = t->nodes[i];
-        uint32_t to = step(a, a->path[node.depth], node.byte);
-        charge(a, a->path[node.depth], node.byte);
+    for (size_t i = 0; i < len && a->work <= AUTOMATON_WORK_MAX;) {
+        const struct trie_node node = nodes[i];
+        uint32_t to = walk_step(a, node.depth, node.byte);
         if (to == AUTOMATON_DEAD) {
             i = node.past;
             continue;
         }
-        a->path[node.depth + 1] = to;
+        walk_to(a, node.depth + 1u, to);
         if (must_forget(a)) {
             forget_but(a, a->path, (size_t)node.depth + 2);
             a->walk_bytes = 0;
+            for (uint32_t d = 0; d <= node.depth + 1u; d++)
+                walk_to(a, d, a->path[d]);
         }
         if (node.token >= 0)
             allow(mask, node.token);
-        for (int32_t token = node.token; node.shared && token >= 0; token = t->also[token])
+        for (int32_t token = node.token; node.shared && token >= 0; token = also[token])
             allow(mask, token);
         i++;
     }
@@ -487,9 +540,13 @@ void automaton_mask_of(struct automaton *a, const struct token_trie *texts, uint
     ASSERT(texts->depth_max <= a->trie->depth_max);
     if (a->bytes > AUTOMATON_BYTES_MAX)
         forget_but(a, state, 1);
-    a->path[0] = *state;
-    memset(ret_mask, 0, bytes);
-    if (!walk(a, texts, ret_mask))
+    walk_to(a, 0, *state);
+    const struct token_slice *s = texts == a->trie ? free_slice(a, *state) : NULL;
+    if (s)
+        memcpy(ret_mask, s->mask, bytes);
+    else
+        memset(ret_mask, 0, bytes);
+    if (!walk(a, s ? s->nodes : texts->nodes, s ? s->len : texts->len, texts->also, ret_mask))
         memset(ret_mask, 0, bytes);
     *state = a->path[0];
 }
@@ -527,6 +584,7 @@ enum err automaton_new(const struct graph *g, uint32_t root, const struct token_
     a->seen = mem_array(a->seen_cap, sizeof *a->seen);
     a->seen_stamp = mem_array(a->seen_cap, sizeof *a->seen_stamp);
     a->path = mem_array((size_t)trie->depth_max + 2, sizeof *a->path);
+    a->rows = mem_array((size_t)trie->depth_max + 2, sizeof *a->rows);
     *ret = a;
     return ERR_OK;
 }
@@ -547,5 +605,6 @@ void automaton_free(struct automaton *a)
     mem_free(a->seen);
     mem_free(a->seen_stamp);
     mem_free(a->path);
+    mem_free(a->rows);
     mem_free(a);
 }

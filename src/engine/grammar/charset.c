@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "base/utf8.h"
+#include "engine/grammar/slice.h"
 
 #include "base/banned.h"
 
@@ -198,6 +199,9 @@ void charset_lay(const struct charset *s, struct graph *g, uint32_t from, uint32
         e.shared[i].byte = -1;
     for (size_t i = 0; i < s->len && !graph_is_full(g); i++)
         lay_range(&e, from, s->ranges[i].low, s->ranges[i].high);
+    for (uint32_t i = 0; i < SLICES; i++)
+        if (slice_is_within(i, s))
+            graph_slice(g, from, to, i);
 }
 
 // --- Between the quotes of a JSON string

@@ -14,6 +14,7 @@ void graph_init(struct graph *g)
 void graph_done(struct graph *g)
 {
     mem_free(g->edges);
+    mem_free(g->spans);
     mem_free(g->rules);
     *g = (struct graph){0};
 }
@@ -61,6 +62,17 @@ static void add(struct graph *g, struct edge e)
     }
     ASSERT(g->edges);
     g->edges[g->n_edges++] = e;
+}
+
+void graph_slice(struct graph *g, uint32_t from, uint32_t to, uint32_t slice)
+{
+    if (g->full) // at least an edge comes with each
+        return;
+    if (g->n_spans == g->spans_cap) {
+        g->spans_cap = g->spans_cap * 2 + 16;
+        g->spans = mem_resize(g->spans, g->spans_cap, sizeof *g->spans);
+    }
+    g->spans[g->n_spans++] = (struct slice_span){from, to, slice};
 }
 
 // Once: "||||" would be gone through again and again.

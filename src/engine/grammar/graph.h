@@ -27,6 +27,11 @@ struct edge {
     uint8_t low, high; // EDGE_BYTES
 };
 
+// Among what leads from one state to the other is each character of a slice (slice.h).
+struct slice_span {
+    uint32_t from, to, slice;
+};
+
 struct graph_rule {
     uint32_t start, end;
     str name; // for people; may be absent; outlives the graph
@@ -35,6 +40,8 @@ struct graph_rule {
 struct graph {
     struct edge *edges;
     size_t n_edges, edges_cap;
+    struct slice_span *spans;
+    size_t n_spans, spans_cap;
     struct graph_rule *rules;
     size_t n_rules, rules_cap;
     uint32_t n_states;
@@ -57,6 +64,7 @@ uint32_t graph_rule(struct graph *g); // with a start and an end, and nothing be
 
 void graph_nothing(struct graph *g, uint32_t from, uint32_t to);
 void graph_bytes(struct graph *g, uint32_t from, uint32_t to, uint8_t low, uint8_t high);
+void graph_slice(struct graph *g, uint32_t from, uint32_t to, uint32_t slice); // it is laid so
 void graph_call(struct graph *g, uint32_t from, uint32_t to, uint32_t rule);
 void graph_text(struct graph *g, uint32_t from, uint32_t to, str text);
 // A text, and the state that it leads to.

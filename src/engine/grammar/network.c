@@ -260,6 +260,19 @@ static void take_edges(struct network *n, const struct graph *g, const bool *has
     mem_free(at);
 }
 
+static void find_classes(struct network *n)
+{
+    bool begins[257] = {false};
+    for (uint32_t i = 0; i < n->first[n->n_states]; i++)
+        if (n->edges[i].kind == EDGE_BYTES)
+            begins[n->edges[i].low] = begins[n->edges[i].high + 1] = true;
+    for (uint32_t byte = 0; byte < 256; byte++) {
+        if (byte == 0 || begins[byte])
+            n->some[n->n_classes++] = (uint8_t)byte;
+        n->class_of[byte] = (uint8_t)(n->n_classes - 1);
+    }
+}
+
 // Through edges of nothing alone, one after the other, to the end.
 static void find_tails(struct network *n)
 {
@@ -278,6 +291,122 @@ static void find_tails(struct network *n)
     }
 }
 
+// --- Characters that may surely follow
+
+struct freeing {
+    struct network *network;
+    const struct graph *graph;
+    const struct backward *backward;
+    uint32_t slice;
+    uint32_t *spans_into, *spans_next; // by state: the first span into it, + 1
+    struct list todo;
+};
+
+static bool may_end(const struct network *n, uint32_t state)
+{
+    return n->is_end[state] || n->is_tail[state];
+}
+
+static bool one_character(const struct freeing *f, const struct edge *e)
+{
+    const struct network *n = f->network;
+    return e->kind == EDGE_RULE && n->says[f->slice][n->rules[e->rule].start];
+}
+
+// From the ends on: a span to where a rule may end, and what leads there silently, or through a
+// rule that says such a character and no more.
+static void find_says(struct freeing *f)
+{
+    enum { ROUNDS_MAX = 8 };
+    const struct graph *g = f->graph;
+    struct network *n = f->network;
+    bool *says = n->says[f->slice], changed = true;
+    for (size_t i = 0; i < g->n_spans; i++)
+        if (g->spans[i].slice == f->slice && may_end(n, g->spans[i].to))
+            says[g->spans[i].from] = true;
+    for (int round = 0; round < ROUNDS_MAX && changed; round++) {
+        changed = false;
+        for (uint32_t s = 0; s < n->n_states; s++)
+            for (uint32_t i = n->first[s]; i < n->first[s + 1] && !says[s]; i++) {
+                const struct edge *e = &n->edges[i];
+                says[s] = (e->kind == EDGE_NOTHING && says[e->to]) ||
+                          (one_character(f, e) && may_end(n, e->to));
+                changed = changed || says[s];
+            }
+    }
+}
+
+static void raise(struct freeing *f, uint32_t state, uint32_t to)
+{
+    uint8_t *at = &f->network->free[f->slice][state];
+    to = to < SLICE_CHARACTERS_MAX ? to : SLICE_CHARACTERS_MAX;
+    if (*at >= to || f->network->need[state] == NETWORK_NEVER)
+        return;
+    *at = (uint8_t)to;
+    push(&f->todo, state);
+}
+
+static void raise_before(struct freeing *f, uint32_t state, const bool *has_byte)
+{
+    const struct backward *b = f->backward;
+    uint32_t here = f->network->free[f->slice][state];
+    for (uint32_t i = b->into[state]; i; i = b->into_next[i - 1]) {
+        const struct edge *e = &f->graph->edges[i - 1];
+        bool leads = leads_somewhere(f->network, e, has_byte);
+        if (leads && e->kind == EDGE_NOTHING)
+            raise(f, e->from, here);
+        else if (leads && one_character(f, e))
+            raise(f, e->from, here + 1);
+    }
+    for (uint32_t i = f->spans_into[state]; i; i = f->spans_next[i - 1])
+        raise(f, f->graph->spans[i - 1].from, here + 1);
+}
+
+static void find_free(struct network *n, const struct graph *g, const struct backward *b,
+                      uint32_t slice, const bool *has_byte)
+{
+    struct freeing f = {.network = n, .graph = g, .backward = b, .slice = slice};
+    n->free[slice] = mem_array(n->n_states, sizeof *n->free[slice]);
+    n->says[slice] = mem_array(n->n_states, sizeof *n->says[slice]);
+    f.spans_into = mem_array(n->n_states, sizeof *f.spans_into);
+    f.spans_next = mem_array(g->n_spans, sizeof *f.spans_next);
+    for (uint32_t i = 0; i < g->n_spans; i++) {
+        const struct slice_span *s = &g->spans[i];
+        if (s->slice != slice || n->need[s->to] == NETWORK_NEVER)
+            continue;
+        f.spans_next[i] = f.spans_into[s->to];
+        f.spans_into[s->to] = i + 1;
+    }
+    find_says(&f);
+    for (uint32_t s = 0; s < n->n_states; s++)
+        if (n->need[s] != NETWORK_NEVER)
+            raise_before(&f, s, has_byte);
+    while (f.todo.len)
+        raise_before(&f, f.todo.items[--f.todo.len], has_byte);
+    mem_free(f.todo.items);
+    mem_free(f.spans_into);
+    mem_free(f.spans_next);
+}
+
+static bool has_spans(const struct graph *g, uint32_t slice)
+{
+    for (size_t i = 0; i < g->n_spans; i++)
+        if (g->spans[i].slice == slice)
+            return true;
+    return false;
+}
+
+static void find_all_free(struct network *n, const struct graph *g, const struct backward *b,
+                          const bool *has_byte)
+{
+    for (uint32_t s = 0; s < n->n_states; s++)
+        if (n->need[s] != NETWORK_NEVER && n->need[s] > n->need_most)
+            n->need_most = n->need[s];
+    for (uint32_t i = 0; i < SLICES; i++)
+        if (has_spans(g, i))
+            find_free(n, g, b, i, has_byte);
+}
+
 static enum err make(struct network *n, const struct graph *g, uint32_t depth_max,
                      const bool *has_byte, struct diag *d)
 {
@@ -286,7 +415,9 @@ static enum err make(struct network *n, const struct graph *g, uint32_t depth_ma
     struct needs needs = {.graph = g, .backward = &b, .network = n, .depth_max = depth_max};
     find_needs(&needs);
     take_edges(n, g, has_byte);
+    find_classes(n);
     find_tails(n);
+    find_all_free(n, g, &b, has_byte);
     bool *silent = find_silent(g, &b);
     enum err e = check_beginnings(n, silent, d);
     mem_free(silent);
@@ -337,5 +468,9 @@ void network_free(struct network *n)
     mem_free(n->is_end);
     mem_free(n->is_tail);
     mem_free(n->rules);
+    for (uint32_t i = 0; i < SLICES; i++) {
+        mem_free(n->free[i]);
+        mem_free(n->says[i]);
+    }
     mem_free(n);
 }

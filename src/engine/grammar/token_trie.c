@@ -80,6 +80,35 @@ static void build(struct token_trie *t, const struct entry *entries, size_t n)
     mem_free(path);
 }
 
+static bool bytes_stand_alone(const struct token_trie *t, str text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (!t->has_byte[(uint8_t)text.ptr[i]])
+            return false;
+    return true;
+}
+
+// A byte that no token is alone leads nowhere in a network: its tokens are of no slice.
+static void cut(struct token_trie *t, uint32_t slice, const struct entry *entries, size_t n,
+                struct entry *others)
+{
+    struct token_trie rest = {.also = t->also};
+    struct token_slice *s = &t->slices[slice];
+    s->mask = mem_array(token_mask_words(t->n_tokens) + 1, sizeof *s->mask);
+    size_t len = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t token = (uint32_t)entries[i].token;
+        if (slice_says(slice, entries[i].text) && bytes_stand_alone(t, entries[i].text))
+            s->mask[token / 64] |= (uint64_t)1 << (token % 64);
+        else
+            others[len++] = entries[i];
+    }
+    rest.nodes = mem_array(t->len + 1, sizeof *rest.nodes);
+    build(&rest, others, len);
+    s->nodes = mem_resize(rest.nodes, rest.len + 1, sizeof *rest.nodes);
+    s->len = rest.len;
+}
+
 void token_trie_init(struct token_trie *t, const str *texts, uint32_t n)
 {
     *t = (struct token_trie){.n_tokens = n};
@@ -91,12 +120,20 @@ void token_trie_init(struct token_trie *t, const str *texts, uint32_t n)
         t->also[i] = -1;
     build(t, entries, len);
     t->nodes = mem_resize(t->nodes, t->len + 1, sizeof *t->nodes);
+    struct entry *others = mem_array((size_t)n + 1, sizeof *others);
+    for (uint32_t i = 0; i < SLICES; i++)
+        cut(t, i, entries, len, others);
+    mem_free(others);
     mem_free(entries);
 }
 
 void token_trie_done(struct token_trie *t)
 {
     mem_free(t->nodes);
+    for (uint32_t i = 0; i < SLICES; i++) {
+        mem_free(t->slices[i].mask);
+        mem_free(t->slices[i].nodes);
+    }
     mem_free(t->also);
     *t = (struct token_trie){0};
 }

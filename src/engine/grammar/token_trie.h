@@ -3,7 +3,7 @@
 // built: any thread.
 #pragma once
 
-#include "base/str.h"
+#include "engine/grammar/slice.h"
 
 struct trie_node {
     uint32_t past; // the node behind all that begin with this one
@@ -13,9 +13,17 @@ struct trie_node {
     bool shared; // another token has the same text
 };
 
+// What is said with the characters of a slice alone, and all else as a tree.
+struct token_slice {
+    uint64_t *mask;
+    struct trie_node *nodes;
+    size_t len;
+};
+
 struct token_trie {
     struct trie_node *nodes;
     size_t len;
+    struct token_slice slices[SLICES];
     int32_t *also; // by token: the next one with the same text, or -1
     uint32_t n_tokens;
     uint32_t depth_max;

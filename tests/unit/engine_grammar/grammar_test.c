@@ -393,14 +393,14 @@ static void test_a_mask_that_is_too_much_work_allows_nothing(void **state UNUSED
     struct diag d;
     uint32_t root;
     graph_init(&g);
-    const str grammar = STR("root ::= ([a-z]* [aeiou] [a-z]{120}) | ([a-z]* [a-m] [a-z]{121}) |"
-                            "([a-z]* [acegikmoqsuwy] [a-z]{122}) |"
-                            "([a-z]* [abefijmnqruvyz] [a-z]{123})");
+    const str grammar = STR("root ::= ([a-y]* [aeiou] [a-y]{120}) | ([a-y]* [a-m] [a-y]{121}) |"
+                            "([a-y]* [acegikmoqsuwy] [a-y]{122}) |"
+                            "([a-y]* [abefijmnqruvyz] [a-y]{123})");
     assert_int_equal(gbnf_lay(grammar, &g, &root, &d), ERR_OK);
     assert_int_equal(automaton_new(&g, root, &wide, &a, &d), ERR_OK);
     uint32_t at = automaton_start(a);
     for (int i = 0; i < 300; i++)
-        at = automaton_step(a, at, (uint8_t)('a' + i * 7 % 26));
+        at = automaton_step(a, at, (uint8_t)('a' + i * 7 % 25));
     // What other answers have made known does not count: who comes second is refused the same.
     for (uint32_t i = 0; i < 26 * 26 * 26; i++)
         (void)automaton_feed(a, at, texts[i]);
