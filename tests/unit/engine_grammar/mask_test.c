@@ -43,7 +43,8 @@ static void make_word(uint32_t token)
         append(&b, pool[random_below(&r, 8)]);
     size_t from = random_below(&r, 12) == 0 && b.len > 1, len = b.len - from;
     len -= random_below(&r, 12) == 0 && len > 1;
-    memcpy(texts[token], buf_str(&b).ptr + from, len);
+    for (size_t i = 0; i < len; i++)
+        texts[token][i] = buf_str(&b).ptr[from + i];
     words[token] = str_slice(texts[token], len);
     buf_done(&b);
 }
