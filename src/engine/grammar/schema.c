@@ -33,6 +33,18 @@ enum err schema_work(struct schema_compiler *c, uint64_t steps)
     return graph_is_full(c->graph) ? too_large(c) : ERR_OK;
 }
 
+uint64_t schema_weight(yyjson_val *v)
+{
+    uint64_t n = yyjson_obj_size(v), weight = 1 + n * n;
+    size_t i, max;
+    yyjson_val *key, *inner;
+    if (yyjson_is_arr(v))
+        yyjson_arr_foreach(v, i, max, inner) weight += schema_weight(inner);
+    else
+        yyjson_obj_foreach(v, i, max, key, inner) weight += schema_weight(inner);
+    return weight;
+}
+
 str schema_child(struct schema_compiler *c, str where, const char *member, str name)
 {
     return name.ptr ? arena_printf(&c->arena, STR_FMT "/%s/" STR_FMT, STR_ARG(where), member,
@@ -388,22 +400,30 @@ static enum err add_text(struct schema_compiler *c, yyjson_val *value, str *ret)
     return failed || !ret->ptr ? too_large(c) : ERR_OK;
 }
 
-// How many values the other items list, that each value of the list may be compared with.
-static uint64_t count_others(const struct view *v, const yyjson_val *list)
+// How many values the other items list or name, that each value of `own` may be compared with.
+static uint64_t count_others(const struct view *v, const yyjson_val *own)
 {
     uint64_t n = 0;
     for (size_t i = 0; i < v->n; i++) {
-        yyjson_val *other = json_get(v->items[i].schema, "enum");
-        n += other == list ? 0 : yyjson_arr_size(other);
+        yyjson_val *list = json_get(v->items[i].schema, "enum");
+        yyjson_val *one = json_get(v->items[i].schema, "const");
+        n += list == own ? 0 : yyjson_arr_size(list);
+        n += one && one != own;
     }
     return n;
+}
+
+static enum err charge_comparisons(struct schema_compiler *c, const struct view *v, yyjson_val *own)
+{
+    uint64_t others = count_others(v, own);
+    return schema_work(c, yyjson_arr_size(own) + (others ? schema_weight(own) * others : 0));
 }
 
 static enum err lay_listed(struct schema_compiler *c, const struct view *v, yyjson_val *list,
                            uint32_t from, uint32_t to)
 {
     size_t i, max, n = 0;
-    ERR_TRY(schema_work(c, yyjson_arr_size(list) * (1 + count_others(v, list))));
+    ERR_TRY(charge_comparisons(c, v, list));
     yyjson_val *value;
     str *texts = arena_zalloc(&c->arena, yyjson_arr_size(list) + 1, sizeof *texts);
     if (!texts)
@@ -431,6 +451,7 @@ static enum err lay_values(struct schema_compiler *c, const struct view *v, uint
                                  "must be an array with at least one value");
         if (!one)
             return lay_listed(c, v, list, from, to);
+        ERR_TRY(charge_comparisons(c, v, one));
         if (!value_fits(v, NULL, one))
             return ERR_OK;
         ERR_TRY(add_text(c, one, &text));

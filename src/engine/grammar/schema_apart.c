@@ -42,11 +42,6 @@ static yyjson_val *list_of(const struct view *v, yyjson_val **ret_one)
     return NULL;
 }
 
-static yyjson_val *nth(yyjson_val *list, const yyjson_val *one, size_t i)
-{
-    return one ? (i == 0 ? list : NULL) : yyjson_arr_get(list, i);
-}
-
 // 1 and 1.0 are the same number.
 static bool is_same(yyjson_val *x, yyjson_val *y)
 {
@@ -56,17 +51,36 @@ static bool is_same(yyjson_val *x, yyjson_val *y)
     return yyjson_equals(x, y);
 }
 
+// Arrays are gone through: to ask one for its nth value is to go there from its beginning.
+static bool is_listed(yyjson_val *list, const yyjson_val *one, yyjson_val *value)
+{
+    size_t i, max;
+    yyjson_val *other;
+    if (one)
+        return is_same(list, value);
+    yyjson_arr_foreach(list, i, max, other)
+    {
+        if (is_same(other, value))
+            return true;
+    }
+    return false;
+}
+
 static bool lists_are_apart(struct schema_compiler *c, const struct view *a, const struct view *b)
 {
-    yyjson_val *one_a, *one_b, *x, *y;
+    size_t i, max;
+    yyjson_val *one_a, *one_b, *value;
     yyjson_val *list_a = list_of(a, &one_a), *list_b = list_of(b, &one_b);
     if (!list_a || !list_b ||
-        !affords(c, (1 + yyjson_arr_size(list_a)) * (1 + yyjson_arr_size(list_b))))
+        !affords(c, schema_weight(list_a) * (1 + (one_b ? 0 : yyjson_arr_size(list_b)))))
         return false;
-    for (size_t i = 0; (x = nth(list_a, one_a, i)); i++)
-        for (size_t k = 0; (y = nth(list_b, one_b, k)); k++)
-            if (is_same(x, y))
-                return false;
+    if (one_a)
+        return !is_listed(list_b, one_b, list_a);
+    yyjson_arr_foreach(list_a, i, max, value)
+    {
+        if (is_listed(list_b, one_b, value))
+            return false;
+    }
     return true;
 }
 

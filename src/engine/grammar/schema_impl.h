@@ -58,6 +58,9 @@ enum err schema_refuse(struct schema_compiler *c, enum err e, const struct item 
 str schema_child(struct schema_compiler *c, str where, const char *member, str name);
 // Refuses what takes too much: graph_work, said of the schema.
 enum err schema_work(struct schema_compiler *c, uint64_t steps) MUST_USE;
+// What it takes to compare a value with another: each member of an object may be looked for among
+// all of the other's.
+uint64_t schema_weight(yyjson_val *v);
 // The view and one more schema; false schemas make *ret_never true.
 enum err view_add(struct schema_compiler *c, struct view *v, yyjson_val *schema, str where,
                   bool *ret_never) MUST_USE;

@@ -1,6 +1,8 @@
 // JSON Schemas as automata: what they say and what they do not, what is refused and by which name.
 //
 // REQ: ENG-8
+#include <time.h>
+
 #include "base/buf.h"
 #include "base/json.h"
 #include "base/random.h"
@@ -362,6 +364,64 @@ static void test_what_nothing_fits_is_refused(void **state UNUSED)
     }
 }
 
+static void add_objects(struct buf *b, int n, bool upwards)
+{
+    enum { MEMBERS = 20 };
+    (void)buf_append_str(b, STR("{\"enum\":["));
+    for (int i = 0; i < n; i++) {
+        (void)buf_append_str(b, i ? STR(",{") : STR("{"));
+        for (int k = 0; k < MEMBERS; k++)
+            (void)buf_printf(b, "\"m%d\":7,", upwards ? k : MEMBERS - 1 - k);
+        (void)buf_printf(b, "\"last\":%d}", i);
+    }
+    (void)buf_append_str(b, STR("]}"));
+}
+
+// A comparison takes what the values are, not one step: objects whose members stand in the opposite
+// order are the dearest.
+static void test_comparing_large_values_has_a_bound(void **state UNUSED)
+{
+    struct diag d = {0};
+    struct buf b;
+    for (int n = 3; n <= 1500; n += 1497) {
+        buf_init(&b, 1 << 20);
+        (void)buf_append_str(&b, STR("{\"allOf\":["));
+        add_objects(&b, n, true);
+        (void)buf_append_char(&b, ',');
+        add_objects(&b, n, false);
+        (void)buf_append(&b, "]}", sizeof "]}");
+        struct automaton *a = of_schema(buf_ptr(&b), &d);
+        assert_true(n == 3 ? a != NULL : !a && d.code == ERR_LIMIT);
+        automaton_free(a);
+        buf_done(&b);
+    }
+}
+
+// Two lists of arrays that are apart: each pair is looked at once, without a walk to it.
+static void test_lists_of_alternatives_are_compared_in_one_go(void **state UNUSED)
+{
+    enum { VALUES = 1500 };
+    struct diag d = {0};
+    struct buf b;
+    buf_init(&b, 1 << 20);
+    (void)buf_append_str(&b, STR("{\"oneOf\":["));
+    for (int i = 0; i < 2 * VALUES; i++)
+        (void)buf_printf(&b, "%s[%d]",
+                         i == 0        ? "{\"enum\":["
+                         : i == VALUES ? "]},{\"enum\":["
+                                       : ",",
+                         i);
+    (void)buf_append(&b, "]}]}", sizeof "]}]}");
+    struct timespec from, to;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &from);
+    struct automaton *a = of_schema(buf_ptr(&b), &d);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &to);
+    assert_non_null(a);
+    assert_true(to.tv_sec - from.tv_sec < 3); // a walk to each took six
+    automaton_free(a);
+    buf_done(&b);
+}
+
 // Short schemas that ask for long comparisons: refused in a moment, and a long list is none of
 // them.
 static void test_work_has_a_bound(void **state UNUSED)
@@ -470,6 +530,8 @@ int main(void)
         cmocka_unit_test(test_what_cannot_be_held_is_named),
         cmocka_unit_test(test_what_nothing_fits_is_refused),
         cmocka_unit_test(test_work_has_a_bound),
+        cmocka_unit_test(test_comparing_large_values_has_a_bound),
+        cmocka_unit_test(test_lists_of_alternatives_are_compared_in_one_go),
         cmocka_unit_test(test_ramblings_are_json),
         cmocka_unit_test(test_parts_are_alternatives),
     };
