@@ -369,6 +369,8 @@ uint32_t kv_available(const struct kv *kv)
     if (bytes <= 0)
         return 0;
     uint64_t by_budget = (uint64_t)bytes / kv->block_bytes;
-    uint64_t by_count = kv->n_blocks - kv->n_held - kv->n_promised;
+    // Who adopts cached blocks may hold, for a moment, what is promised to others.
+    uint64_t taken = (uint64_t)kv->n_held + kv->n_promised;
+    uint64_t by_count = kv->n_blocks > taken ? kv->n_blocks - taken : 0;
     return (uint32_t)(by_budget < by_count ? by_budget : by_count);
 }

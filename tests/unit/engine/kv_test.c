@@ -77,6 +77,27 @@ static void test_a_pool_takes_no_more_than_its_own_room(void **state)
     kv_free(kv);
 }
 
+// Cached blocks cover what is promised: who adopts them leaves nothing, however much the budget
+// has.
+static void test_adopting_what_covers_promises_leaves_nothing(void **state)
+{
+    (void)state;
+    uint32_t block, held;
+    uint64_t serial;
+    budget = (struct kv_budget){.bytes_max = 100 * 4096};
+    assert_int_equal(kv_new(&budget, 4096, 4 * 4096, &kv, NULL), ERR_OK);
+    uint64_t root = kv_new_serial(&budget);
+    block = kv_publish(kv, take(), root, tokens_of(1), &serial);
+    kv_drop(kv, block);
+    held = take();
+    kv_promise(kv, kv_available(kv));
+    assert_true(kv_find(kv, root, tokens_of(1), &block, &serial));
+    assert_int_equal(kv_available(kv), 0);
+    kv_drop(kv, block);
+    kv_drop(kv, held);
+    kv_free(kv);
+}
+
 static void test_a_prefix_is_found_only_under_its_parent(void **state)
 {
     (void)state;
@@ -310,6 +331,7 @@ int main(void)
         cmocka_unit_test(test_blocks_are_taken_and_given_back),
         cmocka_unit_test(test_a_pool_without_room_is_refused),
         cmocka_unit_test(test_a_pool_takes_no_more_than_its_own_room),
+        cmocka_unit_test(test_adopting_what_covers_promises_leaves_nothing),
         cmocka_unit_test(test_a_prefix_is_found_only_under_its_parent),
         cmocka_unit_test(test_the_same_content_is_kept_once),
         cmocka_unit_test(test_the_least_recently_used_goes_first),
