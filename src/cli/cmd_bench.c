@@ -362,6 +362,13 @@ static enum err measure(struct command_call *call, struct engine *engine, struct
     struct engine_model_options mo;
     ERR_TRY(model_choice_options(call->arena, b.o->model, &mo, d));
     ERR_TRY(engine_model_load(engine, &mo, &b.model, d));
+    const struct engine_model_info *info = engine_model_info(b.model);
+    if (b.o->prompt_tokens + b.o->tokens > (int64_t)info->context_max)
+        return diag_set(
+            d, ERR_INVALID,
+            "--prompt-tokens and --tokens are %lld together, but the context of " STR_FMT
+            " is %u tokens",
+            (long long)(b.o->prompt_tokens + b.o->tokens), STR_ARG(info->name), info->context_max);
     struct json_writer w;
     begin(out, b.o->json ? &w : NULL, &b);
     ERR_TRY(all_rows(&b, out, b.o->json ? &w : NULL, d));
@@ -384,8 +391,11 @@ static int run(struct command_call *call)
     eo.isa = o->isa.len ? o->isa.ptr : NULL;
     eo.device = o->device.len ? o->device.ptr : NULL;
     struct engine *engine;
-    if (engine_new(&eo, &engine, &d) != ERR_OK)
-        return command_fail(call, EXIT_STATUS_FAILED, &d);
+    if (model_choice_check_device(o->device, &d) != ERR_OK)
+        return command_fail(call, EXIT_STATUS_USAGE, &d);
+    if (engine_new(&eo, &engine, &d) != ERR_OK) // ERR_UNSUPPORTED: --isa
+        return command_fail(call,
+                            d.code == ERR_UNSUPPORTED ? EXIT_STATUS_USAGE : EXIT_STATUS_FAILED, &d);
     struct buf out;
     buf_init(&out, 1u << 20);
     enum err e = measure(call, engine, &out, &d);

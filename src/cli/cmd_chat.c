@@ -400,6 +400,8 @@ static int run(struct command_call *call)
     eo.threads = (uint32_t)o->threads;
     eo.device = o->device.len ? o->device.ptr : NULL;
     struct engine *engine;
+    if (model_choice_check_device(o->device, &d) != ERR_OK)
+        return command_fail(call, EXIT_STATUS_USAGE, &d);
     if (engine_new(&eo, &engine, &d) != ERR_OK)
         return command_fail(call, EXIT_STATUS_FAILED, &d);
     struct conversation c = {

@@ -67,7 +67,7 @@ static const struct option options[] = {
     {.name = "json",
      .type = OPTION_BOOL,
      .offset = FIELD(json),
-     .help = "Print JSON that a program can read."},
+     .help = "Print JSON that a program can read; what is missing stands there as 'error'."},
     {0},
 };
 
@@ -93,6 +93,17 @@ static void write_device(struct json_writer *w, const struct gpu_info *i)
     jw_kv_int(w, "driver_cuda_version", i->cuda_version);
     jw_kv_bool(w, "usable", i->usable);
     jw_object_end(w);
+}
+
+// What went wrong, in the same object: a program reads it there, a person on standard error.
+static void write_error(struct json_writer *w, bool listed, const struct diag *d)
+{
+    if (!listed) {
+        jw_key(w, "devices");
+        jw_array_begin(w);
+        jw_array_end(w);
+    }
+    jw_kv_z(w, "error", d->text);
 }
 
 static enum err list(struct buf *out, struct json_writer *w, struct diag *d)
@@ -264,6 +275,21 @@ static enum err compare(struct command_call *call, struct buf *out, struct json_
     return ERR_OK;
 }
 
+static enum err examine(struct command_call *call, struct buf *out, struct json_writer *w,
+                        bool *ret_wrong, struct diag *d)
+{
+    const struct gpu_options *o = call->options;
+    enum err e = list(out, w, d);
+    bool listed = e == ERR_OK;
+    if (e == ERR_OK && !o->list)
+        e = try_device(o, out, w, ret_wrong, d);
+    if (e == ERR_OK && !o->list)
+        e = compare(call, out, w, ret_wrong, d);
+    if (e != ERR_OK && w)
+        write_error(w, listed, d);
+    return e;
+}
+
 static int run(struct command_call *call)
 {
     const struct gpu_options *o = call->options;
@@ -271,29 +297,27 @@ static int run(struct command_call *call)
     struct json_writer writer = {0}, *w = o->json ? &writer : NULL;
     struct buf out;
     bool wrong = false;
+    if (model_choice_check_device(o->device, &d) != ERR_OK)
+        return command_fail(call, EXIT_STATUS_USAGE, &d);
     buf_init(&out, 1u << 20);
     if (w) {
         jw_init(w, &out);
         jw_object_begin(w);
     }
-    enum err e = list(&out, w, &d);
-    if (e == ERR_OK && !o->list)
-        e = try_device(o, &out, w, &wrong, &d);
-    if (e == ERR_OK && !o->list)
-        e = compare(call, &out, w, &wrong, &d);
-    if (e != ERR_OK) {
-        buf_done(&out);
+    enum err e = examine(call, &out, w, &wrong, &d);
+    if (w) {
+        jw_object_end(w);
+        (void)buf_append_char(&out, '\n');
+    }
+    if (e != ERR_OK && !w)
+        buf_clear(&out);
+    int status = print_and_done(&out);
+    if (e != ERR_OK)
         return command_fail(call,
                             e == ERR_NOT_FOUND || e == ERR_UNSUPPORTED ? EXIT_STATUS_UNREACHABLE
                             : e == ERR_INVALID                         ? EXIT_STATUS_USAGE
                                                                        : EXIT_STATUS_FAILED,
                             &d);
-    }
-    if (w) {
-        jw_object_end(w);
-        (void)buf_append_char(&out, '\n');
-    }
-    int status = print_and_done(&out);
     return wrong ? EXIT_STATUS_FAILED : status;
 }
 

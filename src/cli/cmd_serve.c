@@ -128,6 +128,7 @@ static enum err configure(struct serve *s, struct diag *d)
         s->config.listen_without_keys = true;
     use_models(s);
     log_configure((enum log_level)s->config.log.level, (enum log_format)s->config.log.format);
+    ERR_TRY(model_choice_check_device(s->config.engine.device, d));
     return gateway_config_check(&s->config, d);
 }
 

@@ -1,5 +1,6 @@
 #include "cli/model_choice.h"
 
+#include "engine/cuda/gpu.h"
 #include "models/library.h"
 #include "models/models.h"
 
@@ -8,6 +9,12 @@
 static bool is_bundled(str name)
 {
     return name.len == 0 || str_eq_z(name, models_bundled_name());
+}
+
+enum err model_choice_check_device(str device, struct diag *d)
+{
+    int index;
+    return !device.len || str_eq_z(device, "cpu") ? ERR_OK : gpu_parse_name(device.ptr, &index, d);
 }
 
 enum err model_choice_open_file(struct arena *a, str name, struct model_file **ret, struct diag *d)

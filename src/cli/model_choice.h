@@ -5,6 +5,8 @@
 #include "engine/engine.h"
 #include "engine/format/model_file.h"
 
+// The value of --device: ERR_INVALID unless it is empty, "cpu", "cuda" or "cuda:N". Asks no device.
+enum err model_choice_check_device(str device, struct diag *d) MUST_USE;
 // For reading metadata only. Empty name: the bundled model.
 enum err model_choice_open_file(struct arena *a, str name_or_file, struct model_file **ret,
                                 struct diag *d) MUST_USE;

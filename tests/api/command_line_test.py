@@ -69,6 +69,15 @@ class ExitCodes(unittest.TestCase):
             self.assertEqual(run.returncode, 2)
             self.assertIn(hint, run.stderr)
 
+    def test_wrong_values_of_options_are_usage_errors(self):
+        for words, told in ((("serve", "--listen", "127.0.0.1:0", "--device", "foo"), "cuda:N"), (("chat", "--device", "foo", "Hi"), "cuda:N"),
+                            (("bench", "--device", "foo"), "cuda:N"), (("bench", "--isa", "foo"), "'foo'"),
+                            (("gpu", "--list", "--device", "foo"), "cuda:N"), (("bench", "--prompt-tokens", "600"), "512 tokens")):
+            with self.subTest(words):
+                run = harness.weir(*words)
+                self.assertEqual((run.returncode, run.stdout), (2, ""), run.stderr)
+                self.assertIn(told, run.stderr)
+
     def test_an_absent_model_is_unreachable(self):
         run = harness.weir("chat", "-m", "nobody", "Hello")
         self.assertEqual(run.returncode, 3)

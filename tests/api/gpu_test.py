@@ -30,8 +30,16 @@ class Case(unittest.TestCase):
 
 class WithoutDriver(Case):
     def test_no_driver_is_said_with_a_remedy(self):
-        for args in ((), ("--list",), ("--json",)):
+        for args in ((), ("--list",)):
             self.refused(gpu(*args, driver="/nowhere/libcuda.so.1"), "no NVIDIA driver", "/nowhere/libcuda.so.1", "--gpus all")
+
+    def test_programs_read_it_as_json(self):
+        for args in (("--json",), ("--list", "--json")):
+            run = gpu(*args, driver="/nowhere/libcuda.so.1")
+            self.assertEqual(run.returncode, 3)
+            told = json.loads(run.stdout)
+            self.assertEqual(told["devices"], [])
+            self.assertIn("no NVIDIA driver", told["error"])
 
     def test_a_library_that_is_no_driver_is_named(self):
         self.refused(gpu(driver="libm.so.6"), "libm.so.6 has no cuInit", "CUDA 11")
