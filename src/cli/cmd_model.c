@@ -30,7 +30,7 @@ const struct command cmd_model = {
                    "pulled into the data folder ($WEIR_MODELS, else $XDG_DATA_HOME/weir/models) "
                    "and then named without it.",
     .examples = "weir model list            # what is here and what can be pulled\n"
-                "weir model pull smollm2    # a real small chat model (94 MB)\n"
+                "weir model pull smollm2    # a real small chat model (98 MB)\n"
                 "weir model info smollm2    # its shape, types and template",
     .subcommands = verbs,
 };

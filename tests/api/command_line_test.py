@@ -30,6 +30,12 @@ class Help(unittest.TestCase):
             for line in harness.weir("help", verb).stdout.splitlines():
                 self.assertLessEqual(len(line), 120, f"{verb}: {line}")
 
+    def test_help_tells_the_size_that_the_list_tells(self):
+        size = re.search(r"(?m)^smollm2 +(\d+ MB)", harness.weir("model", "list").stdout)
+        if not size:
+            self.skipTest("smollm2 is here already, or the list has no size of it")
+        self.assertIn(size[1], harness.weir("help", "model").stdout)
+
     def test_sub_verbs_have_help(self):
         for verb in ("list", "info", "pull", "rm"):
             self.assertIn("Usage: weir model " + verb, harness.weir("help", "model", verb).stdout)
