@@ -46,14 +46,18 @@ static size_t padded(uint32_t floats)
     return ((size_t)floats + 15) & ~(size_t)15;
 }
 
+enum err drafter_open_file(const struct engine_model_options *o, struct model_file **ret,
+                           struct diag *d)
+{
+    return o->draft_path ? model_file_open(o->draft_path, ret, d)
+                         : model_file_from_memory(o->draft_image, ret, d);
+}
+
 static enum err open_model(struct drafter *dr, const struct engine_model_options *o,
                            const struct model_file *main, const struct model_options *mo,
                            struct diag *d)
 {
-    if (o->draft_path)
-        ERR_TRY(model_file_open(o->draft_path, &dr->file, d));
-    else
-        ERR_TRY(model_file_from_memory(o->draft_image, &dr->file, d));
+    ERR_TRY(drafter_open_file(o, &dr->file, d));
     ERR_TRY(check_vocabulary(main, dr->file, d));
     struct model_options draft_mo = *mo;
     draft_mo.kv_type = NULL; // its own numerics
@@ -91,6 +95,11 @@ void drafter_free(struct drafter *dr)
     model_file_free(dr->file);
     mem_free(dr->logits);
     mem_free(dr);
+}
+
+uint64_t drafter_weight_bytes(const struct drafter *dr)
+{
+    return model_weight_bytes(dr->model);
 }
 
 const struct step_speed *drafter_speed(const struct drafter *dr)

@@ -25,12 +25,16 @@ struct draft_state {
     uint32_t n_done; // keys and values of positions below are in its blocks
 };
 
-// Opens draft_path or draft_image. ERR_INVALID: its vocabulary is not that of `main`.
+// draft_path or draft_image.
+enum err drafter_open_file(const struct engine_model_options *o, struct model_file **ret,
+                           struct diag *d) MUST_USE;
+// Opens its weights. ERR_INVALID: its vocabulary is not that of `main`.
 enum err drafter_new(const struct engine_model_options *o, const struct model_file *main,
                      const struct model_options *mo, struct scheduler *s, struct drafter **ret,
                      struct diag *d) MUST_USE;
 void drafter_free(struct drafter *dr); // nothing is drafted any more
 
+uint64_t drafter_weight_bytes(const struct drafter *dr);
 const struct step_speed *drafter_speed(const struct drafter *dr);
 // Reads what the sequence said without it, within the rows a step has for that. True: one row more
 // gives a guess.

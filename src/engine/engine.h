@@ -24,7 +24,8 @@ struct engine_options {
     uint32_t sequences_max;     // running at once: default 64
     uint32_t queue_max;         // waiting: default 256
     bool prefix_cache;          // default true
-    uint64_t weights_bytes_max; // weights of all models in memory: beyond, the least recently used
+    uint64_t weights_bytes_max; // weights of all models (and of draft models, which stay) in
+                                // memory: beyond, the least recently used
                                 // is unloaded until it is asked for again; 0 = no bound. Not on a
                                 // GPU
     uint32_t weights_stay_ms;   // a model that is never idle gives way after that: 0 = 2000
@@ -72,6 +73,7 @@ struct engine_model_info {
     str name, arch, file_name;
     uint32_t n_layer, n_embd, n_head, n_head_kv, n_ff, n_vocab, context_max;
     uint64_t parameters, weight_bytes, file_bytes;
+    uint64_t draft_bytes;        // weights of its draft model, which stay in memory
     str weight_type;             // the commonest matrix type
     str kv_type;                 // how keys and values are kept
     uint32_t kv_token_bytes;     // that keys and values of one token take

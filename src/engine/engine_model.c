@@ -121,20 +121,41 @@ static enum err open_weights(struct engine_model *m, struct engine *e,
     return err;
 }
 
+static uint64_t tensor_bytes(const struct model_file *f)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < model_file_tensor_count(f); i++)
+        bytes += model_file_tensor_at(f, i)->size_bytes;
+    return bytes;
+}
+
+static enum err guess_draft_bytes(const struct engine_model_options *o, uint64_t *ret,
+                                  struct diag *d)
+{
+    struct model_file *f;
+    if (o->speculation != ENGINE_SPECULATION_DRAFT) {
+        *ret = 0;
+        return ERR_OK;
+    }
+    ERR_TRY(drafter_open_file(o, &f, d));
+    *ret = tensor_bytes(f);
+    model_file_free(f);
+    return ERR_OK;
+}
+
 // Files hold weights a little tighter than memory: what they take there is known afterwards.
 static enum err open_within_bounds(struct engine_model *m, struct engine *e,
                                    const struct engine_model_options *o, struct diag *d)
 {
     struct residence *r = &e->residence;
-    uint64_t guess = 0;
-    for (size_t i = 0; i < model_file_tensor_count(m->file); i++)
-        guess += model_file_tensor_at(m->file, i)->size_bytes;
-    if (r->bytes_max && guess > r->bytes_max)
-        guess = r->bytes_max;
-    ERR_TRY(residence_make_room(r, m, guess, d));
+    uint64_t guess = tensor_bytes(m->file), draft = 0;
+    if (r->bytes_max)
+        ERR_TRY(guess_draft_bytes(o, &draft, d));
+    ERR_TRY(residence_make_room_for_guess(r, m, guess + draft));
     ERR_TRY(open_weights(m, e, o, d));
     atomic_store(&m->is_loaded, true);
-    return residence_make_room(r, m, model_weight_bytes(m->model), d);
+    draft = m->lane.drafter ? drafter_weight_bytes(m->lane.drafter) : 0;
+    return residence_make_room(r, m, model_weight_bytes(m->model), draft, d);
 }
 
 // --- Describing
@@ -226,6 +247,7 @@ static void describe(struct engine_model *m, const struct engine_model_options *
         .context_max = m->context_max,
         .parameters = parameter_count(m->file),
         .weight_bytes = model_weight_bytes(m->model),
+        .draft_bytes = m->lane.drafter ? drafter_weight_bytes(m->lane.drafter) : 0,
         .file_bytes = model_file_bytes(m->file),
         .weight_type = str_of(commonest_type(m->file)),
         .kv_type = str_of(model_kv_type(m->model)),

@@ -39,9 +39,18 @@ static struct lane *choose(const struct residence *r, const struct engine_model 
     return oldest;
 }
 
-static uint64_t bytes_in_memory(const struct engine *e)
+static uint64_t bytes_of_drafts(const struct engine *e)
 {
     uint64_t bytes = 0;
+    for (size_t i = 0; i < e->scheduler.n_lanes; i++)
+        if (e->scheduler.lanes[i]->drafter)
+            bytes += drafter_weight_bytes(e->scheduler.lanes[i]->drafter);
+    return bytes;
+}
+
+static uint64_t bytes_in_memory(const struct engine *e)
+{
+    uint64_t bytes = bytes_of_drafts(e);
     for (size_t i = 0; i < e->scheduler.n_lanes; i++)
         if (e->scheduler.lanes[i]->model)
             bytes += model_weight_bytes(e->scheduler.lanes[i]->model);
@@ -94,16 +103,37 @@ static struct model *take_one(struct residence *r, const struct engine_model *of
     return taken;
 }
 
-enum err residence_make_room(struct residence *r, const struct engine_model *of, uint64_t bytes,
-                             struct diag *d)
+static double megabytes(uint64_t bytes)
+{
+    return (double)bytes / 1e6;
+}
+
+// Each model must have room beside all draft models, for these are never unloaded.
+static enum err check_bound(const struct residence *r, uint64_t bytes, uint64_t draft_bytes,
+                            struct diag *d)
+{
+    const struct scheduler *s = &r->engine->scheduler;
+    uint64_t drafts = bytes_of_drafts(r->engine) + draft_bytes, most = bytes;
+    for (size_t i = 0; i < s->n_lanes; i++) {
+        uint64_t other = s->lanes[i]->engine_model->info.weight_bytes;
+        most = other > most ? other : most;
+    }
+    if (bytes > r->bytes_max)
+        return diag_set(d, ERR_LIMIT,
+                        "its weights take %.1f MB, more than all models may have "
+                        "(weights_bytes_max: %.1f MB)",
+                        megabytes(bytes), megabytes(r->bytes_max));
+    if (most + drafts > r->bytes_max)
+        return diag_set(d, ERR_LIMIT,
+                        "the largest model takes %.1f MB, and draft models, which stay in memory, "
+                        "%.1f MB: more than all models may have (weights_bytes_max: %.1f MB)",
+                        megabytes(most), megabytes(drafts), megabytes(r->bytes_max));
+    return ERR_OK;
+}
+
+static enum err wait_for_room(struct residence *r, const struct engine_model *of, uint64_t bytes)
 {
     bool room = r->bytes_max == 0;
-    if (!room && bytes > r->bytes_max)
-        return diag_set(d, ERR_LIMIT,
-                        "its weights take %llu MiB, more than all models may have "
-                        "(weights_bytes_max: %llu MiB)",
-                        (unsigned long long)(bytes >> 20),
-                        (unsigned long long)(r->bytes_max >> 20));
     while (!room && !atomic_load(&r->stop)) {
         struct model *taken = take_one(r, of, bytes, &room);
         model_free(taken); // megabytes: not while the scheduler waits
@@ -111,6 +141,22 @@ enum err residence_make_room(struct residence *r, const struct engine_model *of,
             usleep(LOOK_AGAIN_MS * 1000);
     }
     return room ? ERR_OK : ERR_CANCELLED;
+}
+
+enum err residence_make_room(struct residence *r, const struct engine_model *of, uint64_t bytes,
+                             uint64_t draft_bytes, struct diag *d)
+{
+    if (r->bytes_max)
+        ERR_TRY(check_bound(r, bytes, draft_bytes, d));
+    return wait_for_room(r, of, bytes + draft_bytes);
+}
+
+enum err residence_make_room_for_guess(struct residence *r, const struct engine_model *of,
+                                       uint64_t bytes)
+{
+    uint64_t drafts = bytes_of_drafts(r->engine);
+    uint64_t most = r->bytes_max > drafts ? r->bytes_max - drafts : 0;
+    return wait_for_room(r, of, bytes < most ? bytes : most);
 }
 
 void residence_want(struct residence *r, struct lane *l)
@@ -176,7 +222,7 @@ static void load(struct residence *r, struct lane *l)
     struct model *model = NULL;
     struct diag d = {0};
     pthread_mutex_lock(&e->loading); // one at a time, or two would fill one room
-    enum err err = residence_make_room(r, m, m->info.weight_bytes, &d);
+    enum err err = residence_make_room(r, m, m->info.weight_bytes, 0, &d);
     if (err == ERR_OK)
         err = engine_model_open_weights(m, e, &model, &d);
     if (err == ERR_OK)

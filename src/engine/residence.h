@@ -10,6 +10,9 @@
 //
 // One thread of its own packs the weights, so that other models go on computing meanwhile. What it
 // changes of lanes it changes between two steps (scheduler_pause).
+//
+// Draft models stay in memory always: the bound counts them, and what is left must have room for
+// the largest model.
 #pragma once
 
 #include <stdatomic.h>
@@ -34,9 +37,13 @@ struct residence {
 enum err residence_start(struct residence *r, struct engine *e, const struct engine_options *o,
                          struct diag *d) MUST_USE;
 void residence_stop(struct residence *r);
-// Whoever loads a model: waits until `bytes` more have room. ERR_LIMIT: they never will.
+// Whoever loads a model (engine.loading): waits until its `bytes` more have room, and `draft_bytes`
+// of a draft model that is not in a lane yet. ERR_LIMIT: they, or another model, never will.
 enum err residence_make_room(struct residence *r, const struct engine_model *of, uint64_t bytes,
-                             struct diag *d) MUST_USE;
+                             uint64_t draft_bytes, struct diag *d) MUST_USE;
+// The same by a guess, which refuses nothing.
+enum err residence_make_room_for_guess(struct residence *r, const struct engine_model *of,
+                                       uint64_t bytes) MUST_USE;
 
 // The scheduler thread: this lane has no weights; asks for them if somebody waits for it.
 void residence_want(struct residence *r, struct lane *l);

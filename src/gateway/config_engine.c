@@ -97,10 +97,10 @@ const struct option gateway_engine_table[] = {
      .offset = AT(gateway_engine, weights_bytes_max),
      .value = "0",
      .max = 1e13,
-     .help =
-         "Memory for the weights of all models; 0: no bound. Where another model needs the room, "
-         "the one that was least recently used is unloaded, and loaded again when it is asked "
-         "for; such requests wait in the engine's queue. Not on a GPU."},
+     .help = "Memory for the weights of all models and draft models; 0: no bound. Where another "
+             "model needs the room, "
+             "the one that was least recently used is unloaded, and loaded again when it is asked "
+             "for; such requests wait in the engine's queue. Draft models stay. Not on a GPU."},
     {.name = "kv_bytes_max",
      .type = OPTION_BYTES,
      .offset = AT(gateway_engine, kv_bytes_max),

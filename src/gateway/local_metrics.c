@@ -87,8 +87,9 @@ static void set_speculation(struct metrics_shard *s, str name, const struct engi
 static void set_weights(struct metrics_shard *s, str name, const struct engine_model *m)
 {
     bool is_loaded = engine_model_is_loaded(m);
+    const struct engine_model_info *i = engine_model_info(m);
     set(s, METRIC_ENGINE_WEIGHTS_BYTES, &name,
-        is_loaded ? (double)engine_model_info(m)->weight_bytes : 0);
+        (double)((is_loaded ? i->weight_bytes : 0) + i->draft_bytes));
     set(s, METRIC_ENGINE_MODEL_STATE, METRICS_VALUES(name, STR("ready")), is_loaded);
     set(s, METRIC_ENGINE_MODEL_STATE, METRICS_VALUES(name, STR("unloaded")), !is_loaded);
 }

@@ -244,7 +244,7 @@ const struct metric names_table[METRIC_COUNT + 1] = {
     [METRIC_ENGINE_LOAD_SECONDS] = GAUGE("weir_engine_model_load_seconds", "seconds",
         "How long the model took to load.", MODEL),
     [METRIC_ENGINE_WEIGHTS_BYTES] = GAUGE("weir_engine_weights_bytes", "bytes",
-        "Memory that the model's weights take now.", MODEL),
+        "Memory that the model's weights take now, and those of its draft model.", MODEL),
     [METRIC_ENGINE_MODEL_STATE] = GAUGE("weir_engine_model_state", NULL,
         "1 for the state that the model is in; an unloaded one is loaded again for its next request.", MODEL, ONE_OF("state", model_states)),
 

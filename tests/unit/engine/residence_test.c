@@ -277,6 +277,48 @@ static void a_model_larger_than_the_bound_is_refused(void **state)
     engine_free(e);
 }
 
+// a draws with b's guesses, beside c: drafts stay, so what they leave must hold the largest model.
+static enum err load_with_draft(struct engine *e, bool before, struct diag *d)
+{
+    struct engine_model *m = NULL, *other = NULL;
+    const struct engine_model_options mo = {.name = "drafted",
+                                            .image = buf_str(&images[0]),
+                                            .speculation = ENGINE_SPECULATION_DRAFT,
+                                            .draft_image = buf_str(&images[2])};
+    const struct engine_model_options large = {.name = "large", .image = buf_str(&images[1])};
+    if (before)
+        ERR_TRY(engine_model_load(e, &large, &other, d));
+    ERR_TRY(engine_model_load(e, &mo, &m, d));
+    if (!before)
+        ERR_TRY(engine_model_load(e, &large, &other, d));
+    for (size_t turn = 0; turn < 4; turn++) {
+        struct client_job *got = ask(turn % 2 ? m : other);
+        assert_true(client_wait(got, 30000));
+        assert_int_equal(got->finish, ENGINE_FINISH_LENGTH);
+        client_free(got);
+    }
+    return ERR_OK;
+}
+
+static void draft_models_count_and_stay(void **state)
+{
+    (void)state;
+    struct engine *all = open_engine(0);
+    uint64_t bytes[MODELS], most = 0;
+    for (size_t i = 0; i < MODELS; i++)
+        bytes[i] = engine_model_info(load(all, i))->weight_bytes;
+    engine_free(all);
+    most = bytes[0] > bytes[1] ? bytes[0] : bytes[1];
+    for (size_t i = 0; i < 4; i++) {
+        bool has_room = i % 2;
+        struct diag d = {0};
+        struct engine *e = open_engine(most + bytes[2] - !has_room);
+        assert_int_equal(load_with_draft(e, i / 2, &d), has_room ? ERR_OK : ERR_LIMIT);
+        assert_int_equal(strstr(d.text, "draft models") != NULL, !has_room);
+        engine_free(e);
+    }
+}
+
 static void an_engine_ends_while_a_model_is_waited_for(void **state)
 {
     (void)state;
@@ -315,6 +357,7 @@ int main(void)
         cmocka_unit_test(the_queue_of_those_who_wait_is_bounded),
         cmocka_unit_test(a_model_that_is_never_idle_gives_way),
         cmocka_unit_test(a_model_larger_than_the_bound_is_refused),
+        cmocka_unit_test(draft_models_count_and_stay),
         cmocka_unit_test(an_engine_ends_while_a_model_is_waited_for),
         cmocka_unit_test(a_context_beyond_the_trained_length_is_refused),
     };
