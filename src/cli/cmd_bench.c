@@ -283,11 +283,12 @@ static void begin(struct buf *out, struct json_writer *w, const struct bench *b)
 {
     const struct engine_model_info *info = engine_model_info(b->model);
     int64_t threads = b->o->threads ? b->o->threads : (int64_t)thread_cpu_count();
+    char count[16];
     if (!w) {
         (void)buf_printf(out,
-                         "%.*s (%.1f M parameters, %.*s) on %.*s, %lld threads; %lld-token "
+                         "%.*s (%s parameters, %.*s) on %.*s, %lld threads; %lld-token "
                          "prompts, %lld tokens each\n",
-                         STR_ARG(info->name), (double)info->parameters / 1e6,
+                         STR_ARG(info->name), term_count(info->parameters, count),
                          STR_ARG(info->weight_type), STR_ARG(info->isa), (long long)threads,
                          (long long)b->o->prompt_tokens, (long long)b->o->tokens);
         (void)buf_printf(out, "%8s %16s %16s %16s\n", "streams", "prefill tok/s", "decode tok/s",

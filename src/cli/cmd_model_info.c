@@ -72,13 +72,15 @@ static void write_json(struct buf *out, const struct facts *x)
 
 static void write_text(struct buf *out, const struct facts *x)
 {
-    char size[16];
+    char size[16], count[16];
     (void)buf_append_str(out, STR("name           "));
     term_text(out, x->h->name, false);
     (void)buf_append_str(out, STR("\narchitecture   "));
     term_text(out, x->h->arch_name, false);
-    (void)buf_printf(out, ", %.1f M parameters, mostly %s, %s\n", (double)x->parameters / 1e6,
-                     tensor_type_name(x->weight_type), term_bytes(x->file_bytes, size));
+    if (x->parameters)
+        (void)buf_printf(out, ", %s parameters, mostly %s", term_count(x->parameters, count),
+                         tensor_type_name(x->weight_type));
+    (void)buf_printf(out, ", %s\n", term_bytes(x->file_bytes, size));
     (void)buf_printf(
         out,
         "shape          %u layers, width %u, %u heads (%u for keys and values), feed-forward %u\n",
@@ -90,6 +92,14 @@ static void write_text(struct buf *out, const struct facts *x)
     term_text(out, x->v->pre, false);
     (void)buf_printf(out, "\nchat template  %s\n", x->family);
     (void)buf_printf(out, "fingerprint    %s\n", x->fingerprint);
+}
+
+// What `weir serve` would refuse it for.
+static enum err check(struct arena *a, str name, struct diag *d)
+{
+    struct engine_model_options o;
+    ERR_TRY(model_choice_options(a, name, &o, d));
+    return engine_model_check(&o, d);
 }
 
 static int run(struct command_call *call)
@@ -111,7 +121,9 @@ static int run(struct command_call *call)
     else
         write_text(&out, &x);
     model_file_free(f);
-    return print_and_done(&out);
+    int status = print_and_done(&out);
+    e = check(call->arena, name, &d);
+    return e == ERR_OK ? status : command_fail(call, EXIT_STATUS_FAILED, &d);
 }
 
 const struct command cmd_model_info = {

@@ -11,6 +11,7 @@
 #include "cli/commands.h"
 #include "cli/configuration.h"
 #include "cli/model_choice.h"
+#include "cli/term.h"
 #include "engine/engine.h"
 #include "gateway/gateway.h"
 #include "gateway/shared.h"
@@ -92,6 +93,8 @@ struct serve {
     struct watchdog *watchdog;
     struct thread loop_thread, loader;
     pthread_t main_thread;
+    struct engine_model **models; // the loop's: those that can be asked
+    size_t models_len;
     uint16_t port;
     uint64_t drain_until_ms;
     struct loop_timer drain_timer;
@@ -152,7 +155,6 @@ struct loaded {
     struct serve *serve;
     const struct gateway_model *wanted;
     struct engine_model *model;
-    bool first;
 };
 
 static const char *scheme(const struct serve *s)
@@ -198,20 +200,51 @@ static void curl_target(const struct serve *s, char out[static CURL_TEXT_MAX])
         snprintf(out, CURL_TEXT_MAX, "%s%s", trust, address);
 }
 
-static void greet(const struct serve *s, const struct engine_model_info *info)
+static void print_model(const struct engine_model_info *info)
+{
+    char count[16];
+    printf(STR_FMT " (%s parameters, " STR_FMT ")", STR_ARG(info->name),
+           term_count(info->parameters, count), STR_ARG(info->arch));
+}
+
+static void print_models(const struct serve *s, const char *address)
+{
+    printf("weir " WEIR_VERSION " serves ");
+    if (s->models_len == 1) {
+        print_model(engine_model_info(s->models[0]));
+        printf(" at %s\n\n", address);
+        return;
+    }
+    printf("%zu models at %s\n", s->models_len, address);
+    for (size_t i = 0; i < s->models_len; i++) {
+        printf("  ");
+        print_model(engine_model_info(s->models[i]));
+        printf("\n");
+    }
+    printf("\n");
+}
+
+// A model that chats is shown chatting, another one going on with a text.
+static void greet(const struct serve *s)
 {
     char address[ADDRESS_TEXT_MAX], target[CURL_TEXT_MAX];
     if (s->o->quiet)
         return;
+    const struct engine_model_info *shown = NULL;
+    for (size_t i = 0; i < s->models_len && !shown; i++)
+        if (engine_model_chats(s->models[i]))
+            shown = engine_model_info(s->models[i]);
+    bool chats = shown;
+    shown = shown ? shown : engine_model_info(s->models[0]);
     client_address(s, address);
     curl_target(s, target);
-    printf("weir " WEIR_VERSION " serves " STR_FMT " (%.1f M parameters, " STR_FMT ") at %s\n\n",
-           STR_ARG(info->name), (double)info->parameters / 1e6, STR_ARG(info->arch), address);
-    printf("Try:\n  curl %s/v1/chat/completions -H 'content-type: application/json' \\\n"
-           "    -d '{\"model\":\"" STR_FMT
-           "\",\"messages\":[{\"role\":\"user\",\"content\":\"Hello! Who are you?\"}]}'\n\n"
+    print_models(s, address);
+    printf("Try:\n  curl %s/v1/%s -H 'content-type: application/json' \\\n"
+           "    -d '{\"model\":\"" STR_FMT "\",%s}'\n\n"
            "Ctrl-C stops it.\n",
-           target, STR_ARG(info->name));
+           target, chats ? "chat/completions" : "completions", STR_ARG(shown->name),
+           chats ? "\"messages\":[{\"role\":\"user\",\"content\":\"Hello! Who are you?\"}]"
+                 : "\"prompt\":\"Once upon a time\"");
     fflush(stdout);
 }
 
@@ -234,42 +267,20 @@ static void add_model(void *ctx)
     log_write(LOG_INFO, "model loaded", LOG_S("model", info->name), LOG_S("isa", info->isa),
               LOG_I("weight_bytes", info->weight_bytes), LOG_S("kv_type", info->kv_type),
               LOG_I("kv_token_bytes", info->kv_token_bytes));
-    if (l->first)
-        greet(s, info);
-}
-
-// The name of another model here, or what a model's source may be.
-static enum err choose_draft(struct serve *s, str wanted, struct engine_model_options *mo,
-                             struct diag *d)
-{
-    struct engine_model_options draft;
-    const struct gateway_model *models = gateway_config_models(&s->config);
-    str source = wanted;
-    for (size_t i = 0; i < s->config.models.len; i++)
-        if (models[i].name.len && str_eq(models[i].name, wanted))
-            source = models[i].source;
-    ERR_TRY(model_choice_options(s->call->arena, source, &draft, d));
-    mo->draft_path = draft.path;
-    mo->draft_image = draft.image;
-    return ERR_OK;
+    s->models[s->models_len++] = l->model;
+    if (s->models_len == s->config.models.len)
+        greet(s);
 }
 
 static enum err load(struct serve *s, const struct gateway_model *wanted, struct engine_model **ret,
                      struct diag *d)
 {
     struct engine_model_options mo;
-    ERR_TRY(model_choice_options(s->call->arena, wanted->source, &mo, d));
-    if (wanted->name.len)
-        mo.name = wanted->name.ptr;
-    mo.context_max = (uint32_t)wanted->context_max;
-    mo.kv_type = wanted->kv_type ? gateway_kv_types[wanted->kv_type] : NULL;
-    mo.pooling = (enum engine_pooling)wanted->pooling;
-    mo.speculation = (enum engine_speculation)wanted->speculation;
-    mo.draft_tokens_max = (uint32_t)wanted->draft_tokens_max;
-    if (mo.speculation == ENGINE_SPECULATION_DRAFT)
-        ERR_TRY(choose_draft(s, wanted->draft_model, &mo, d));
-    mo.chat_family = wanted->chat_family.len ? wanted->chat_family.ptr : NULL;
-    return engine_model_load(s->engine, &mo, ret, d);
+    ERR_TRY(model_choice_configured(s->call->arena, &s->config, wanted, &mo, d));
+    enum err e = engine_model_load(s->engine, &mo, ret, d);
+    if (e != ERR_OK)
+        model_choice_name_error(wanted, &mo, d);
+    return e;
 }
 
 static void load_all(struct serve *s)
@@ -278,7 +289,7 @@ static void load_all(struct serve *s)
     for (size_t i = 0; i < s->config.models.len && !atomic_load(&s->stopping); i++) {
         struct loaded *l = arena_zalloc(s->call->arena, 1, sizeof *l);
         ASSERT(l);
-        *l = (struct loaded){.serve = s, .wanted = &models[i], .first = i == 0};
+        *l = (struct loaded){.serve = s, .wanted = &models[i]};
         if (load(s, &models[i], &l->model, &s->failure) != ERR_OK) {
             fail_from_thread(s);
             return;
@@ -395,6 +406,8 @@ static enum err open_all(struct serve *s, struct diag *d)
     log_write(LOG_INFO, "listening", LOG_Z("address", address));
     ERR_TRY(thread_start(&s->loop_thread, "loop", run_loop, s, d));
     ERR_TRY(watchdog_start(&s->loop, 1, STALL_MS, &s->watchdog, d));
+    s->models = arena_zalloc(s->call->arena, s->config.models.len, sizeof(struct engine_model *));
+    ASSERT(s->models);
     atomic_store(&s->loading, true);
     return thread_start(&s->loader, "loader", load_models, s, d);
 }

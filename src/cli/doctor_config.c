@@ -5,22 +5,30 @@
 #include "cli/doctor.h"
 #include "cli/model_choice.h"
 #include "cli/tls_files.h"
-#include "models/library.h"
 #include "net/sock.h"
 
 #include "base/banned.h"
+
+static enum err check_model(struct arena *a, const struct gateway_config *c,
+                            const struct gateway_model *m, struct engine_model_options *ret,
+                            struct diag *d)
+{
+    ERR_TRY(model_choice_configured(a, c, m, ret, d));
+    enum err e = engine_model_check(ret, d);
+    if (e != ERR_OK)
+        model_choice_name_error(m, ret, d);
+    return e;
+}
 
 static void check_models(struct doctor *doc, struct arena *arena, const struct gateway_config *c)
 {
     const struct gateway_model *models = gateway_config_models(c);
     for (size_t i = 0; i < c->models.len; i++) {
-        struct model_file *file;
+        struct engine_model_options o;
         struct diag d = {0};
         char detail[640];
-        if (model_choice_open_file(arena, models[i].source, &file, &d) == ERR_OK) {
-            model_file_free(file);
-            snprintf(detail, sizeof detail, STR_FMT " is a model that can be read",
-                     STR_ARG(models[i].name));
+        if (check_model(arena, c, &models[i], &o, &d) == ERR_OK) {
+            snprintf(detail, sizeof detail, "%s is a model that can be served", o.name);
             doctor_say(doc, DOCTOR_OK, "model", detail, NULL);
             continue;
         }

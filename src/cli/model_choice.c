@@ -1,5 +1,7 @@
 #include "cli/model_choice.h"
 
+#include <stdio.h>
+
 #include "engine/cuda/gpu.h"
 #include "models/library.h"
 #include "models/models.h"
@@ -53,4 +55,63 @@ enum err model_choice_options(struct arena *a, str name, struct engine_model_opt
     ret->name = arena_str(a, file).ptr;
     ret->path = path.ptr;
     return ret->name ? ERR_OK : diag_set(d, ERR_LIMIT, "the name of the model is too long");
+}
+
+// The name of another model here, or what a model's source may be.
+static enum err choose_draft(struct arena *a, const struct gateway_config *c, str wanted,
+                             struct engine_model_options *mo, struct diag *d)
+{
+    struct engine_model_options draft;
+    const struct gateway_model *models = gateway_config_models(c);
+    str source = wanted;
+    for (size_t i = 0; i < c->models.len; i++)
+        if (models[i].name.len && str_eq(models[i].name, wanted))
+            source = models[i].source;
+    ERR_TRY(model_choice_options(a, source, &draft, d));
+    mo->draft_path = draft.path;
+    mo->draft_image = draft.image;
+    return ERR_OK;
+}
+
+static enum err configured(struct arena *a, const struct gateway_config *c,
+                           const struct gateway_model *m, struct engine_model_options *ret,
+                           struct diag *d)
+{
+    ERR_TRY(model_choice_options(a, m->source, ret, d));
+    if (m->name.len)
+        ret->name = m->name.ptr;
+    ret->context_max = (uint32_t)m->context_max;
+    ret->kv_type = m->kv_type ? gateway_kv_types[m->kv_type] : NULL;
+    ret->pooling = (enum engine_pooling)m->pooling;
+    ret->speculation = (enum engine_speculation)m->speculation;
+    ret->draft_tokens_max = (uint32_t)m->draft_tokens_max;
+    ret->chat_family = m->chat_family.len ? m->chat_family.ptr : NULL;
+    if (ret->speculation == ENGINE_SPECULATION_DRAFT)
+        return choose_draft(a, c, m->draft_model, ret, d);
+    return ERR_OK;
+}
+
+enum err model_choice_configured(struct arena *a, const struct gateway_config *c,
+                                 const struct gateway_model *m, struct engine_model_options *ret,
+                                 struct diag *d)
+{
+    *ret = (struct engine_model_options){0};
+    enum err e = configured(a, c, m, ret, d);
+    if (e != ERR_OK)
+        model_choice_name_error(m, ret, d);
+    return e;
+}
+
+void model_choice_name_error(const struct gateway_model *m, const struct engine_model_options *o,
+                             struct diag *d)
+{
+    char place[sizeof d->where];
+    str name = m->name.len ? m->name : o->name ? str_of(o->name) : m->source;
+    snprintf(place, sizeof place, "%s", d->where);
+    if (place[0])
+        diag_where(d, STR_FMT ": %s", STR_ARG(name), place);
+    else if (m->source.len && !str_eq(name, m->source))
+        diag_where(d, STR_FMT " (" STR_FMT ")", STR_ARG(name), STR_ARG(m->source));
+    else
+        diag_where(d, STR_FMT, STR_ARG(name));
 }

@@ -120,9 +120,9 @@ static void write_text(struct buf *out, const struct outcome *x)
     (void)buf_append_char(out, '\n');
     if (x->report.n_narrow)
         (void)buf_printf(out,
-                         "%u matrices have rows that are no multiple of the type's blocks, and got "
+                         "%u matri%s rows that are no multiple of the type's blocks, and got "
                          "the nearest type with smaller ones.\n",
-                         x->report.n_narrow);
+                         x->report.n_narrow, x->report.n_narrow == 1 ? "x has" : "ces have");
 }
 
 static int status_of(enum err e)

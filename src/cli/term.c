@@ -52,15 +52,28 @@ void term_text(struct buf *out, str text, bool lines)
     }
 }
 
+static double scaled(uint64_t n, size_t units_len, size_t *ret_unit)
+{
+    double v = (double)n;
+    for (*ret_unit = 0; v >= 1000 && *ret_unit + 1 < units_len; v /= 1000)
+        ++*ret_unit;
+    return v;
+}
+
+const char *term_count(uint64_t n, char out[static 16])
+{
+    static const char *const units[] = {"", " K", " M", " B", " T"};
+    size_t u;
+    double v = scaled(n, ARRAY_LEN(units), &u);
+    snprintf(out, 16, u ? "%.1f%s" : "%.0f%s", v, units[u]);
+    return out;
+}
+
 const char *term_bytes(uint64_t n, char out[static 16])
 {
     static const char *const units[] = {"B", "kB", "MB", "GB", "TB"};
-    double v = (double)n;
-    size_t u = 0;
-    while (v >= 1000 && u + 1 < ARRAY_LEN(units)) {
-        v /= 1000;
-        u++;
-    }
+    size_t u;
+    double v = scaled(n, ARRAY_LEN(units), &u);
     snprintf(out, 16, u && v < 10 ? "%.1f %s" : "%.0f %s", v, units[u]);
     return out;
 }

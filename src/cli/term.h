@@ -24,5 +24,7 @@ void term_progress_begin(struct term_progress *p, const char *label, uint64_t to
                          uint64_t start_at, bool bytes);
 void term_progress_update(struct term_progress *p, uint64_t done);
 void term_progress_end(struct term_progress *p); // clears the line
+// "512", "12.3 K", "1.1 B"
+const char *term_count(uint64_t n, char out[static 16]);
 // "1.2 MB", "830 kB"
 const char *term_bytes(uint64_t n, char out[static 16]);

@@ -22,8 +22,8 @@ struct drafter {
     uint32_t n_rows, n_jobs;
 };
 
-static enum err check_vocabulary(const struct model_file *main, const struct model_file *f,
-                                 struct diag *d)
+enum err drafter_check_file(const struct model_file *main, const struct model_file *f,
+                            struct diag *d)
 {
     const struct vocab *a = model_file_vocab(main), *b = model_file_vocab(f);
     uint32_t rows = model_file_hparams(main)->n_vocab, draft_rows = model_file_hparams(f)->n_vocab;
@@ -58,7 +58,7 @@ static enum err open_model(struct drafter *dr, const struct engine_model_options
                            struct diag *d)
 {
     ERR_TRY(drafter_open_file(o, &dr->file, d));
-    ERR_TRY(check_vocabulary(main, dr->file, d));
+    ERR_TRY(drafter_check_file(main, dr->file, d));
     struct model_options draft_mo = *mo;
     draft_mo.kv_type = NULL; // its own numerics
     ERR_TRY(model_open(dr->file, &draft_mo, dr->scheduler->team, &dr->model, d));

@@ -28,6 +28,9 @@ struct draft_state {
 // draft_path or draft_image.
 enum err drafter_open_file(const struct engine_model_options *o, struct model_file **ret,
                            struct diag *d) MUST_USE;
+// ERR_INVALID: its vocabulary is not that of `main`.
+enum err drafter_check_file(const struct model_file *main, const struct model_file *f,
+                            struct diag *d) MUST_USE;
 // Opens its weights. ERR_INVALID: its vocabulary is not that of `main`.
 enum err drafter_new(const struct engine_model_options *o, const struct model_file *main,
                      const struct model_options *mo, struct scheduler *s, struct drafter **ret,

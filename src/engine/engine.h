@@ -69,6 +69,9 @@ struct engine_model_options {
 enum err engine_model_load(struct engine *e, const struct engine_model_options *o,
                            struct engine_model **ret, struct diag *d) MUST_USE;
 
+// Whether it would be loaded, as far as its description tells: no weights are read.
+enum err engine_model_check(const struct engine_model_options *o, struct diag *d) MUST_USE;
+
 struct engine_model_info {
     str name, arch, file_name;
     uint32_t n_layer, n_embd, n_head, n_head_kv, n_ff, n_vocab, context_max;
@@ -89,6 +92,8 @@ struct engine_model_info {
     const char *fingerprint; // model hash, numerics version and backend, for system_fingerprint
 };
 const struct engine_model_info *engine_model_info(const struct engine_model *m); // immutable
+// Has a chat template that weir knows.
+bool engine_model_chats(const struct engine_model *m);
 // Has its weights in memory; else the next request loads them (weights_bytes_max).
 bool engine_model_is_loaded(const struct engine_model *m);
 struct engine_model *engine_model_find(struct engine *e, str name); // NULL when not loaded

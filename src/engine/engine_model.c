@@ -299,6 +299,38 @@ static enum err load(struct engine *e, struct engine_model *m, const struct engi
     return ERR_OK;
 }
 
+static enum err check_draft(const struct engine_model_options *o, const struct model_file *main,
+                            struct diag *d)
+{
+    struct model_file *f;
+    if (o->speculation != ENGINE_SPECULATION_DRAFT)
+        return ERR_OK;
+    ERR_TRY(drafter_open_file(o, &f, d));
+    enum err err = drafter_check_file(main, f, d);
+    if (err == ERR_OK)
+        err = model_check(f, d);
+    model_file_free(f);
+    return err;
+}
+
+static enum err check_description(struct engine_model *m, const struct engine_model_options *o,
+                                  struct diag *d)
+{
+    ERR_TRY(open_file(m, o, d));
+    ERR_TRY(check_context(m, o->context_max, d));
+    ERR_TRY(open_text(m, o, d));
+    ERR_TRY(model_check(m->file, d));
+    return check_draft(o, m->file, d);
+}
+
+enum err engine_model_check(const struct engine_model_options *o, struct diag *d)
+{
+    struct engine_model *m = mem_new(struct engine_model);
+    enum err err = check_description(m, o, d);
+    engine_model_free(m);
+    return err;
+}
+
 static enum err check_name(const struct engine *e, const char *name, struct diag *d)
 {
     if (!name || !*name)
@@ -329,6 +361,11 @@ enum err engine_model_load(struct engine *e, const struct engine_model_options *
     }
     pthread_mutex_unlock(&e->loading);
     return err;
+}
+
+bool engine_model_chats(const struct engine_model *m)
+{
+    return m->chat.family != CHAT_NONE;
 }
 
 bool engine_model_is_loaded(const struct engine_model *m)

@@ -1,4 +1,5 @@
 // Tables of the configuration: local models, and the engine that runs them (config.h).
+#include "engine/engine.h"
 #include "gateway/config.h"
 
 #include "base/banned.h"
@@ -156,10 +157,51 @@ static enum err check_speculation(const struct gateway_model *m, struct diag *d)
     return diag_set(d, ERR_INVALID, "a draft_model is used with speculation: draft alone");
 }
 
+static enum err check_family(const struct gateway_model *m, struct diag *d)
+{
+    struct chat_template t;
+    return m->chat_family.len ? chat_template_detect(STR_NONE, m->chat_family.ptr, &t, d) : ERR_OK;
+}
+
+// How often clients could mean this model by that name.
+static size_t claims(const struct gateway_model *m, str name)
+{
+    size_t n = m->name.len && str_eq(m->name, name);
+    for (size_t i = 0; i < m->aliases.len; i++)
+        n += str_eq(m->aliases.items[i], name);
+    return n;
+}
+
+static enum err check_name(const struct gateway_config *c, str name, struct diag *d)
+{
+    size_t n = 0;
+    for (size_t i = 0; name.len && i < c->models.len; i++)
+        n += claims(&gateway_config_models(c)[i], name);
+    if (n < 2)
+        return ERR_OK;
+    return diag_set(d, ERR_INVALID,
+                    "the model name '" STR_FMT "' is given twice, as a name or an alias",
+                    STR_ARG(name));
+}
+
+static enum err check_names(const struct gateway_config *c, const struct gateway_model *m,
+                            struct diag *d)
+{
+    ERR_TRY(check_name(c, m->name, d));
+    for (size_t i = 0; i < m->aliases.len; i++)
+        ERR_TRY(check_name(c, m->aliases.items[i], d));
+    return ERR_OK;
+}
+
 enum err gateway_models_check(const struct gateway_config *c, struct diag *d)
 {
     for (size_t i = 0; i < c->models.len; i++) {
-        enum err e = check_speculation(&gateway_config_models(c)[i], d);
+        const struct gateway_model *m = &gateway_config_models(c)[i];
+        enum err e = check_speculation(m, d);
+        if (e == ERR_OK)
+            e = check_family(m, d);
+        if (e == ERR_OK)
+            e = check_names(c, m, d);
         if (e != ERR_OK) {
             diag_where(d, "models[%zu]", i);
             return e;

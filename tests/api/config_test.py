@@ -63,6 +63,17 @@ class Config(unittest.TestCase):
             self.assertIn("models[0]", check.stderr)
             self.assertIn(word, check.stderr)
 
+    def test_models_that_serve_would_refuse_without_opening_them(self):
+        for models, place, words in (("[{name: a, chat_family: foo}]", "models[0]", '"foo" is unknown; choose one of'),
+                                     ("[{name: a}, {name: b, aliases: [a]}]", "models[0]", "'a' is given twice"),
+                                     ("[{name: a}, {name: b, aliases: [c, c]}]", "models[1]", "'c' is given twice")):
+            with self.subTest(models):
+                check = self.weir("check", f"models: {models}\n")
+                self.assertEqual(check.returncode, 2, check)
+                self.assertIn(place, check.stderr)
+                self.assertIn(words, check.stderr)
+        self.assertEqual(self.weir("check", "models: [{name: a, chat_family: chatml}, {name: b, aliases: [c]}]\n").returncode, 0)
+
     def test_what_two_readers_could_read_in_two_ways_is_refused(self):
         self.refused("listen: 127.0.0.1:1\nlisten: 127.0.0.1:2\n", "2:1", "twice")
         self.refused("listen: &x 127.0.0.1:1\n", "1:9", "anchors")

@@ -81,6 +81,14 @@ class Doctor(unittest.TestCase):
                                          f"  - name: mine\n    source: {self.folder}/cut.gguf\n")
         self.ill("model", ["cut.gguf"], "fetch the file", config)
 
+    def test_a_model_that_would_not_be_served(self):
+        for model, word in (("context_max: 1000000", "was trained for"),
+                            ("source: " + str(harness.data("models", "ggml-vocab", "ggml-vocab-bert-bge.gguf")), "WordPiece"),
+                            ("source: " + str(harness.data("models", "ggml-vocab", "ggml-vocab-gpt-2.gguf")), "no weights")):
+            with self.subTest(model):
+                config = self.write("weir.yaml", f"listen: 127.0.0.1:0\nmodels:\n  - name: mine\n    {model}\n")
+                self.ill("model", ["mine", word], "mend models", config)
+
     def test_a_port_that_is_taken(self):
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]

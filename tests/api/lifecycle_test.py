@@ -145,6 +145,33 @@ class Start(unittest.TestCase):
                                      capture_output=True, text=True, timeout=60)
                 self.assertEqual(json.loads(run.stdout)["object"], "chat.completion", run.stderr)
 
+    def greeting(self, *arguments):
+        """What a server prints before it serves, and how it ended if it did."""
+        server = subprocess.Popen([harness.WEIR, "serve", "--listen", "127.0.0.1:0", *arguments], stdout=subprocess.PIPE,
+                                  stderr=subprocess.DEVNULL, text=True)
+        with server, server.stdout:
+            lines = []
+            while not (lines and (not lines[-1] or lines[-1].startswith("Ctrl-C"))):
+                lines.append(server.stdout.readline())
+            if lines[-1]:
+                server.terminate()
+            return "".join(lines), server.wait(30)
+
+    def test_several_models_are_all_named_once_all_are_there(self):
+        config = self.folder / "models.yaml"
+        config.write_text("models: [{name: one}, {name: two}]\n")
+        said, status = self.greeting("--config", config)
+        self.assertRegex(said, r"serves 2 models at http://127\.0\.0\.1:\d+\n  one \(.* parameters, .*\)\n  two \(")
+        self.assertEqual(status, 0)
+        config.write_text("models: [{name: one}, {name: two, context_max: 1000000}]\n")
+        said, status = self.greeting("--config", config)
+        self.assertEqual((said, status), ("", 1))
+
+    def test_a_model_without_a_chat_template_is_shown_completing(self):
+        said, _ = self.greeting("--model", harness.data("models", "stories3M", "stories3M-q8_0.gguf"))
+        self.assertIn("/v1/completions", said)
+        self.assertNotIn("chat", said)
+
     def test_a_unix_socket_takes_any_host_and_is_gone_at_the_end(self):
         path = self.folder / "weir.sock"
         server = subprocess.Popen([harness.WEIR, "serve", "--quiet", "--listen", f"unix:{path}"],

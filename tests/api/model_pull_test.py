@@ -119,6 +119,8 @@ class Pull(unittest.TestCase):
         self.assertEqual(run.stderr, "", "a pipe is no terminal: no progress is drawn")
         info = harness.weir("model", "info", "tiny", env=self.environment())
         self.assertIn("gpt2", info.stdout)
+        self.assertIn("vocabulary but no weights", info.stderr)  # described all the same; but it could not be served
+        self.assertEqual(info.returncode, 1)
         listing = harness.weir("model", "list", "--json", env=self.environment())
         self.assertIn('"tiny"', listing.stdout)
 

@@ -107,7 +107,20 @@ class Refusals(unittest.TestCase):
         return done.stderr
 
     def test_a_model_beyond_the_bound_is_refused_by_name(self):
-        self.assertIn("weights_bytes_max", self.refused("engine: {weights_bytes_max: 1MB}\n"))
+        said = self.refused("engine: {weights_bytes_max: 100kB}\nmodels: [{name: mine}]\n")
+        self.assertRegex(said, r"weir serve: mine: .* more than all models may have \(weights_bytes_max: 0\.1 MB\)")
+
+    def test_errors_begin_with_the_name_and_have_the_source(self):
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder) / "copy.gguf"
+            copy.write_bytes((harness.SOURCE / "models/weir-tiny.gguf").read_bytes())
+            for model, name in (("context_max: 1000000", "mine"), (f"context_max: 1000000, source: {copy}", f"mine ({copy})"),
+                                ("source: /nowhere/a.gguf", "mine (/nowhere/a.gguf)")):
+                with self.subTest(model):
+                    self.assertIn(f"weir serve: {name}: ", self.refused(f"models: [{{name: mine, {model}}}]\n"))
+            copy.write_bytes(copy.read_bytes()[:100_000])
+            done = harness.weir("serve", "--listen", "127.0.0.1:0", "--model", copy)
+            self.assertRegex(done.stderr, rf"weir serve: copy(:| \() ?{copy}")
 
     def test_a_context_beyond_the_trained_one_is_refused(self):
         self.assertIn("was trained for", self.refused("models: [{name: m, context_max: 1000000}]\n"))

@@ -98,18 +98,24 @@ bool model_kv_is_usual(const struct model *m)
     return m->kv_type == usual_kv(m->file);
 }
 
+enum err model_check(const struct model_file *f, struct diag *d)
+{
+    const struct hparams *hp = model_file_hparams(f);
+    if (hp->arch != ARCH_GPT2 && hp->arch != ARCH_LLAMA)
+        return diag_set(d, ERR_UNSUPPORTED, "architecture \"" STR_FMT "\" is not one of ours",
+                        STR_ARG(hp->arch_name));
+    if (model_file_tensor_count(f) == 0)
+        return diag_set(d, ERR_UNSUPPORTED, "the file holds a vocabulary but no weights");
+    return check_hparams(hp, d);
+}
+
 enum err model_open(const struct model_file *f, const struct model_options *o, struct team *team,
                     struct model **ret, struct diag *d)
 {
     static const struct model_options NONE;
     const struct hparams *hp = model_file_hparams(f);
     o = o ? o : &NONE;
-    if (hp->arch != ARCH_GPT2 && hp->arch != ARCH_LLAMA)
-        return diag_set(d, ERR_UNSUPPORTED, "architecture \"" STR_FMT "\" is not one of ours",
-                        STR_ARG(hp->arch_name));
-    if (model_file_tensor_count(f) == 0)
-        return diag_set(d, ERR_UNSUPPORTED, "the file holds a vocabulary but no weights");
-    ERR_TRY(check_hparams(hp, d));
+    ERR_TRY(model_check(f, d));
     struct model *m = mem_new(struct model);
     *m = (struct model){.file = f, .hp = hp, .team = team};
     m->arch = hp->arch == ARCH_GPT2 ? &arch_gpt2 : &arch_llama;

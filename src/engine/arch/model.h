@@ -23,6 +23,8 @@ struct model_options {
     bool device_check;    // refuse a GPU that computes other bits than this processor
 };
 
+// Whether model_open could compute it, as far as its description tells.
+enum err model_check(const struct model_file *f, struct diag *d) MUST_USE;
 // Repacks (the file may be closed afterwards only if model_borrows_file says false). Refuses
 // tensors whose shapes do not match.
 enum err model_open(const struct model_file *f, const struct model_options *o, struct team *team,

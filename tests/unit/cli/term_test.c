@@ -51,13 +51,24 @@ static void sizes_are_readable(void **state)
     assert_string_equal(term_bytes(UINT64_MAX, out), "18446744 TB");
 }
 
+static void counts_are_readable(void **state)
+{
+    (void)state;
+    char out[16];
+    assert_string_equal(term_count(0, out), "0");
+    assert_string_equal(term_count(999, out), "999");
+    assert_string_equal(term_count(12345, out), "12.3 K");
+    assert_string_equal(term_count(134515008, out), "134.5 M");
+    assert_string_equal(term_count(1100048384, out), "1.1 B");
+    assert_string_equal(term_count(UINT64_MAX, out), "18446744.1 T");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(text_stays_as_it_is),
-        cmocka_unit_test(nothing_commands_the_terminal),
-        cmocka_unit_test(a_field_is_one_line),
-        cmocka_unit_test(sizes_are_readable),
+        cmocka_unit_test(text_stays_as_it_is), cmocka_unit_test(nothing_commands_the_terminal),
+        cmocka_unit_test(a_field_is_one_line), cmocka_unit_test(sizes_are_readable),
+        cmocka_unit_test(counts_are_readable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
