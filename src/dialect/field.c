@@ -1,5 +1,7 @@
 #include "dialect/field.h"
 
+#include <inttypes.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -316,6 +318,9 @@ static bool read_int(struct reader *r, const struct field *f, yyjson_val *v, voi
     double number;
     if (!read_number(r, f, "an integer", v, &number))
         return false;
+    if (!json_is_int(v, &value) && fabs(number) >= 0x1p63)
+        return field_refuse(r, number < 0 ? API_BELOW_MIN : API_ABOVE_MAX, f->name,
+                            "must be between %" PRId64 " and %" PRId64 ".", INT64_MIN, INT64_MAX);
     if (!json_is_int(v, &value))
         return field_refuse(r, API_INVALID_TYPE, f->name, "must be an integer without a fraction.");
     *(int64_t *)place = value;

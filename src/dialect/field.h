@@ -7,7 +7,7 @@
 
 enum field_type {
     FIELD_BOOL,        // bool
-    FIELD_INT,         // int64_t in [min,max]
+    FIELD_INT,         // int64_t in [min,max]; 0, 0: any
     FIELD_FLOAT,       // double in [min,max]
     FIELD_STRING,      // str
     FIELD_CUSTOM,      // read(…)

@@ -39,7 +39,7 @@ bool openai_read_structured_outputs(struct reader *r, yyjson_val *v);
     {"presence_penalty", FIELD_FLOAT, OPENAI_AT(presence_penalty), EXCHANGE_HAS_PRESENCE, -2, 2, NULL, NULL},    \
     {"frequency_penalty", FIELD_FLOAT, OPENAI_AT(frequency_penalty), EXCHANGE_HAS_FREQUENCY, -2, 2, NULL, NULL}, \
     {"repetition_penalty", FIELD_FLOAT, OPENAI_AT(repetition_penalty), EXCHANGE_HAS_REPETITION, 0.01, 10, NULL, NULL}, \
-    {"seed", FIELD_INT, OPENAI_AT(seed), EXCHANGE_HAS_SEED, -9223372036854775808.0, 9223372036854774784.0, NULL, NULL}, \
+    {"seed", FIELD_INT, OPENAI_AT(seed), EXCHANGE_HAS_SEED, 0, 0, NULL, NULL}, \
     {"n", FIELD_INT, OPENAI_AT(n), 0, 1, EXCHANGE_CHOICES_MAX, NULL, NULL},                            \
     {"min_tokens", FIELD_INT, OPENAI_AT(tokens_min), 0, 0, 1e9, NULL, NULL},                           \
     {"ignore_eos", FIELD_BOOL, OPENAI_AT(ignore_eos), 0, 0, 0, NULL, NULL},                            \

@@ -21,6 +21,14 @@ void answer_headers_u64(struct answer_headers *h, const char *name, uint64_t val
     answer_headers_add(h, name, str_slice(digits, text_digits(digits, value)));
 }
 
+void answer_headers_i64(struct answer_headers *h, const char *name, int64_t value)
+{
+    char text[1 + TEXT_U64_MAX] = "-";
+    bool below = value < 0;
+    size_t len = text_digits(text + below, below ? 0 - (uint64_t)value : (uint64_t)value);
+    answer_headers_add(h, name, str_slice(text, below + len));
+}
+
 void answer_headers_error(struct answer_headers *h, const struct api_error *e)
 {
     const struct api_error_row *row = api_error_row(e->code);

@@ -16,6 +16,7 @@ struct answer_headers {
 };
 
 void answer_headers_add(struct answer_headers *h, const char *name, str value);
+void answer_headers_i64(struct answer_headers *h, const char *name, int64_t value);
 void answer_headers_u64(struct answer_headers *h, const char *name, uint64_t value);
 // x-should-retry, and Retry-After, WWW-Authenticate where they belong.
 void answer_headers_error(struct answer_headers *h, const struct api_error *e);

@@ -153,7 +153,7 @@ static void fill_headers(struct call *c, struct answer_headers *h)
     if (c->model)
         answer_headers_add(h, "x-weir-model", c->model->root);
     if (c->record.seeded && c->request.kind != EXCHANGE_EMBEDDING)
-        answer_headers_u64(h, "x-weir-seed", c->record.seed);
+        answer_headers_i64(h, "x-weir-seed", (int64_t)c->record.seed); // as a client writes it
 }
 
 static enum phase_result respond(struct call *c, int status, const struct answer_headers *h,

@@ -129,6 +129,18 @@ class Chat(harness.ServerCase):
         again = self.chat("Tell me a story.", max_tokens=24, seed=int(first.headers["x-weir-seed"]))
         self.assertEqual(first.json()["choices"], again.json()["choices"])
 
+    def test_any_seed_of_64_bits_is_told_as_it_is_taken(self):
+        for seed in (-1, 0, 2**53 + 1, 2**63 - 1, -2**63):
+            first = self.chat("Tell me a story.", max_tokens=8, seed=seed)
+            self.assertEqual(first.headers["x-weir-seed"], str(seed))
+            again = self.chat("Tell me a story.", max_tokens=8, seed=int(first.headers["x-weir-seed"]))
+            self.assertEqual(first.json()["choices"], again.json()["choices"])
+        for seed, code in ((2**63, "above"), (-2**63 - 1, "below")):
+            refused = self.chat("Tell me a story.", seed=seed)
+            self.assertEqual(refused.status, 400)
+            self.assertIn("between -9223372036854775808 and 9223372036854775807", refused.json()["error"]["message"])
+            self.assertIn(code, refused.json()["error"]["code"])
+
     def test_the_same_bytes_alone_and_under_load(self):
         fields = [{"content": f"Tell me about number {i}.", "seed": i, "max_tokens": 24, "temperature": 1.0,
                    "logprobs": True, "top_logprobs": 3} for i in range(12)]
