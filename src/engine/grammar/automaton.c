@@ -360,25 +360,48 @@ static struct row *row_of(struct automaton *a, uint32_t state)
     return k->row;
 }
 
+// Bytes that lead to the same place as one of them.
+struct alike {
+    uint8_t low, high;
+};
+
+static bool takes(const struct edge *e, uint8_t byte, struct alike *alike)
+{
+    if (byte < e->low) {
+        alike->high = alike->high < e->low ? alike->high : (uint8_t)(e->low - 1);
+        return false;
+    }
+    if (byte > e->high) {
+        alike->low = alike->low > e->high ? alike->low : (uint8_t)(e->high + 1);
+        return false;
+    }
+    alike->low = alike->low > e->low ? alike->low : e->low;
+    alike->high = alike->high < e->high ? alike->high : e->high;
+    return true;
+}
+
+// What is found for one class holds for all that no edge of these places tells from it.
 static uint32_t find_step(struct automaton *a, uint32_t state, uint8_t class)
 {
     const struct network *n = a->network;
     uint8_t byte = n->some[class];
+    struct alike alike = {0, UINT8_MAX};
     const struct known *k = &a->known[state];
     begin_state(a);
     for (uint32_t i = 0; i < k->n; i++) {
         struct place p = a->places[k->first + i];
         a->n_edges += n->first[p.state + 1] - n->first[p.state];
         for (uint32_t e = n->first[p.state]; e < n->first[p.state + 1]; e++)
-            if (n->edges[e].kind == EDGE_BYTES && byte >= n->edges[e].low &&
-                byte <= n->edges[e].high)
+            if (n->edges[e].kind == EDGE_BYTES && takes(&n->edges[e], byte, &alike))
                 expand(a, n->edges[e].to, p.stack);
     }
     size_t cost = min_size(k->n + a->n_seen + a->n_edges / 4, UINT16_MAX);
     uint32_t to = finish_state(a);
-    struct way *way = &row_of(a, state)->ways[class];
-    way->next = to;
-    way->cost = (uint16_t)cost;
+    struct row *row = row_of(a, state);
+    for (uint32_t c = n->class_of[alike.low]; c <= n->class_of[alike.high]; c++) {
+        row->ways[c].next = to;
+        row->ways[c].cost = (uint16_t)cost;
+    }
     return to;
 }
 

@@ -13,7 +13,7 @@
 // look at more than AUTOMATON_WORK_MAX places (some 5 ms; only grammars that are made for it do)
 // allows nothing; work that earlier masks have done already counts the same, so that a state always
 // allows the same. Tokens of a slice (slice.h) are taken without a look at the places on their way:
-// with more than AUTOMATON_PLACES_MAX of these one may lead to a dead end.
+// with more than AUTOMATON_PLACES_MAX of these one may, after all, lead to a dead end.
 #pragma once
 
 #include "engine/grammar/graph.h"
