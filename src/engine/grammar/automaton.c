@@ -466,6 +466,19 @@ static void allow(uint64_t *mask, int32_t token)
     mask[(uint32_t)token / 64] |= (uint64_t)1 << ((uint32_t)token % 64);
 }
 
+// Not by what is kept, which depends on what was asked before: forgetting makes this walk do (and
+// be charged for) some work again. The second bound is for memory's sake alone.
+static bool must_forget(const struct automaton *a)
+{
+    return a->walk_bytes > AUTOMATON_BYTES_MAX / 2 || a->bytes > 3 * (size_t)AUTOMATON_BYTES_MAX;
+}
+
+static inline void walk_to(struct automaton *a, uint32_t depth, uint32_t state)
+{
+    a->path[depth] = state;
+    a->rows[depth] = a->known[state].row;
+}
+
 // The first of this walk to come by here.
 static uint32_t charged_step(struct automaton *a, uint32_t depth, uint8_t class)
 {
@@ -477,29 +490,14 @@ static uint32_t charged_step(struct automaton *a, uint32_t depth, uint8_t class)
     row->walk = way->walk = a->walks;
     a->work += way->cost;
     a->walk_bytes += way->cost * sizeof(struct place);
-    return to;
-}
-
-static inline uint32_t walk_step(struct automaton *a, uint32_t depth, uint8_t byte)
-{
-    uint8_t class = a->network->class_of[byte];
-    const struct row *row = a->rows[depth];
-    if (row && row->ways[class].walk == a->walks)
-        return row->ways[class].next;
-    return charged_step(a, depth, class);
-}
-
-static inline void walk_to(struct automaton *a, uint32_t depth, uint32_t state)
-{
-    a->path[depth] = state;
-    a->rows[depth] = a->known[state].row;
-}
-
-// Not by what is kept, which depends on what was asked before: forgetting makes this walk do (and
-// be charged for) some work again. The second bound is for memory's sake alone.
-static bool must_forget(const struct automaton *a)
-{
-    return a->walk_bytes > AUTOMATON_BYTES_MAX / 2 || a->bytes > 3 * (size_t)AUTOMATON_BYTES_MAX;
+    if (to == AUTOMATON_DEAD || !must_forget(a))
+        return to;
+    a->path[depth + 1] = to;
+    forget_but(a, a->path, (size_t)depth + 2);
+    a->walk_bytes = 0;
+    for (uint32_t d = 0; d <= depth; d++)
+        walk_to(a, d, a->path[d]);
+    return a->path[depth + 1];
 }
 
 // Each text of so many characters as a token of the slice has goes on from the place. No rule is
@@ -527,29 +525,28 @@ static const struct token_slice *free_slice(const struct automaton *a, uint32_t 
     return NULL;
 }
 
-// False: it is too much work.
+// False: it is too much work. Nearly all nodes are met on ways that are known and charged.
 static bool walk(struct automaton *a, const struct trie_node *nodes, size_t len,
                  const int32_t *also, uint64_t *mask)
 {
-    a->walks++;
+    const uint8_t *class_of = a->network->class_of;
+    const uint32_t number = ++a->walks;
     a->work = a->walk_bytes = 0;
     for (size_t i = 0; i < len && a->work <= AUTOMATON_WORK_MAX;) {
-        const struct trie_node node = nodes[i];
-        uint32_t to = walk_step(a, node.depth, node.byte);
+        const struct trie_node *node = &nodes[i];
+        const uint8_t class = class_of[node->byte];
+        const struct row *row = a->rows[node->depth];
+        const struct way *way = row ? &row->ways[class] : NULL;
+        uint32_t to = way && way->walk == number ? way->next : charged_step(a, node->depth, class);
         if (to == AUTOMATON_DEAD) {
-            i = node.past;
+            i = node->past;
             continue;
         }
-        walk_to(a, node.depth + 1u, to);
-        if (must_forget(a)) {
-            forget_but(a, a->path, (size_t)node.depth + 2);
-            a->walk_bytes = 0;
-            for (uint32_t d = 0; d <= node.depth + 1u; d++)
-                walk_to(a, d, a->path[d]);
-        }
-        if (node.token >= 0)
-            allow(mask, node.token);
-        for (int32_t token = node.token; node.shared && token >= 0; token = also[token])
+        if (node->past > i + 1)
+            walk_to(a, node->depth + 1u, to);
+        if (node->token >= 0)
+            allow(mask, node->token);
+        for (int32_t token = node->token; node->shared && token >= 0; token = also[token])
             allow(mask, token);
         i++;
     }
