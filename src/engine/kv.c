@@ -307,9 +307,11 @@ bool kv_take(struct kv *kv, uint32_t *ret_block)
 // Writes what is there: pages at the block's ends may be its neighbours' too.
 static void touch(volatile uint8_t *at, size_t bytes, size_t page)
 {
-    for (size_t i = 0; i < bytes; i += page)
-        at[i] = at[i];
-    at[bytes - 1] = at[bytes - 1];
+    for (size_t i = 0; i < bytes + page - 1; i += page) {
+        volatile uint8_t *in_page = &at[i < bytes ? i : bytes - 1];
+        uint8_t there = *in_page;
+        *in_page = there;
+    }
 }
 
 bool kv_touch_ahead(struct kv *kv, uint32_t blocks)
