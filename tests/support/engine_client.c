@@ -191,6 +191,16 @@ bool client_wait_all(struct client_job **c, size_t n, uint32_t timeout_ms)
     return true;
 }
 
+bool client_wait_blocks(const struct engine *e, uint64_t used)
+{
+    struct engine_stats s;
+    uint64_t until = clock_mono_ms() + 5000;
+    do
+        engine_stats(e, &s);
+    while (s.kv_blocks_used != used && clock_mono_ms() < until);
+    return s.kv_blocks_used == used;
+}
+
 void client_free(struct client_job *c)
 {
     if (!c)

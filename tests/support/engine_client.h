@@ -46,7 +46,8 @@ void client_read(struct client_job *c);                                       //
 bool client_wait(struct client_job *c, uint32_t timeout_ms);                  // for the end
 bool client_wait_answer(struct client_job *c, size_t n, uint32_t timeout_ms); // for n tokens
 bool client_wait_all(struct client_job **c, size_t n, uint32_t timeout_ms);   // reads all meanwhile
-void client_free(struct client_job *c);                                       // releases the job
+bool client_wait_blocks(const struct engine *e, uint64_t used); // until so many are in use: 5 s
+void client_free(struct client_job *c);                         // releases the job
 // Start, wait (30 s at most, else it aborts), result.
 struct client_job *client_run(struct engine_model *m, struct engine_request r);
 // The same tokens, log-probabilities, text and end, bit for bit.

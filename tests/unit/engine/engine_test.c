@@ -52,16 +52,6 @@ static void assert_greedy(const struct client_job *c, const int32_t *ids, size_t
     }
 }
 
-static void wait_for_blocks(uint64_t used)
-{
-    struct engine_stats s;
-    uint64_t until = clock_mono_ms() + 5000;
-    do
-        engine_stats(engine, &s);
-    while (s.kv_blocks_used != used && clock_mono_ms() < until);
-    assert_int_equal(s.kv_blocks_used, used);
-}
-
 static void test_generates_what_the_model_says(void **state)
 {
     (void)state;
@@ -73,7 +63,7 @@ static void test_generates_what_the_model_says(void **state)
     assert_int_equal(c->prompt_tokens, ARRAY_LEN(prompt));
     assert_greedy(c, prompt, ARRAY_LEN(prompt));
     client_free(c);
-    wait_for_blocks(0);
+    assert_true(client_wait_blocks(engine, 0));
 }
 
 static void test_ends_at_the_end_of_the_context(void **state)
@@ -449,7 +439,7 @@ static void test_cancel_frees_blocks_at_the_next_step(void **state)
     assert_true(client_wait(c, 100));
     assert_int_equal(c->finish, ENGINE_FINISH_CANCELLED);
     assert_true(c->n_answer < 100);
-    wait_for_blocks(0);
+    assert_true(client_wait_blocks(engine, 0));
     client_free(c);
 }
 
@@ -461,7 +451,7 @@ static void test_release_cancels(void **state)
     struct client_job *c = client_start(model, ask(400));
     assert_true(client_wait_answer(c, 3, 5000));
     client_free(c);
-    wait_for_blocks(0);
+    assert_true(client_wait_blocks(engine, 0));
     struct engine_stats s;
     engine_stats(engine, &s);
     assert_int_equal(s.jobs_finished[ENGINE_FINISH_CANCELLED], 1);
@@ -549,7 +539,7 @@ static void test_a_number_that_is_not_finite_ends_that_request_alone(void **stat
     assert_true(client_wait(good, 5000));
     client_free(good);
     client_free(c);
-    wait_for_blocks(0);
+    assert_true(client_wait_blocks(engine, 0));
 }
 
 static void assert_refused(struct engine_request r, enum err code, const char *word)

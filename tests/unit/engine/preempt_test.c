@@ -42,16 +42,6 @@ static void open_with_blocks(uint64_t blocks, uint32_t step_tokens_max)
     engine = client_engine(&o, "fake", &model);
 }
 
-static void wait_for_blocks(uint64_t used)
-{
-    struct engine_stats s;
-    uint64_t until = clock_mono_ms() + 5000;
-    do
-        engine_stats(engine, &s);
-    while (s.kv_blocks_used != used && clock_mono_ms() < until);
-    assert_int_equal(s.kv_blocks_used, used);
-}
-
 static void test_a_small_memory_preempts_and_changes_nothing(void **state)
 {
     (void)state;
@@ -66,7 +56,7 @@ static void test_a_small_memory_preempts_and_changes_nothing(void **state)
         client_free(c[i]);
     }
     client_free(alone);
-    wait_for_blocks(0);
+    assert_true(client_wait_blocks(engine, 0));
 }
 
 static void test_different_texts_preempt_each_other_and_change_nothing(void **state)

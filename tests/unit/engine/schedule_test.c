@@ -65,6 +65,16 @@ static void open_with(struct engine_options o)
     engine_observe(engine, &(struct engine_observer){note_step, NULL});
 }
 
+// It answers for as long as a test needs it, and has said so many tokens.
+static struct client_job *start_stream(size_t tokens)
+{
+    struct engine_request long_answer = client_request(ids, 5, 8000);
+    long_answer.prompt_logprobs = true; // much room for events: it never rests for its reader
+    struct client_job *stream = client_start(model, long_answer);
+    assert_true(client_wait_answer(stream, tokens, 10000));
+    return stream;
+}
+
 static void test_a_long_prompt_stalls_no_stream(void **state)
 {
     (void)state;
@@ -123,10 +133,7 @@ static void test_a_short_prompt_does_not_wait_beside_a_stream(void **state)
     fake->step_us = 300;
     fake->row_us = 400;
     open_with(client_options());
-    struct engine_request long_answer = client_request(ids, 5, 8000);
-    long_answer.prompt_logprobs = true;
-    struct client_job *stream = client_start(model, long_answer);
-    assert_true(client_wait_answer(stream, 10, 5000));
+    struct client_job *stream = start_stream(10);
     uint32_t small = 0;
     for (int tries = 0; tries < 10 && small <= 3; tries++) // a busy machine disturbs the times
         small = small_steps(stream, tries);
@@ -188,10 +195,7 @@ static double stretch_of_steps(void)
 {
     uint32_t n_usual, n_mixed;
     n_steps = 0;
-    struct engine_request long_answer = client_request(ids, 5, 8000);
-    long_answer.prompt_logprobs = true; // much room for events: it never rests for its reader
-    struct client_job *stream = client_start(model, long_answer);
-    assert_true(client_wait_answer(stream, 30, 10000));
+    struct client_job *stream = start_stream(30);
     struct client_job *prompt = client_start(model, client_request(ids + 100, 2000, 1));
     while (!client_wait(prompt, 1))
         client_read(stream);
@@ -240,10 +244,7 @@ static void test_a_prompt_held_between_its_stages_can_be_left_and_taken_up(void 
     fake->step_us = 1000;
     fake->row_us = 20;
     open_with(client_options());
-    struct engine_request long_answer = client_request(ids, 5, 8000);
-    long_answer.prompt_logprobs = true;
-    struct client_job *stream = client_start(model, long_answer);
-    assert_true(client_wait_answer(stream, 30, 10000));
+    struct client_job *stream = start_stream(30);
     // How much is computed in stages depends on times as they are measured.
     for (uint32_t turn = 0; turn < 6 || (fake->stages <= 30 && turn < 60); turn++) {
         uint32_t before = fake->stages;
